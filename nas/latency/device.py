@@ -17,7 +17,8 @@ _ROOM = "latency_tables"
 class Device:
     """What `device.yaml` says: all text, but `threads` (0 where the runtime decides).
 
-    `protocol` is how latencies are timed, `source` who timed them, `date` when (YYYY-MM-DD or a year).
+    `protocol` is how latencies are timed, `source` who timed them, `date` when (YYYY-MM-DD or a year), `reach` how the
+    program gets there to measure ("local": it is this machine; empty: it does not).
     """
 
     name: str
@@ -29,6 +30,7 @@ class Device:
     date: str
     source: str
     threads: int = 0
+    reach: str = ""
     notes: str = ""
 
     def as_json(self) -> dict[str, str | int]:

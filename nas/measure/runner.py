@@ -1,0 +1,96 @@
+"""What every way of timing networks on a device offers: write a network as a file, time files, say where it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from nas.errors import InputError
+from nas.graph import Graph
+from nas.latency.device import Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The timed runs of one network, in milliseconds, in their order; a run is one image.
+
+    `cpu_ms` is the clock of the thread that ran it, empty where several threads did or the device has no such clock.
+    """
+
+    wall_ms: tuple[float, ...]
+    cpu_ms: tuple[float, ...] = ()
+
+    @property
+    def low_ms(self) -> float:
+        """The least time of a run, by the thread's clock where there is one: what the machine can do undisturbed."""
+        return min(self.cpu_ms or self.wall_ms)
+
+    @property
+    def spread(self) -> float:
+        """How far the runs stray upwards: their median over `low_ms`, less 1."""
+        return float(np.median(self.cpu_ms or self.wall_ms)) / self.low_ms - 1.0
+
+
+class Runner(Protocol):
+    """Times networks on one device. All of a call happens there in one fresh process, so that a remote runner ships
+    files once and gets numbers back once."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files it runs, such as ".onnx"."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Where it runs: "chip", "runtime" (with its version), "system", "governor" where readable."""
+
+    def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
+        """Write the inference form of `graph`, with random weights, to `path`; returns the path."""
+
+    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
+        """Time the files' networks, one image a run, in `rounds` interleaved rounds; one timing a file, in order.
+
+        A round visits every file: one run that does not count, then `RUNS_A_VISIT` that do. Raises `InputError` naming
+        the file that the runtime cannot load or run (its reason in the text), `NasError` where the device is not there.
+        """
+
+
+RUNS_A_VISIT = 2
+
+
+def run_statistics(timing: Timing) -> dict[str, float]:
+    """The classic table of a phone benchmark, over wall times: mean, standard deviation, median, p90, minimum in ms."""
+    wall = np.array(timing.wall_ms)
+    found = {
+        "mean_ms": float(wall.mean()),
+        "sd_ms": float(wall.std(ddof=1)) if len(wall) > 1 else 0.0,
+        "median_ms": float(np.median(wall)),
+        "p90_ms": float(np.quantile(wall, 0.9)),
+        "min_ms": float(wall.min()),
+    }
+    if timing.cpu_ms:
+        found["cpu_min_ms"] = min(timing.cpu_ms)
+    return found
+
+
+def find_runner(device: Device, where: str) -> Runner:
+    """The runner that times networks on `device`, whose `device.yaml` is at `where`.
+
+    Raises `InputError` for a device that nothing here reaches, or whose runtime no runner has.
+    """
+    from nas.measure.local import LITERT, ONNX_RUNTIME, LocalRunner
+
+    if device.reach != "local":
+        raise InputError(
+            f"{where}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
+            f" import a table measured elsewhere with `nas lut import FILE --device {device.name}`."
+        )
+    engines = {engine.title: engine for engine in (ONNX_RUNTIME, LITERT)}
+    for title, engine in engines.items():
+        if device.runtime == title or device.runtime.startswith(f"{title} "):
+            return LocalRunner(engine)
+    raise InputError(
+        f"{where}: runtime must be one that is measured here ({', '.join(engines)}), but got {device.runtime!r}."
+    )
