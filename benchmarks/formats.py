@@ -3,8 +3,8 @@
     python -m benchmarks.formats [MINUTES]
 
 Each network at a small size, with random batch norm statistics: seconds of conversion, size and operators of the Core
-ML and LiteRT files, and how far LiteRT's interpreter is from the training form in torch. The smallest variant of each
-family at its full size as well, in ONNX Runtime too. A result is stored under runs/formats when it is there, and a
+ML, LiteRT and ONNX files, and how far LiteRT's interpreter and ONNX Runtime are from the training form in torch. The
+smallest variant of each family at its full size as well. A result is stored under runs/formats when it is there, and a
 second start goes on; after MINUTES no other is begun, and the report is of those there are.
 """
 
@@ -62,8 +62,8 @@ def main() -> None:
     environment = environment_text("python -m benchmarks.formats")
     parts = [
         _INTRODUCTION.format(environment=environment, done=done, total=len(wanted)),
-        f"## One of each family at its full size\n\n{_table(full, _FULL)}",
-        f"## Every network at {SMALL} px (or the family's smallest size above it)\n\n{_table(small, _SMALL)}",
+        f"## One of each family at its full size\n\n{_table(full)}",
+        f"## Every network at {SMALL} px (or the family's smallest size above it)\n\n{_table(small)}",
         f"## Operators, by family\n\n{_operators(small)}",
     ]
     REPORT.write_text("\n\n".join(part.rstrip() for part in parts) + "\n", encoding="utf-8")
@@ -129,15 +129,12 @@ def _with_random_norms(module: GraphModule) -> GraphModule:
 
 
 _Columns = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
-_SMALL: _Columns = {
+_COLUMNS: _Columns = {
     "Core ML s": ("coreml", lambda r: f"{r['seconds']:.1f}"),
     "Core ML MB": ("coreml", lambda r: f"{r['bytes'] / 1e6:.2f}"),
     "LiteRT s": ("litert", lambda r: f"{r['seconds']:.1f}"),
     "LiteRT MB": ("litert", lambda r: f"{r['bytes'] / 1e6:.2f}"),
     "LiteRT error": ("litert", lambda r: f"{r['max_relative_error']:.1e}"),
-}
-_FULL: _Columns = {
-    **_SMALL,
     "ONNX MB": ("onnx", lambda r: f"{r['bytes'] / 1e6:.2f}"),
     "ONNX Runtime error": ("onnx", lambda r: f"{r['max_relative_error']:.1e}"),
 }
@@ -149,12 +146,12 @@ def _results(networks: list[Architecture]) -> Iterator[tuple[Architecture, dict[
             yield network, json.loads(_place(network).read_text(encoding="utf-8"))
 
 
-def _table(networks: list[Architecture], columns: _Columns) -> str:
+def _table(networks: list[Architecture]) -> str:
     rows = [
-        (f"`{network.name}`", str(network.resolution), *(_cell(result[name], text) for name, text in columns.values()))
+        (f"`{network.name}`", str(network.resolution), *(_cell(result[name], text) for name, text in _COLUMNS.values()))
         for network, result in _results(networks)
     ]
-    return _markdown(("network", "px", *columns), rows)
+    return _markdown(("network", "px", *_COLUMNS), rows)
 
 
 def _cell(facts: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> str:
