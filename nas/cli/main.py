@@ -21,6 +21,7 @@ MODULES = {
     "device": "nas.cli.device",
     "lut": "nas.cli.lut",
     "predictor": "nas.cli.predictor",
+    "measure": "nas.cli.measure",
     "arch": "nas.cli.arch",
     "space": "nas.cli.space",
     "zoo": "nas.cli.zoo",

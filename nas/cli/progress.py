@@ -26,3 +26,9 @@ def phases() -> Iterator[Callable[[str, float | None], None]]:
                 sys.stderr.write(f"{phase}\n")
 
         yield show
+
+
+def watched(text: str) -> None:
+    """Say on stderr what is being done, where a person watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")

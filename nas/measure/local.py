@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +20,7 @@ from nas.nets.onnx_writer import export_onnx
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _CPU_INFO = Path("/proc/cpuinfo")
+_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed: ?|/onnxruntime_src/\S+ .*?\) ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +69,12 @@ class LocalRunner:
         return self.engine.suffix
 
     def environment(self) -> Mapping[str, str]:
-        """Chip, runtime, system and governor of this machine."""
+        """Chip, runtime, system, cores and governor of this machine."""
         found = {
             "chip": _chip(),
             "runtime": f"{self.engine.title} {self._version()}",
             "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+            "cores": str(_cores()),
         }
         if _GOVERNOR.is_file():
             found["governor"] = _GOVERNOR.read_text("utf-8").strip()
@@ -107,9 +111,9 @@ class LocalRunner:
             )
         found = json.loads(done.stdout)
         if "error" in found:
-            reason = " ".join(str(found["error"]).split())[:300]
             raise InputError(
-                f"{files[found['file']]} must be a network of fixed sizes that {self.engine.title} runs, but: {reason}."
+                f"{files[found['file']]} must be a whole network of fixed sizes and known operators for"
+                f" {self.environment()['runtime']}, but: {_reason(str(found['error']))}; export it again for that."
             )
         return [Timing(wall_ms=tuple(t["wall_ms"]), cpu_ms=tuple(t["cpu_ms"])) for t in found["timings"]]
 
@@ -121,6 +125,16 @@ class LocalRunner:
                 f"{self.engine.title} must be installed to be measured, but {self.engine.package} is not;"
                 f" pip install 'nas[{self.engine.extra}]'."
             ) from error
+
+
+def _reason(error: str) -> str:
+    """A runtime's complaint on one line, without what only its own developers read."""
+    return _NOISE.sub("", " ".join(error.split()))[:300].rstrip(". ")
+
+
+def _cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chip() -> str:

@@ -44,7 +44,7 @@ class Runner(Protocol):
         """The suffix of the files it runs, such as ".onnx"."""
 
     def environment(self) -> Mapping[str, str]:
-        """Where it runs: "chip", "runtime" (with its version), "system", "governor" where readable."""
+        """Where it runs: "chip", "runtime" (with its version), "system", "cores" and "governor" where readable."""
 
     def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
         """Write the inference form of `graph`, with random weights, to `path`; returns the path."""

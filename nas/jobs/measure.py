@@ -1,0 +1,172 @@
+"""Timing one network on a device: what is behind `nas measure`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import InputError
+from nas.graph.onnx_file import MAX_BYTES
+from nas.jobs.lut import load_latency
+from nas.latency import Device, Estimate, load_device
+from nas.latency.device import DEVICE_FILE, device_folder
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.measure import Runner, Timing, find_runner
+from nas.measure.interval import measured
+from nas.measure.runner import RUNS_A_VISIT, run_statistics
+from nas.space import load_architecture
+
+MAX_THREADS = 256
+MAX_SPREAD = 0.1
+"""Runs whose median lies further above their least time than this share are said to stray."""
+
+_NETWORK_SUFFIXES = (".onnx", ".tflite")
+Progress = Callable[[str], None]
+
+
+def silent(doing: str) -> None:
+    """Tells nobody what is being done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One network timed on `device`: a timing for each number of threads, in rounds of `RUNS_A_VISIT` runs.
+
+    `predicted` is what the device's latency model says of it, at the number of threads of `device.yaml`; None where it
+    has no model, or the model cannot say.
+    """
+
+    network: str
+    device: Device
+    environment: Mapping[str, str]
+    rounds: int
+    timings: Mapping[int, Timing]
+    predicted: Estimate | None
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `nas measure --json`; times in milliseconds."""
+        return {
+            "network": self.network,
+            "device": self.device.name,
+            "source": "measured",
+            "environment": dict(self.environment),
+            "rounds": self.rounds,
+            "runs": self.rounds * RUNS_A_VISIT,
+            "timings": [
+                {
+                    "threads": threads,
+                    **run_statistics(timing),
+                    "spread": timing.spread,
+                    "latency": measured(timing).as_json(),
+                }
+                for threads, timing in self.timings.items()
+            ],
+            "predicted": self.predicted.as_json() if self.predicted else None,
+            "warnings": list(self.warnings),
+        }
+
+
+def find_device(name: str) -> tuple[Device, Runner]:
+    """The device called `name` and what times networks on it. Raises `InputError` where nothing here reaches it."""
+    device = load_device(name)
+    return device, find_runner(device, str(device_folder(name) / DEVICE_FILE))
+
+
+def measure(
+    device_name: str, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: Progress = silent
+) -> Measurement:
+    """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
+
+    `threads` are the numbers of threads to time it with; by default the device's own. An architecture is written with
+    random weights; a file is timed as it is. Raises `InputError` for a device that nothing reaches, a file that its
+    runtime cannot run, and numbers that make no sense.
+    """
+    device, runner = find_device(device_name)
+    counts = tuple(dict.fromkeys(threads)) or (device.threads or 1,)
+    check_threads(counts)
+    with tempfile.TemporaryDirectory(prefix="nas-") as folder:
+        file = _network_file(network, runner, device, Path(folder))
+        timings = {}
+        for count in counts:
+            progress(f"timing {network} on {device.name}: {count_text(count)}")
+            timings[count] = runner.time([file], rounds=rounds, threads=count)[0]
+    environment = runner.environment()
+    predicted, doubts = _predicted(device_name, network)
+    return Measurement(
+        network=network,
+        device=device,
+        environment=environment,
+        rounds=rounds,
+        timings=timings,
+        predicted=predicted,
+        warnings=(*oversubscribed(counts, environment), *_strays(timings), *doubts),
+    )
+
+
+def check_threads(counts: Sequence[int]) -> None:
+    """Raises `InputError` for a number of threads that no runtime takes."""
+    for count in counts:
+        if not 1 <= count <= MAX_THREADS:
+            raise InputError(f"a number of threads must be from 1 to {MAX_THREADS}, but got {count}.")
+
+
+def count_text(threads: int) -> str:
+    """ "1 thread", "2 threads"."""
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
+def oversubscribed(counts: Sequence[int], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A warning for the numbers of threads that the machine has no cores for; they are timed all the same."""
+    cores = int(environment.get("cores", MAX_THREADS))
+    beyond = [count for count in counts if count > cores]
+    if not beyond:
+        return ()
+    listed = " and ".join(map(str, beyond))
+    return (f"{listed} threads share {cores} cores, so their times say little of a machine with more cores.",)
+
+
+def _strays(timings: Mapping[int, Timing]) -> tuple[str, ...]:
+    return tuple(
+        f"with {count_text(count)} the median run takes {100 * timing.spread:.0f} % longer than the least: something"
+        " else keeps the machine busy, or its clock changes; close other programs, or raise --rounds."
+        for count, timing in timings.items()
+        if timing.spread > MAX_SPREAD
+    )
+
+
+def _network_file(network: str, runner: Runner, device: Device, folder: Path) -> Path:
+    """The file to time: `network` itself where it is one, else the architecture written to `folder`."""
+    path = Path(network)
+    if path.suffix.lower() not in _NETWORK_SUFFIXES:
+        return runner.write(load_architecture(network).graph(), folder / f"network{runner.suffix}")
+    if path.suffix.lower() != runner.suffix:
+        raise InputError(
+            f"{path} must be a {runner.suffix} file to be timed on {device.name} ({device.runtime}), but is a"
+            f" {path.suffix} file; convert it, or name an architecture, which is written for the runtime."
+        )
+    if not path.is_file():
+        raise InputError(f"{path} must be a file, but there is none.")
+    if path.stat().st_size >= MAX_BYTES:
+        raise InputError(
+            f"{path} must be smaller than 2 GB, but has {path.stat().st_size} bytes; export it with external weights."
+        )
+    return path
+
+
+def _predicted(device: str, network: str) -> tuple[Estimate | None, tuple[str, ...]]:
+    """What the device's latency model says, and what there is to doubt about it."""
+    folder = device_folder(device)
+    if not any((folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE)):
+        return None, ()
+    model = load_latency(device)
+    if Path(network).suffix.lower() == ".tflite":
+        return None, ("a .tflite file is timed, but not predicted; predict the architecture or its ONNX file.",)
+    try:
+        estimate = model.estimate(network)
+    except InputError as error:
+        return None, (f"there is no prediction beside it: {error}",)
+    return estimate, estimate.warnings

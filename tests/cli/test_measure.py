@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas.cli.main import main
+from tests.measure.devices import add_device, tiny_file, tiny_onnx
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_table_and_where_it_was_made(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_device(workspace, "mine")
+    tiny_file(workspace)
+    assert main(["measure", "tiny.yaml", "--device", "mine", "--threads", "1,2", "--rounds", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "tiny.yaml on mine: measured, 2 rounds, 4 runs of one image" in out
+    for word in ("mean ms", "sd ms", "median ms", "p90 ms", "least ms", "chip", "runtime", "system"):
+        assert word in out
+
+
+def test_json_is_one_document(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_device(workspace, "mine")
+    tiny_onnx(workspace / "m.onnx")
+    assert main(["measure", "m.onnx", "--device", "mine", "--rounds", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"network", "device", "source", "environment", "rounds", "runs", "timings", "predicted", "warnings"} == set(
+        found
+    )
+    assert {"threads", "mean_ms", "sd_ms", "median_ms", "p90_ms", "min_ms", "cpu_min_ms", "spread", "latency"} == set(
+        found["timings"][0]
+    )
+
+
+def _truncated(path: Path) -> None:
+    content = tiny_onnx(path).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut off": (_truncated, "but: Protobuf parsing failed"),
+    "text": (lambda path: path.write_text("hello"), "but: Protobuf parsing failed"),
+    "open sizes": (lambda path: tiny_onnx(path, batch="N"), "input 'x' must have fixed sizes"),
+    "an operator of others": (lambda path: tiny_onnx(path, "Fancy", domain="my.ops"), "my.ops:Fancy"),
+    "an unknown operator": (lambda path: tiny_onnx(path, "Fancy"), "No Op registered for Fancy"),
+    "absent": (lambda path: None, "there is none"),
+    "a folder": (lambda path: path.mkdir(), "there is none"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_is_named_in_one_paragraph(case: str, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make, words = BAD_FILES[case]
+    make(workspace / "m.onnx")
+    _assert_refused(capsys, ["m.onnx", "--device", "local"], "m.onnx must be", words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tiny.yaml", "--device", "iphone12"], "iphone12/device.yaml: reach must be 'local'"),
+        (["tiny.yaml", "--device", "odd"], "odd/device.yaml: runtime must be one that is measured here"),
+        (["tiny.yaml", "--device", "locl"], "nearest: local"),
+        (["m.onnx", "--device", "local-litert"], "m.onnx must be a .tflite file"),
+        (["m.tflite", "--device", "local"], "m.tflite must be a .onnx file"),
+        (["tiny.yaml", "--device", "local", "--threads", "0"], "threads must be from 1 to 256, but got 0"),
+        (["tiny.yaml", "--device", "local", "--threads", "1,two"], "whole numbers separated by commas"),
+        (["tiny.yaml", "--device", "local", "--rounds", "0"], "'--rounds': 0 is not in the range"),
+        (["mobilenetv9", "--device", "local"], "network must be a known name"),
+    ],
+)
+def test_wrong_usage_is_one_paragraph(
+    arguments: list[str], words: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_device(workspace, "odd", runtime="TensorFlow")
+    tiny_file(workspace)
+    _assert_refused(capsys, arguments, words)
+
+
+def _assert_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], *words: str) -> None:
+    assert main(["measure", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1
+    for word in words:
+        assert word in err
