@@ -25,6 +25,7 @@ from tqdm import tqdm
 from benchmarks.environment import environment_text
 from nas.errors import NasError
 from nas.files import write_bytes
+from nas.graph.neural_engine import LEAVING, SOURCE
 from nas.nets import GraphModule, build, export_onnx
 from nas.nets.coreml import export_coreml
 from nas.nets.litert import export_litert
@@ -65,6 +66,7 @@ def main() -> None:
         f"## One of each family at its full size\n\n{_table(full)}",
         f"## Every network at {SMALL} px (or the family's smallest size above it)\n\n{_table(small)}",
         f"## Operators, by family\n\n{_operators(small)}",
+        f"## Reported to leave the Neural Engine\n\nAfter {SOURCE}.\n\n{_flagged(small)}",
     ]
     REPORT.write_text("\n\n".join(part.rstrip() for part in parts) + "\n", encoding="utf-8")
 
@@ -168,6 +170,15 @@ def _operators(networks: list[Architecture]) -> str:
         (family, ", ".join(sorted(used["coreml"])), ", ".join(sorted(used["litert"]))) for family, used in found.items()
     ]
     return _markdown(("family", "Core ML", "LiteRT"), rows)
+
+
+def _flagged(networks: list[Architecture]) -> str:
+    graphs = {network.name: network.graph() for network in networks}
+    rows = [
+        (kind, ", ".join(f"`{name}`" for name, graph in graphs.items() if any(map(applies, graph.nodes))))
+        for kind, applies in LEAVING.items()
+    ]
+    return _markdown(("operators", "networks"), rows)
 
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
