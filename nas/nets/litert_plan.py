@@ -1,0 +1,95 @@
+"""What is decided of a whole graph before a LiteRT file is written: what fuses, and where the channels stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nas.graph import Graph
+from nas.graph.ops import (
+    Activation,
+    Affine,
+    Binary,
+    Conv,
+    GlobalPool,
+    LearnedScale,
+    Linear,
+    Norm,
+    Op,
+    Rearrange,
+    Reduce,
+    Shuffle,
+    Slice,
+    Softmax,
+)
+
+FUSED = ("relu", "relu6", "hsigmoid")
+"""Activations that a convolution, a linear layer or a sum before them takes over; "hsigmoid" save for its factor."""
+
+_PRELU = Activation("prelu")
+_POINTWISE = (Activation, Affine, Binary, Reduce, Slice, Softmax)
+
+
+def absorbed(graph: Graph) -> dict[int, int]:
+    """Position of an operator that the one before it does with its own work → the position of that one.
+
+    They are activations behind a convolution, a linear layer or a sum, and scales behind a convolution, where nobody
+    else reads what is before them.
+    """
+    readers = _readers(graph)
+    found = {}
+    for position, node in enumerate(graph.nodes):
+        if len(node.inputs) != 1 or len(readers[node.inputs[0]]) > 1:
+            continue
+        match node.op, graph.nodes[node.inputs[0]].op:
+            case (Activation(function=function), Conv() | Linear() | Binary(function="add" | "sub" | "mul")) if (
+                function in FUSED
+            ):
+                found[position] = node.inputs[0]
+            case (LearnedScale(), Conv()):
+                found[position] = node.inputs[0]
+    return found
+
+
+def channels_first(graph: Graph, absorbed: Mapping[int, int]) -> list[bool]:
+    """For every node, whether it reads and stores values of three axes as the graph has them.
+
+    So are tokens, and the maps that torch's reshapes give and need: those of a rearrangement or a shuffle, and what has
+    weights that broadcast over a map (a scale, a group norm). A sum or product that only such operators read is
+    computed as they read it, where one of its operands is there in that order anyway. All other maps have their
+    channels last. (litert-torch's passes come to the same.)
+    """
+    readers = _readers(graph)
+    first = [_needs_first(node.op) and i not in absorbed for i, node in enumerate(graph.nodes)]
+    first[0] = True
+    tokens = [isinstance(node.op, Linear) or node.op == Norm("layer") for node in graph.nodes]
+    for position, node in enumerate(graph.nodes):
+        if isinstance(node.op, _POINTWISE) and any(tokens[i] for i in node.inputs):
+            first[position] = tokens[position] = True
+    for position in range(len(graph.nodes) - 1, 0, -1):
+        node = graph.nodes[position]
+        if isinstance(node.op, Binary):
+            is_there = any(first[i] or any(first[j] for j in readers[i]) for i in node.inputs)
+        else:
+            is_there = node.op == _PRELU
+        if is_there and readers[position] and all(first[i] for i in readers[position]):
+            first[position] = True
+    for position, producer in absorbed.items():
+        first[position] = first[producer]
+    return first
+
+
+def _readers(graph: Graph) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in graph.nodes]
+    for position, node in enumerate(graph.nodes):
+        for i in node.inputs:
+            found[i].append(position)
+    return found
+
+
+def _needs_first(op: Op) -> bool:
+    match op:
+        case Rearrange() | Shuffle() | LearnedScale() | Linear() | GlobalPool(flatten=True):
+            return True
+        case Norm(function="group" | "layer"):
+            return True
+    return False
