@@ -54,9 +54,7 @@ def read_table(path: Path) -> dict[str, TableRow]:
     try:
         header = next(reader, [])
         if tuple(header) != COLUMNS:
-            raise InputError(
-                f"{path}, row 1: columns must be {','.join(COLUMNS)}, but got {','.join(header) or 'none'}."
-            )
+            raise InputError(f"{path}, row 1: columns must be {','.join(COLUMNS)} (times in ms), but {_fault(header)}.")
         for cells in reader:
             row = _row(cells, f"{path}, row {reader.line_num}")
             if row.segment in rows:
@@ -68,6 +66,15 @@ def read_table(path: Path) -> dict[str, TableRow]:
     except csv.Error as error:
         raise InputError(f"{path}, row {reader.line_num}: must be a CSV row, but: {error}.") from error
     return rows
+
+
+def _fault(header: list[str]) -> str:
+    """What is wrong with a header that is not `COLUMNS`."""
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    faults = [f"{name!r} is none of them" for name in header if name not in COLUMNS][:4]
+    faults += [f"{name} is missing" for name in COLUMNS if name not in header]
+    faults += [f"{name!r} comes more than once" for name in repeated]
+    return ", ".join(faults) or f"their order is {','.join(header)}"
 
 
 def _row(cells: list[str], where: str) -> TableRow:

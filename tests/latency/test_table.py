@@ -34,6 +34,13 @@ def test_rows_are_read_by_segment(tmp_path: Path) -> None:
     [
         ("", "row 1: columns must be"),
         ("a,b\n", "row 1: columns must be"),
+        (
+            HEADER.replace("mean_ms", "mean_us") + "\n",
+            "(times in ms), but 'mean_us' is none of them, mean_ms is missing",
+        ),
+        (HEADER.replace("date", "date,date") + "\n", "'date' comes more than once"),
+        ("\ufeff" + HEADER + "\n", "'\\ufeffsegment' is none of them"),
+        ("mean_ms,segment,low_ms,high_ms,count,source,date\n", "but their order is mean_ms,segment"),
         (f"{HEADER}\n{LINE}", "row 2: rows must end with a line break"),
         (f"{HEADER}\n{LINE}\nx,0.5,0.4\n", "row 3: a row must have 7 columns, but has 3"),
         (f"{HEADER}\n{LINE}\n{LINE}\n", "row 3: segment must be unique"),
