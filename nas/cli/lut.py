@@ -21,7 +21,7 @@ def command() -> None:
 @_DEVICE
 @_JSON
 def show(device: str, as_json: bool) -> None:
-    """Show the operator costs of a device, where they come from, and its table's size."""
+    """Show the operator costs of a device, where they come from, and what its table holds."""
     from nas.jobs.lut import describe
 
     record = describe(device)
@@ -30,12 +30,33 @@ def show(device: str, as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    from nas.report.lut_text import coverage_text
+
     click.echo(f"{device}: {record['rows']} segments in the table")
+    if record["coverage"]:
+        click.echo(coverage_text(record["coverage"]))
     if record["coefficients"]:
         rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
         click.echo(tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True))
         manifest = record["manifest"]
         click.echo(f"\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}")
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@_DEVICE
+@_JSON
+def import_files(files: tuple[Path, ...], device: str, as_json: bool) -> None:
+    """Take over measured tables: files like table.csv, or lookup tables (YAML) of once-for-all's users."""
+    from nas.jobs.lut_import import import_tables
+
+    found = import_tables(device, files)
+    if as_json:
+        click.echo(json.dumps({"device": device, **found.as_json()}, indent=1, ensure_ascii=False))
+        return
+    from nas.report.lut_text import imported_text
+
+    click.echo(imported_text(device, found))
 
 
 @command.command()
@@ -118,8 +139,9 @@ def predict(network: str, device: str, as_json: bool) -> None:
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    interval = f"[{estimate.low_ms:.3g}, {estimate.high_ms:.3g}]"
-    click.echo(f"{network} on {device}: {estimate.mean_ms:.3g} ms {interval} ({estimate.source}, 90 % interval)")
+    digits = 5 if estimate.source == "measured" else 3
+    interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
+    click.echo(f"{network} on {device}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)")
     for row in published:
         click.echo(f"published: {row['latency_ms']:g} ms ({row['source']}, protocol {row['protocol']})")
     for text in estimate.warnings:

@@ -19,6 +19,7 @@ from nas.graph import OperatorTable, Segment
 from nas.graph.operators import read_operator_lists
 from nas.latency import Device, Estimate, LatencyModel, load_device
 from nas.latency.calibrate import FOLDS, Calibrated, calibrate
+from nas.latency.coverage import coverage
 from nas.latency.device import DEVICE_FILE, device_folder, read_device
 from nas.latency.estimate import SOURCES
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments, load_latency_model
@@ -109,8 +110,9 @@ class Fitted:
 def fit_device(device: str) -> Fitted:
     """Fit the operator costs of `device` to its `networks.csv`; write coefficients.json and table.csv.
 
-    The files go to the device's folder in the workspace, which gets copies of the inputs where the device is a shipped
-    one. The same inputs give the same bytes on the same machine.
+    Rows of the table that no model printed stay as they are. The files go to the device's folder in the workspace,
+    which gets copies of the inputs where the device is a shipped one. The same inputs give the same bytes on the same
+    machine.
     """
     source = device_folder(device)
     data = load_calibration(device)
@@ -121,7 +123,10 @@ def fit_device(device: str) -> Fitted:
     predictor = make_predictor(found, manifest)
     record = load_device(device)
     model = LatencyModel(device=record, rows={}, operators=predictor)
-    rows = segment_rows(model, table_segments())
+    printed = {row.segment: row for row in segment_rows(model, table_segments())}
+    before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
+    timed = {key: row for key, row in before.items() if row.source != "modelled"}
+    rows = sorted((printed | timed).values(), key=lambda row: row.segment)
     folder = workspace() / "latency_tables" / device
     if folder.resolve() != source.resolve():
         for name in (DEVICE_FILE, *inputs):
@@ -235,14 +240,17 @@ def add_device(file: Path) -> tuple[Device, Path]:
 
 
 def describe(device: str) -> dict[str, Any]:
-    """The operator costs of `device` with their meaning and manifest, its fixed time, and the number of table rows."""
+    """The operator costs of `device` with their meaning and manifest, its fixed time, and what stands behind the rows
+    of its table, by source."""
     model = load_latency(device)
     fitted = model.operators.as_json() if model.operators else {"coefficients": {}, "meaning": {}, "manifest": {}}
     table = device_folder(device) / TABLE_FILE
+    rows = read_table(table) if table.exists() else {}
     kept = {key: fitted[key] for key in ("coefficients", "meaning", "manifest")}
     return {
         "device": device,
         "fixed_ms": model.fixed_ms,
-        "rows": len(read_table(table)) if table.exists() else 0,
+        "rows": len(rows),
+        "coverage": [part.as_json() for part in coverage(rows.values())],
         **kept,
     }

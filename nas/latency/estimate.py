@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Source = Literal["measured", "predicted", "modelled", "published"]
-"""*measured* here on the device; *predicted* by a model of measured rows; *modelled* from published
-whole-network figures; *published* by others."""
+"""*measured* on the device, here or by whoever made an imported table; *predicted* by a model of measured rows;
+*modelled* from published whole-network figures; *published* by others."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
+WEAKNESS: Mapping[Source, int] = {"measured": 0, "predicted": 1, "published": 2, "modelled": 3}
+"""The larger, the further from a stopwatch on the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
