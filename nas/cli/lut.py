@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+from nas.cli.lut_build import build, plan
 
 _DEVICE = click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -14,7 +18,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.
 
 @click.group()
 def command() -> None:
-    """Latency tables: operator costs, their scores, and predictions from them."""
+    """Latency tables: measuring them, operator costs, their scores, and predictions from them."""
+
+
+command.add_command(plan)
+command.add_command(build)
 
 
 @command.command()
@@ -87,34 +95,76 @@ def fit(device: str, as_json: bool) -> None:
 
 @command.command()
 @_DEVICE
+@click.option("--space", metavar="NAME", help="A measured device: whose networks to draw.  [default: the table's]")
+@click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write NAME.md and NAME.png there.",
+    help="Write a page and a picture there.",
 )
 @_JSON
-def verify(device: str, report: Path | None, as_json: bool) -> None:
-    """Score the device's calibration on networks and families that it has not seen."""
-    from tqdm import tqdm
+def verify(device: str, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
+    """Score a device's latencies on networks that it has not seen.
 
+    A device that is measured here: fresh networks are predicted, then timed. Any other: networks and families of
+    networks.csv are left out of the calibration.
+    """
+    from nas.latency.device import load_device
+
+    record, text, paths = (
+        _check(device, space, networks, seed, report) if load_device(device).reach else _left_out_scores(device, report)
+    )
+    for path in paths:
+        click.echo(f"wrote {path}", err=True)
+    click.echo(json.dumps(record, indent=1) if as_json else text)
+
+
+def _check(
+    device: str, space: str | None, networks: int, seed: int, report: Path | None
+) -> tuple[dict[str, Any], str, Sequence[Path]]:
+    from nas.jobs.lut_verify import table_space, verify_table
+    from nas.report.lut_text import check_text
+
+    with _counting("timing") as progress:
+        found = verify_table(device, space or table_space(device), count=networks, seed=seed, progress=progress)
+    record = found.as_json()
+    paths: Sequence[Path] = ()
+    if report is not None:
+        from nas.report.table_check import write_check
+
+        paths = write_check(record, report)
+    return record, check_text(record), paths
+
+
+def _left_out_scores(device: str, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut import verify_device
     from nas.latency.scores import summary
 
-    with tqdm(total=0, unit=" fits", desc="leaving out", leave=False) as bar:
+    with _counting("leaving out") as progress:
+        found = verify_device(device, progress)
+    record = summary(found)
+    paths: Sequence[Path] = ()
+    if report is not None:
+        from nas.report.latency import write_report
+
+        paths = write_report(device, found, record, report)
+    return {"device": device, **record}, _scores(device, record), paths
+
+
+@contextmanager
+def _counting(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that shows (done, total)."""
+    from tqdm import tqdm
+
+    with tqdm(total=0, desc=doing, leave=False) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total, bar.n = total, done
             bar.refresh()
 
-        found = verify_device(device, progress)
-    record = summary(found)
-    if report is not None:
-        from nas.report.latency import write_report
-
-        for path in write_report(device, found, record, report):
-            click.echo(f"wrote {path}", err=True)
-    click.echo(json.dumps({"device": device, **record}, indent=1) if as_json else _scores(device, record))
+        yield progress
 
 
 @command.command()

@@ -7,21 +7,24 @@ read: the model itself serves those segments. The source of a sum is that of its
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats, Ints
 from nas.latency.device import Device, device_folder, load_device
 from nas.latency.estimate import SOURCES, Estimate, Source
-from nas.latency.predictor import OperatorPredictor, read_predictor
+from nas.latency.predictor import read_predictor
+from nas.latency.regressor import FORM, regressor_of_json
 from nas.latency.table import TableRow, read_table, shortened
-from nas.latency.warnings import is_large, warnings_of
+from nas.latency.warnings import is_large
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
@@ -36,6 +39,48 @@ class HasSegments(Protocol):
 
     @property
     def operators(self) -> OperatorTable: ...
+
+
+class OperatorModel(Protocol):
+    """What operators cost, for segments without a row; all additive over operators."""
+
+    @property
+    def source(self) -> Source:
+        """What its costs rest on: *predicted* or *modelled*."""
+
+    @property
+    def rows_widen(self) -> bool:
+        """Whether the widths of rows add to the interval; not where `half_width` has learned what they stray by."""
+
+    @property
+    def fixed_ms(self) -> float:
+        """The time of a network without operators."""
+
+    @property
+    def num_features(self) -> int:
+        """k: how many uncertainties an operator has."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What it was fitted to."""
+
+    def operator_ms(self, table: OperatorTable) -> Floats:
+        """Milliseconds of each operator, shape (n,), all positive."""
+
+    def uncertainty_features(self, table: OperatorTable) -> Floats:
+        """What each operator adds to the sums that `half_width` reads, shape (n, k), in ms."""
+
+    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
+        """Half the width of the 90 % interval of log latency of n networks, shape (n,)."""
+
+    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
+        """The same of n segments by themselves, shape (n,)."""
+
+    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
+        """A sentence for each reason to doubt what it says of the network with these operators."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The document it is read from."""
 
 
 Resolver = Callable[[object], Sequence[HasSegments]]
@@ -63,7 +108,7 @@ class LatencyModel:
 
     device: Device
     rows: Mapping[str, TableRow]
-    operators: OperatorPredictor | None
+    operators: OperatorModel | None
     resolve: Resolver | None = None
 
     @property
@@ -93,7 +138,7 @@ class LatencyModel:
         """As `segment_costs`, the operators of all segments in one table; `owner` (operators,) says whose each is."""
         count, k = len(keys), self.num_features
         mean, features = np.zeros(count), np.zeros((count, k))
-        source = np.full(count, SOURCES.index(_MODELLED))
+        source = np.full(count, SOURCES.index(self.operators.source if self.operators else _MODELLED))
         if self.operators:
             mean += np.bincount(owner, self.operators.operator_ms(operators), count)
             own = self.operators.uncertainty_features(operators)
@@ -121,10 +166,13 @@ class LatencyModel:
     def bounds(self, mean_ms: Floats, sums: Floats, *, large: bool = False) -> tuple[Floats, Floats]:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
 
-        The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's. `large`
+        The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's; a model
+        that was fitted together with the rows knows what they stray by together, and replaces their widths. `large`
         says that the networks' inputs are above `nas.latency.published.MAX_PIXELS`.
         """
         half = sums[:, -1] / mean_ms
+        if self.operators and not self.operators.rows_widen:
+            half = np.zeros_like(half)
         if self.operators:
             half = np.hypot(half, self.operators.half_width(mean_ms, sums[:, :-1], large))
         spread = np.exp(half)
@@ -158,7 +206,8 @@ class LatencyModel:
         operators = OperatorTable.concatenate([segment.operators for segment in segments])
         low, high = self.bounds(np.array([mean]), costs.features.sum(axis=0)[None, :], large=is_large(operators))
         parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
-        parts[SOURCES.index(_MODELLED)] += self.fixed_ms
+        if self.operators:
+            parts[SOURCES.index(self.operators.source)] += self.fixed_ms
         shares = {name: float(part / mean) for name, part in zip(SOURCES, parts, strict=True) if part > 0}
         return Estimate(
             mean_ms=mean,
@@ -166,7 +215,7 @@ class LatencyModel:
             high_ms=float(high[0]),
             source=max(shares, key=_WEAKNESS.__getitem__),
             shares=shares,
-            warnings=warnings_of(operators, self.operators) if self.operators else (),
+            warnings=self.operators.warnings(operators) if self.operators else (),
         )
 
     def segments(self, item: object) -> Sequence[HasSegments]:
@@ -206,9 +255,25 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
     """The latency model of `device` from the files in `folder`."""
     table, coefficients = folder / TABLE_FILE, folder / COEFFICIENTS_FILE
     rows = read_table(table) if table.exists() else {}
-    operators = read_predictor(coefficients) if coefficients.exists() else None
+    operators = _read_operators(coefficients) if coefficients.exists() else None
     if not rows and operators is None:
-        raise InputError(f"{folder} must hold {TABLE_FILE} or {COEFFICIENTS_FILE}, but has neither; build or fit one.")
+        how = "measure" if device.reach else "fit or import"
+        command = f"nas lut {'build' if device.reach else 'fit'} --device {device.name}"
+        raise InputError(
+            f"{device.name} must have a {TABLE_FILE} or {COEFFICIENTS_FILE}, but has neither in {folder}; {how} one:"
+            f" `{command}`."
+        )
     if operators:
         rows = {key: row for key, row in rows.items() if row.source != _MODELLED}
     return LatencyModel(device=device, rows=rows, operators=operators, resolve=resolve)
+
+
+def _read_operators(path: Path) -> OperatorModel:
+    """The operator costs at `path`, of either form. Raises `InputError` naming the file for anything else."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} must be a coefficients file, but: {type(error).__name__}: {error}.") from error
+    if isinstance(record, dict) and record.get("form") == FORM:
+        return regressor_of_json(record, path)
+    return read_predictor(path)

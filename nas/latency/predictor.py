@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.calibrate import CONFLICTING, Calibrated
 from nas.latency.cost_model import COEFFICIENTS, NAMES, CostModel, Floats
+from nas.latency.estimate import Source
+from nas.latency.warnings import warnings_of
 
 SCHEMA = 1
 _FIXED = NAMES.index("fixed")
@@ -33,6 +35,9 @@ class OperatorPredictor:
     `root`, shape (len(NAMES), k), turns derivatives by the logarithms of the coefficients into k independent
     deviations, of half the width of a 90 % interval each.
     """
+
+    source: ClassVar[Source] = "modelled"
+    rows_widen: ClassVar[bool] = True
 
     model: CostModel
     root: Floats
@@ -73,6 +78,10 @@ class OperatorPredictor:
     def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
         """Half the width of the 90 % interval of the log latency of n segments without the fixed time, shape (n,)."""
         return np.asarray(np.hypot(self.floor, np.linalg.norm(sums, axis=1) / mean_ms))
+
+    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
+        """See `nas.latency.warnings.warnings_of`."""
+        return warnings_of(table, self)
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""

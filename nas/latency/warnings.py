@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import charged_alike
-from nas.latency.predictor import OperatorPredictor
 from nas.latency.published import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from nas.latency.predictor import OperatorPredictor
 
 _SHARE = 0.03
 _UNSEEN = "which no calibrating network has: a guess"

@@ -8,7 +8,8 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -83,7 +84,8 @@ class LocalRunner:
     def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
         """Write `graph` with weights drawn from `seed`."""
         self._version()
-        return self.engine.write(graph, path, seed)
+        with _one_thread():
+            return self.engine.write(graph, path, seed)
 
     def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
         """Time `files` in one fresh process (see `nas.measure.runner.Runner.time`)."""
@@ -135,6 +137,19 @@ def _reason(error: str) -> str:
 def _cores() -> int:
     """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread inside the block: on a busy machine small work takes longer on several."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _chip() -> str:

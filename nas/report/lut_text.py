@@ -1,4 +1,4 @@
-"""What an import of tables did, and what stands behind a table, as text."""
+"""What a plan, a build, an import did to a table, how a check of it went, and what stands behind it, as text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from nas.jobs.lut_build import BuiltTable, TablePlan
 from nas.jobs.lut_import import Choice, Imported
 from nas.latency.table import TableRow, shortened
 
@@ -70,3 +71,109 @@ def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
 
 def _span(first: object, last: object) -> str:
     return str(first) if first == last else f"{first}–{last}"
+
+
+def plan_text(plan: TablePlan) -> str:
+    """What would be timed, how long it takes, and how much of the space it serves."""
+    where = ", ".join(plan.environment[name] for name in ("chip", "runtime") if name in plan.environment)
+    roles = {"known": "known networks", "probe": "probes of other operators", "space": f"networks of {plan.space}"}
+    counts = ", ".join(f"{plan.roles[role]} {what}" for role, what in roles.items() if plan.roles.get(role))
+    text = [
+        f"{plan.device} ({where})",
+        f"would time {counts or 'nothing more'}: about {_minutes(plan.seconds)} with the fit",
+    ]
+    if plan.timed_before:
+        text.append(f"{plan.timed_before} networks were timed before, in {_minutes(plan.spent_before_s)}")
+    text.append(
+        f"of the {plan.space_segments:,} segments that networks of {plan.space} may have, {plan.covered:,} would run in"
+        f" a timed network, {plan.covered_thrice:,} in three or more; operator costs serve the others"
+    )
+    return "\n".join(text)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def built_text(found: BuiltTable) -> str:
+    """What was timed, what was written, and how networks left out of the fit were predicted."""
+    record = found.as_json()
+    scores = [
+        (name, *(f"{100 * value:.1f} %" for value in record["left_out"][part].values()))
+        for part, name in (("rows", "with the rows of the table"), ("operators", "by operator costs alone"))
+    ]
+    return "\n".join(
+        (
+            (
+                f"{record['device']}: {found.networks} networks timed; wrote {record['rows']} segments and the operator"
+                f" costs to {found.folder}"
+            ),
+            (
+                f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have are"
+                " in the table; operator costs serve the others"
+            ),
+            "",
+            "each timed network predicted from the others:",
+            tabulate(scores, ("", "median error", "within 5 %", "within 10 %"), disable_numparse=True),
+            "",
+            (
+                f"a network whose segments are all in the table has an interval of ±{100 * found.half_width:.1f} %;"
+                f" `nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
+            ),
+        )
+    )
+
+
+def check_text(record: Mapping[str, Any]) -> str:
+    """The record of `TableCheck.as_json`: scores, and the networks farthest from their predictions."""
+    spearman = record["spearman"]
+    bands = spearman["equal_macs"]
+    lines = [
+        (
+            f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
+            " predicted first, then timed"
+        ),
+        "",
+        tabulate(
+            [
+                ("median error", f"{100 * record['median_error']:.1f} %"),
+                ("within 5 %", f"{100 * record['within_5_percent']:.0f} %"),
+                ("within 10 %", f"{100 * record['within_10_percent']:.0f} %"),
+                ("worst", f"{100 * record['worst_error']:.1f} %"),
+                ("median of predicted over measured, less 1", f"{100 * record['bias']:+.1f} %"),
+                ("inside the 90 % interval", f"{100 * record['inside_interval']:.0f} %"),
+                ("slowest over fastest", f"{record['span']:.1f}"),
+            ],
+            tablefmt="plain",
+        ),
+        "",
+        tabulate(
+            [
+                ("all", record["count"], *(f"{spearman['all'][key]:.3f}" for key in ("predicted", "macs"))),
+                (
+                    f"MACs equal within 10 % ({bands['bands']} bands)",
+                    bands["networks"],
+                    *("-" if bands[key] is None else f"{bands[key]:.3f}" for key in ("predicted", "macs")),
+                ),
+            ],
+            ("Spearman with the measured times", "networks", "predicted", "by MACs"),
+            disable_numparse=True,
+        ),
+    ]
+    if record["reference_speed"] is not None:
+        lines += ["", f"the reference network takes {record['reference_speed']:.3f} times what it took for the table"]
+    worst = sorted(record["networks"], key=lambda network: -abs(network["error"]))[:5]
+    rows = [
+        (
+            network["name"],
+            (
+                f"{network['predicted']['mean_ms']:.3f}"
+                f" [{network['predicted']['low_ms']:.3f}, {network['predicted']['high_ms']:.3f}]"
+            ),
+            f"{network['measured_ms']:.3f}",
+            f"{100 * network['error']:+.1f} %",
+        )
+        for network in worst
+    ]
+    lines += ["", tabulate(rows, ("farthest off", "predicted ms", "measured ms", "error"), disable_numparse=True)]
+    return "\n".join(lines)

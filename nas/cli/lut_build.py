@@ -1,0 +1,98 @@
+"""`nas lut plan` and `nas lut build`: a table from a stopwatch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nas.measure.build import BuildProgress
+
+
+def _budget(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    from nas.units import parse_duration_s
+
+    return parse_duration_s(value, name="--budget")
+
+
+def _request(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that a plan and a build share."""
+    options = (
+        click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`)."),
+        click.option("--space", default="mobile", show_default=True, metavar="NAME", help="Whose segments to time."),
+        click.option(
+            "--budget", "budget_s", default="20m", show_default=True, callback=_budget, metavar="TIME",
+            help="For all of it, earlier starts included: 90s, 20m, 1h.",
+        ),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which networks are drawn."),
+        click.option("--restart", is_flag=True, help="Forget what was timed before."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document."),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_request
+def plan(as_json: bool, **options: Any) -> None:
+    """Say what a build would time and how long it takes; stores nothing."""
+    from nas.jobs.lut_build import TableRequest, plan_table
+
+    found = plan_table(TableRequest(**options))
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1))
+        return
+    from nas.report.lut_text import plan_text
+
+    click.echo(plan_text(found))
+
+
+@click.command()
+@_request
+def build(as_json: bool, **options: Any) -> None:
+    """Time whole networks, then write the device's table.csv and coefficients.json.
+
+    Whatever was timed is kept: stopped at any moment and started again, it goes on.
+    """
+    from nas.jobs.lut_build import TableRequest, build_table
+
+    with _bar() as progress:
+        found = build_table(TableRequest(**options), progress=progress)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1))
+        return
+    from nas.report.lut_text import built_text
+
+    click.echo(built_text(found))
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[BuildProgress], None]]:
+    """Seconds of the budget on a terminal; elsewhere a line now and then."""
+    import sys
+
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    with tqdm(
+        total=1.0, desc="timing", leave=False, disable=not terminal, file=sys.stderr,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} spent, {remaining} left",
+    ) as bar:  # fmt: skip
+        shown = 0
+
+        def show(state: BuildProgress) -> None:
+            nonlocal shown
+            text = f"{state.networks} networks timed, reference {state.reference_ms:.2f} ms"
+            bar.n = min(1.0, state.spent_s / state.budget_s)
+            bar.set_description_str(text)
+            tenth = int(10 * state.spent_s / state.budget_s)
+            if not terminal and tenth > shown:
+                shown = tenth
+                click.echo(f"{text}; {state.spent_s:.0f} of {state.budget_s:.0f} s", err=True)
+
+        yield show

@@ -1,0 +1,83 @@
+"""An operator's shape as a CPU runtime feels it: the terms of a roofline, and coordinates in which like costs like.
+
+Kernels work on blocks of channels, so a width that fills its last block badly costs as the next full one; both
+readings know that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.graph.operators import OperatorTable
+from nas.latency.cost_model import Floats
+
+CHANNEL_BLOCK = 16
+"""Channels a vector kernel takes at once (one AVX-512 register of float32; two or four registers elsewhere)."""
+TERMS = ("macs", "input", "output", "weights", "operator")
+"""What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ operators."""
+NUM_TERMS = len(TERMS)
+NUM_COORDINATES = 9
+_SPATIAL_WEIGHT, _FILL_WEIGHT = 2.0, 2.0
+
+
+def kind_groups(table: OperatorTable, known: Sequence[str]) -> NDArray[np.int64]:
+    """The position of each operator's kind in `known`, shape (n,); -1 for a kind that is not there."""
+    order = np.argsort(np.array(known, dtype=np.str_))
+    names = np.array(known, dtype=np.str_)[order]
+    if not len(names):
+        return np.full(len(table), -1)
+    at = np.minimum(np.searchsorted(names, table.kind), len(names) - 1)
+    return np.where(names[at] == table.kind, order[at], -1)
+
+
+def _filled(channels: Floats) -> Floats:
+    """`channels` rounded up to whole blocks, over `channels`."""
+    channels = np.maximum(channels, 1.0)
+    return np.ceil(channels / CHANNEL_BLOCK) * CHANNEL_BLOCK / channels
+
+
+def roofline_terms(table: OperatorTable) -> Floats:
+    """What a roofline charges each operator for, shape (n, NUM_TERMS), in the units of `TERMS`, none negative.
+
+    Multiply-adds count with the blocks that they fill; an image's three channels are not blocked.
+    """
+    depthwise = (table.groups > 1) & (table.groups == table.in_channels)
+    inner = table.in_channels / np.maximum(table.groups, 1.0)
+    blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
+    macs = table.macs * blocked * _filled(table.out_channels)
+    ones = np.ones(len(table))
+    return np.column_stack([
+        macs / 1e9, table.input_elements / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, ones / 1e3,
+    ])  # fmt: skip
+
+
+def coordinates(table: OperatorTable) -> Floats:
+    """The operators as points, shape (n, NUM_COORDINATES): logarithms (base 2) of their sizes, and how badly their
+    channels fill blocks. A unit is about a doubling."""
+
+    def log2(values: Floats) -> Floats:
+        return np.asarray(np.log2(np.maximum(values, 1.0)))
+
+    return np.column_stack([
+        log2(table.in_channels),
+        log2(table.out_channels),
+        log2(table.out_height * table.out_width),
+        _SPATIAL_WEIGHT * log2(table.kernel),
+        _SPATIAL_WEIGHT * log2(table.stride),
+        log2(table.groups) / 2.0,
+        log2(table.input_elements),
+        _FILL_WEIGHT * (_filled(table.in_channels) - 1.0),
+        _FILL_WEIGHT * (_filled(table.out_channels) - 1.0),
+    ])  # fmt: skip
+
+
+def distinct(table: OperatorTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the first of equal operators (u,), and which of these each operator equals (n,)."""
+    _, kinds = np.unique(table.kind, return_inverse=True)
+    numbers = np.column_stack([kinds.reshape(-1), roofline_terms(table), coordinates(table)])
+    rows = np.ascontiguousarray(numbers).view(np.dtype((np.void, numbers.shape[1] * numbers.itemsize))).reshape(-1)
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)

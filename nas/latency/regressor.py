@@ -1,0 +1,235 @@
+"""Latency of operators that were timed inside whole networks: a non-negative roofline and a learned residual.
+
+    t(operator) = terms(operator) · roofline(kind) · (1 + g(operator)),     g ~ Gaussian process for each kind
+
+g is written in the basis of its centres, so a prediction is one product of matrices; its variance is the prior's, less
+what the timed networks tell. Everything is a sum over operators. The interval of a network is its mean times exp(±h):
+h² is a floor, what networks left out of the fit stray by where all their segments have rows of the table, and the
+square of `factor` times what is unsure about the other operators: fully correlated within a kind, independent
+between kinds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import InputError
+from nas.graph.operators import OperatorTable
+from nas.latency.cost_model import Floats
+from nas.latency.estimate import Source
+from nas.latency.operator_shapes import (
+    NUM_COORDINATES,
+    NUM_TERMS,
+    TERMS,
+    coordinates,
+    distinct,
+    kind_groups,
+    roofline_terms,
+)
+
+SCHEMA = 1
+FORM = "regression"
+_LEAST_SHARE = 0.2
+"""No operator costs less than this part of its roofline."""
+_UNKNOWN_SHARE = 0.03
+
+
+def kernel(first: Floats, second: Floats, scale: float, length: float) -> Floats:
+    """The prior covariance of g between points (n, d) and (m, d), shape (n, m): smooth, and a constant of the kind."""
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :] - 2.0 * first @ second.T
+    return np.asarray(scale**2 * (np.exp(-0.5 * np.maximum(squares, 0.0) / length**2) + CONSTANT_SHARE))
+
+
+CONSTANT_SHARE = 0.5
+"""Variance of a kind's constant against that of its smooth part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindResidual:
+    """g of one kind: `centres` (m, d), `weights` (m,) so that g = kernel · weights, and `certainty` (m, r), whose
+    squared projections are the variance that the timings took away."""
+
+    centres: Floats
+    weights: Floats
+    certainty: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRegressor:
+    """The fitted model; `kinds` are those of the timed networks, `roofline` has shape (kinds + 1, NUM_TERMS), in ms a
+    term; its last row is for any other kind."""
+
+    source: ClassVar[Source] = "predicted"
+    rows_widen: ClassVar[bool] = False
+
+    fixed_ms: float
+    kinds: tuple[str, ...]
+    roofline: Floats
+    residuals: Mapping[str, KindResidual]
+    scale: float
+    length: float
+    floor: float
+    factor: float
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_features(self) -> int:
+        """One uncertainty a kind, and one for the kinds without timings."""
+        return len(self.kinds) + 1
+
+    def operator_ms(self, table: OperatorTable) -> Floats:
+        """Milliseconds of each operator, shape (n,), all positive."""
+        first, inverse = distinct(table)
+        found = table.select(first)
+        group = kind_groups(found, self.kinds)
+        share = np.ones(len(found))
+        for rows, residual in self._by_kind(group):
+            near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
+            share[rows] += near @ residual.weights
+        return np.asarray((self.roofline_ms(found, group) * np.maximum(share, _LEAST_SHARE))[inverse])
+
+    def roofline_ms(self, table: OperatorTable, group: NDArray[np.int64]) -> Floats:
+        """The roofline of each operator in ms, shape (n,), without the residual."""
+        return np.asarray((roofline_terms(table) * self.roofline[group]).sum(axis=1))
+
+    def uncertainty_features(self, table: OperatorTable) -> Floats:
+        """The standard deviation of each operator in ms, in the column of its kind, shape (n, num_features)."""
+        first, inverse = distinct(table)
+        found = table.select(first)
+        group = kind_groups(found, self.kinds)
+        prior = self.scale**2 * (1.0 + CONSTANT_SHARE)
+        variance = np.full(len(found), 4.0 * prior)
+        for rows, residual in self._by_kind(group):
+            near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
+            variance[rows] = np.maximum(prior - ((near @ residual.certainty) ** 2).sum(axis=1), 0.0)
+        features = np.zeros((len(found), self.num_features))
+        features[np.arange(len(found)), group] = np.sqrt(variance) * self.roofline_ms(found, group)
+        return features[inverse]
+
+    def _by_kind(self, group: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], KindResidual]]:
+        found = []
+        for position, kind in enumerate(self.kinds):
+            rows = np.flatnonzero(group == position)
+            if len(rows) and kind in self.residuals:
+                found.append((rows, self.residuals[kind]))
+        return found
+
+    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
+        """Half the width of the 90 % interval of log latency of n networks, shape (n,); `large` changes nothing."""
+        return np.asarray(np.hypot(self.floor, self.factor * np.linalg.norm(sums, axis=1) / mean_ms))
+
+    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
+        """The same for segments by themselves."""
+        return self.half_width(mean_ms, sums)
+
+    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
+        """A sentence where much of the time is in operators of kinds that were never timed."""
+        cost = self.operator_ms(table)
+        unknown = kind_groups(table, self.kinds) < 0
+        share = float(cost[unknown].sum() / (self.fixed_ms + cost.sum()))
+        if share < _UNKNOWN_SHARE and not any(kind.startswith("other:") for kind in table.kind[unknown]):
+            return ()
+        names = ", ".join(sorted(set(table.kind[unknown].tolist())))
+        return (f"{share:.0%} of the time is in {names}, which no timed network has: a guess",)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `regressor_of_json` reads."""
+        names = (*self.kinds, "any other")
+        return {
+            "schema": SCHEMA,
+            "form": FORM,
+            "coefficients": {
+                f"{name}.{term}": float(self.roofline[i, j])
+                for i, name in enumerate(names)
+                for j, term in enumerate(TERMS)
+            }
+            | {"fixed": self.fixed_ms},
+            "meaning": {
+                f"{name}.{term}": meaning for name in names for term, meaning in zip(TERMS, _MEANINGS, strict=True)
+            }
+            | {"fixed": "ms a network"},
+            "kinds": list(self.kinds),
+            "roofline": self.roofline.tolist(),
+            "residual": {"scale": self.scale, "length": self.length, "kinds": _residual_lists(self.residuals)},
+            "interval": {"floor": self.floor, "factor": self.factor},
+            "manifest": dict(self.manifest),
+        }
+
+    def to_json(self) -> str:
+        """The document as text; the same model gives the same text."""
+        return json.dumps(self.as_json(), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_MEANINGS = (
+    "ms a 10^9 multiply-adds, whole blocks of channels",
+    "ms a 10^6 elements read",
+    "ms a 10^6 elements written",
+    "ms a 10^6 weights",
+    "ms a 10^3 operators",
+)
+
+
+def _residual_lists(residuals: Mapping[str, KindResidual]) -> dict[str, Any]:
+    def rounded(values: Floats) -> Any:
+        return np.round(values, 9).tolist()
+
+    return {
+        kind: {"centres": rounded(r.centres), "weights": rounded(r.weights), "certainty": rounded(r.certainty)}
+        for kind, r in residuals.items()
+    }
+
+
+def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegressor:
+    """The model of a document written by `OperatorRegressor.as_json`.
+
+    Raises `InputError` naming `path` for anything else.
+    """
+    try:
+        if record["schema"] != SCHEMA:
+            raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; build it again.")
+        residual, interval = record["residual"], record["interval"]
+        found = OperatorRegressor(
+            fixed_ms=float(record["coefficients"]["fixed"]),
+            kinds=tuple(str(kind) for kind in record["kinds"]),
+            roofline=np.array(record["roofline"], dtype=np.float64),
+            residuals={str(kind): _residual(value) for kind, value in residual["kinds"].items()},
+            scale=float(residual["scale"]),
+            length=float(residual["length"]),
+            floor=float(interval["floor"]),
+            factor=float(interval["factor"]),
+            manifest=dict(record["manifest"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path} must be a coefficients file written by `nas lut build`, but: {type(error).__name__}: {error}."
+        ) from error
+    if not _sound(found):
+        raise InputError(f"{path}: coefficients must be finite, fit together and never be negative; build it again.")
+    return found
+
+
+def _residual(record: Mapping[str, Any]) -> KindResidual:
+    return KindResidual(**{
+        name: np.array(record[name], dtype=np.float64) for name in ("centres", "weights", "certainty")
+    })  # fmt: skip
+
+
+def _sound(model: OperatorRegressor) -> bool:
+    numbers: Sequence[float] = (model.fixed_ms, model.scale, model.length, model.floor, model.factor)
+    roofline = model.roofline
+    sound = all(np.isfinite(number) and number >= 0 for number in numbers) and model.length > 0 and model.floor < 10
+    sound = sound and roofline.shape == (len(model.kinds) + 1, NUM_TERMS) and bool(np.isfinite(roofline).all())
+    sound = sound and bool((roofline >= 0).all() and (roofline.sum(axis=1) > 0).all())
+    for residual in model.residuals.values():
+        count = len(residual.weights)
+        shapes = residual.centres.shape == (count, NUM_COORDINATES) and residual.certainty.shape[:1] == (count,)
+        parts = (residual.centres, residual.weights, residual.certainty)
+        sound = sound and shapes and all(bool(np.isfinite(part).all()) for part in parts)
+    return sound

@@ -1,0 +1,139 @@
+"""What is timed to build a table: whole networks, so chosen that their segments are those that will be asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from nas.graph import Graph, Segment
+from nas.measure.probes import probe_graph
+from nas.space import Architecture, known_networks
+from nas.space.architecture import build_layer
+from nas.space.batch import LayerBatch
+from nas.space.compiled import CompiledSpace
+from nas.space.search_space import SearchSpace
+
+NUM_PROBES = 120
+REFERENCE_NETWORK = "mobilenetv3-large-1.0"
+_POOL = 3000
+_LARGEST_MACS = 3_000_000_000
+"""Networks above this take too long for what they tell about phones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A network to be timed: `role` is known, probe or space; `graph` builds it."""
+
+    name: str
+    digest: str
+    role: str
+    segments: Sequence[Segment]
+    graph: Callable[[], Graph]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one image."""
+        return sum(segment.macs for segment in self.segments)
+
+
+def network_item(network: Architecture, role: str) -> Item:
+    """An architecture as an item."""
+    return Item(name=network.name, digest=network.digest, role=role, segments=network.segments(), graph=network.graph)
+
+
+def generic_items(seed: int = 0) -> list[Item]:
+    """The known networks, and probes for operators that these lack; in an order that is mixed by `seed`."""
+    found = [network_item(network, "known") for network in known_networks() if network.macs <= _LARGEST_MACS]
+    found += [probe for probe in map(_probe, range(NUM_PROBES)) if probe.macs <= _LARGEST_MACS]
+    order = np.random.default_rng(seed).permutation(len(found))
+    return [found[i] for i in order]
+
+
+def _probe(number: int) -> Item:
+    graph = probe_graph(number)
+    digest = hashlib.sha256("\n".join(segment.key for segment in graph.segments).encode()).hexdigest()[:16]
+    return Item(name=f"probe-{number}", digest=digest, role="probe", segments=graph.segments, graph=lambda: graph)
+
+
+def space_items(space: SearchSpace, seed: int = 0) -> Iterator[Item]:
+    """Networks of `space` without end, none twice: from a pool of random ones always that whose segments were timed
+    least, by multiply-adds; then from a new pool."""
+    rng = np.random.default_rng(seed)
+    seen: dict[str, int] = {}
+    taken: set[str] = set()
+    while True:
+        pool = {network.digest: network for network in _pool(space, rng) if network.digest not in taken}
+        if not pool:
+            return
+        items = _items(list(pool.values()))
+        yield from _least_timed_first(items, seen)
+        taken.update(pool)
+
+
+def _pool(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
+    return list(space.sample(_POOL, rng))
+
+
+def _items(networks: Sequence[Architecture]) -> list[Item]:
+    """The networks as items; equal layers are built once."""
+    known: dict[object, Segment] = {}
+    found = []
+    for network in networks:
+        segments = []
+        for layer, shape in zip(network.layers, network.layer_inputs(), strict=True):
+            place = (layer, shape, network.num_classes)
+            if place not in known:
+                known[place] = build_layer(layer, shape, network.num_classes).segment
+            segments.append(known[place])
+        found.append(
+            Item(name=network.name, digest=network.digest, role="space", segments=segments, graph=network.graph)
+        )
+    return found
+
+
+def _least_timed_first(items: Sequence[Item], seen: dict[str, int]) -> Iterator[Item]:
+    """The items in the order in which they tell most; `seen` counts in how many networks each segment came."""
+    keys = [sorted({segment.key for segment in item.segments}) for item in items]
+    number = {key: i for i, key in enumerate(dict.fromkeys(itertools.chain.from_iterable(keys)))}
+    owner = np.repeat(np.arange(len(items)), [len(own) for own in keys])
+    column = np.array([number[key] for own in keys for key in own])
+    uses = csr_matrix((np.ones(len(owner)), (owner, column)), shape=(len(items), len(number)))
+    counts = np.array([seen.get(key, 0) for key in number], dtype=np.float64)
+    macs = np.array([item.macs for item in items], dtype=np.float64)
+    cost = 1.0 + macs / np.median(macs)
+    left = np.ones(len(items), dtype=np.bool_)
+    while left.any():
+        gain = np.where(left, (uses @ (1.0 + counts) ** -2.0) / cost, -1.0)
+        best = int(gain.argmax())
+        left[best] = False
+        columns = uses.indices[uses.indptr[best] : uses.indptr[best + 1]]
+        counts[columns] += 1.0
+        for key in keys[best]:
+            seen[key] = seen.get(key, 0) + 1
+        yield items[best]
+
+
+def ordered(generic: Sequence[Item], own: Iterator[Item]) -> Iterator[Item]:
+    """The order of timing: generic networks and those of the space by turns, then those of the space."""
+    for item in generic:
+        yield item
+        yield from itertools.islice(own, 1)
+    yield from own
+
+
+def space_keys(space: SearchSpace) -> set[str]:
+    """The keys of all segments that networks of `space` may have."""
+    found: set[str] = set()
+
+    def collect(batch: LayerBatch, resolution: NDArray[np.int64]) -> NDArray[np.float64]:
+        found.update(batch.keys or ())
+        return np.zeros((len(batch.params), 0))
+
+    CompiledSpace(space, collect, names=(), keys=True)
+    return found

@@ -1,0 +1,145 @@
+"""Probes: small random networks of the operators that image networks at large are made of.
+
+The known networks say nothing of plain, grouped and large convolutions at many widths, of concatenations, of norms that
+stay; a table that serves any network must have seen them in context. A number makes a probe: the same one always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from nas.graph import Graph
+from nas.graph.builder import Builder, Tensor
+
+Rng = np.random.Generator
+_RESOLUTIONS = (96, 128, 160, 192, 224, 256)
+_ACTIVATIONS = ("relu", "relu", "relu6", "hswish", "silu", "gelu", "leaky_relu")
+_WIDTHS = (8, 12, 16, 18, 24, 32, 40, 48, 58, 64, 72, 96, 112, 116, 128, 160, 192, 232, 256, 320, 384, 464, 512)
+
+
+def probe_graph(number: int) -> Graph:
+    """The probe called `number`: a stem, up to five stages of blocks of one family each, a classifier."""
+    rng = np.random.default_rng([number, 20260])
+    side = int(rng.choice(_RESOLUTIONS))
+    b = Builder((3, side, side))
+    act = str(rng.choice(_ACTIVATIONS))
+    b.layer = 1
+    width = int(rng.choice((16, 24, 32, 48, 64)))
+    x = _stem(b, rng, width, act)
+    smallest = int(rng.choice((4, 5, 7)))
+    while x.shape[1] // 2 >= smallest:
+        block = list(_BLOCKS.values())[int(rng.integers(len(_BLOCKS)))]
+        larger = [w for w in _WIDTHS if x.channels <= w <= 3 * x.channels] or [x.channels]
+        width = int(rng.choice(larger))
+        for position in range(int(rng.integers(1, 4))):
+            b.layer += 1
+            x = block(b, rng, x, width, 2 if position == 0 else 1, act)
+    b.layer += 1
+    if rng.random() < 0.5:
+        x = b.conv(x, int(rng.choice((256, 512, 960, 1280))), 1, act=act)
+        b.layer += 1
+    b.linear(b.global_pool(x, flatten=True), int(rng.choice((10, 100, 1000))))
+    return b.build()
+
+
+def _stem(b: Builder, rng: Rng, width: int, act: str) -> Tensor:
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return b.pool(b.conv(b.input, width, 7, 2, act=act), "max", 3, 2, padding=1)
+    if kind == 1:
+        return b.conv(b.conv(b.input, width // 2, 3, 2, act=act), width, 3, 2, act=act)
+    if kind == 2:
+        return b.conv(b.input, width, 4, 4, padding=(0, 0, 0, 0))
+    return b.conv(b.input, width, 3, 2, act=act)
+
+
+def _gated(b: Builder, x: Tensor, rng: Rng) -> Tensor:
+    squeezed = max(8, x.channels // int(rng.choice((4, 8, 16))) // 4 * 4)
+    gate = b.conv(b.global_pool(x), squeezed, 1, act="relu", norm=False, bias=True)
+    gate = b.conv(gate, x.channels, 1, act=str(rng.choice(("sigmoid", "hsigmoid"))), norm=False, bias=True)
+    return b.product(x, gate)
+
+
+def _joined(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    return b.sum(x, y) if x.shape == y.shape else y
+
+
+def _plain(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    y = b.conv(x, width, int(rng.choice((3, 3, 5))), stride, act=act)
+    shortcut = x if x.shape == y.shape else b.conv(x, width, 1, stride)
+    return b.act(b.sum(b.conv(y, width, 3), shortcut), act)
+
+
+def _bottleneck(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    per_group = int(rng.choice((4, 8, 16, 24, 32)))
+    groups = int(rng.choice((1, 1, 2, 4, 8, 16)))
+    inner = per_group * groups
+    y = b.conv(b.conv(x, inner, 1, act=act), inner, 3, stride, groups=groups, act=act)
+    if rng.random() < 0.3:
+        y = _gated(b, y, rng)
+    return b.act(_joined(b, x, b.conv(y, width, 1)), act)
+
+
+def _inverted(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    kernel, expansion = int(rng.choice((3, 3, 5, 7, 9))), int(rng.choice((2, 3, 4, 6)))
+    y = b.conv(x, expansion * x.channels, int(rng.choice((1, 1, 1, 3))), act=act)
+    y = b.depthwise(y, kernel, stride, act=act)
+    if rng.random() < 0.4:
+        y = _gated(b, y, rng)
+    return _joined(b, x, b.conv(y, width, 1))
+
+
+def _separable(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    return b.conv(b.depthwise(x, int(rng.choice((3, 5))), stride, act=act), width, 1, act=act)
+
+
+def _shuffled(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    groups = int(rng.choice((2, 3, 4, 8)))
+    inner = max(groups, x.channels // groups * groups)
+    y = b.conv(x, inner, 1, act=act)
+    y = b.shuffle(b.conv(y, inner, 1, groups=groups, act=act), groups)
+    return _joined(b, x, b.conv(b.depthwise(y, 3, stride), width, 1, act=act))
+
+
+def _divided(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if stride == 2 or x.channels % 2:
+        x = b.conv(b.depthwise(x, 3, stride), 2 * (width // 2), 1, act=act)
+    half = x.channels // 2
+    kept, worked = b.slice(x, 0, half), b.slice(x, half, x.channels)
+    worked = b.conv(b.depthwise(b.conv(worked, half, 1, act=act), 3), half, 1, act=act)
+    joined = b.concat([kept, worked])
+    return b.shuffle(joined, 2) if rng.random() < 0.7 else joined
+
+
+def _concatenated(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if stride == 2:
+        x = b.pool(x, "max" if rng.random() < 0.5 else "avg", 3, 2, padding=1)
+    narrow = max(8, width // 4)
+    squeezed = b.conv(x, narrow, 1, act=act)
+    parts = [b.conv(squeezed, narrow, 1, act=act), b.conv(squeezed, narrow, 3, act=act)]
+    if rng.random() < 0.5:
+        parts.append(x)
+    return b.concat(parts)
+
+
+def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if x.channels != width or stride != 1:
+        x = b.conv(x, width, 3, stride, act=act)
+    y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "batch" if rng.random() < 0.5 else "group")
+    y = b.conv(b.conv(y, 4 * width, 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
+    return b.sum(x, b.learned_scale(y))
+
+
+Block = Callable[[Builder, Rng, Tensor, int, int, str], Tensor]
+_BLOCKS: Mapping[str, Block] = {
+    "plain": _plain,
+    "bottleneck": _bottleneck,
+    "inverted": _inverted,
+    "separable": _separable,
+    "shuffled": _shuffled,
+    "divided": _divided,
+    "concatenated": _concatenated,
+    "normed": _normed,
+}

@@ -1,0 +1,227 @@
+"""What was timed on a device, in one SQLite file: every batch is there whole or not at all, whenever work is killed.
+
+A timing holds the segments of its network, so a table can be fitted from the file alone. One program at a time writes
+to it: a second one is refused, not mixed in.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from nas.errors import InputError, NasError
+from nas.graph import OperatorTable
+from nas.graph.ops import Row
+from nas.latency.regression import TimedSegment
+
+SCHEMA = 1
+REFERENCE = "reference"
+"""The role of the network that is timed in every batch."""
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operators TEXT NOT NULL);
+CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE timing (
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), name TEXT NOT NULL, digest TEXT NOT NULL,
+    role TEXT NOT NULL, segments TEXT NOT NULL, latency_ms REAL NOT NULL, spread REAL NOT NULL, runs INTEGER NOT NULL,
+    UNIQUE (batch, digest)
+);
+CREATE UNIQUE INDEX once ON timing (digest) WHERE role != 'reference';
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSegment:
+    """A segment as it was timed."""
+
+    key: str
+    rows: tuple[Row, ...]
+
+    @property
+    def operators(self) -> OperatorTable:
+        """The inference operators as columns."""
+        return OperatorTable.from_rows(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTiming:
+    """A network's timing: `latency_ms` is the least of `runs` runs, `spread` how far their median lies above it;
+    `batch` numbers the process that it was timed in."""
+
+    batch: int
+    name: str
+    digest: str
+    role: str
+    segments: tuple[StoredSegment, ...]
+    latency_ms: float
+    spread: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTiming:
+    """A timing to be stored, with the segments of its network."""
+
+    name: str
+    digest: str
+    role: str
+    segments: Sequence[TimedSegment]
+    latency_ms: float
+    spread: float
+    runs: int
+
+
+class TimingStore:
+    """The timings of one device in the file at `path`, which is made where it is not there.
+
+    `environment` is where the timings are taken; a file of another one is an `InputError`. A context manager: it holds
+    the file for itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self.path = path
+        with self._storing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=2.0, isolation_level=None)
+        try:
+            with self._storing():
+                self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._open(environment)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> TimingStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def _open(self, environment: Mapping[str, str]) -> None:
+        with self._whole():
+            found = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone()
+            if found is None:
+                for statement in _TABLES.split(";"):
+                    self._connection.execute(statement)
+                rows = {"schema": str(SCHEMA), "environment": json.dumps(dict(environment))}
+                self._connection.executemany("INSERT INTO meta VALUES (?, ?)", list(rows.items()))
+                return
+            meta = dict(self._connection.execute("SELECT name, value FROM meta"))
+        if meta.get("schema") != str(SCHEMA):
+            raise InputError(
+                f"{self.path}: schema must be {SCHEMA}, but got {meta.get('schema')!r}; start anew with --restart."
+            )
+        before = json.loads(meta["environment"])
+        for name in ("chip", "runtime"):
+            if before.get(name) != environment.get(name):
+                raise InputError(
+                    f"{self.path} holds timings of {name} {before.get(name)!r}, but this is {environment.get(name)!r};"
+                    " times of the two must not mix: start anew with --restart."
+                )
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Turn what SQLite and the disk refuse into a `NasError` that names the file."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise NasError(f"{self.path} is in use by another build; wait for it, or stop it.") from error
+            raise NasError(
+                f"{self.path} must be a writable file of timings on a disk with room, but: {error};"
+                " what was stored before is kept."
+            ) from error
+        except OSError as error:
+            raise NasError(
+                f"{self.path} must be writable, but: {error.strerror or error}; choose another --workspace."
+            ) from error
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of the block is stored, or nothing."""
+        self._connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float) -> None:
+        """Store the timings of one process, which took `seconds` with everything around it."""
+        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with self._storing(), self._whole():
+            batch = self._connection.execute("INSERT INTO batch (began, seconds) VALUES (?, ?)", (began, seconds))
+            for timing in timings:
+                ids = [self._segment_id(segment) for segment in timing.segments]
+                self._connection.execute(
+                    "INSERT INTO timing (batch, name, digest, role, segments, latency_ms, spread, runs)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        batch.lastrowid, timing.name, timing.digest, timing.role, json.dumps(ids), timing.latency_ms,
+                        timing.spread, timing.runs,
+                    ),
+                )  # fmt: skip
+
+    def _segment_id(self, segment: TimedSegment) -> int:
+        found = self._connection.execute("SELECT id FROM segment WHERE key = ?", (segment.key,)).fetchone()
+        if found is not None:
+            return int(found[0])
+        rows = json.dumps(rows_of(segment.operators))
+        made = self._connection.execute("INSERT INTO segment (key, operators) VALUES (?, ?)", (segment.key, rows))
+        assert made.lastrowid is not None
+        return made.lastrowid
+
+    def digests(self) -> set[str]:
+        """The digests of the networks that were timed, the reference apart."""
+        with self._storing():
+            found = self._connection.execute("SELECT digest FROM timing WHERE role != ?", (REFERENCE,))
+            return {digest for (digest,) in found}
+
+    def seconds(self) -> float:
+        """What all batches took."""
+        with self._storing():
+            (total,) = self._connection.execute("SELECT coalesce(sum(seconds), 0.0) FROM batch").fetchone()
+        return float(total)
+
+    def timings(self) -> list[StoredTiming]:
+        """All timings in their order."""
+        with self._storing():
+            segments = {
+                number: StoredSegment(key=key, rows=tuple(tuple(row) for row in json.loads(rows)))
+                for number, key, rows in self._connection.execute("SELECT id, key, operators FROM segment")
+            }
+            rows = self._connection.execute(
+                "SELECT batch, name, digest, role, segments, latency_ms, spread, runs FROM timing ORDER BY id"
+            ).fetchall()
+        return [
+            StoredTiming(
+                batch=batch,
+                name=name,
+                digest=digest,
+                role=role,
+                segments=tuple(segments[number] for number in json.loads(numbers)),
+                latency_ms=latency_ms,
+                spread=spread,
+                runs=runs,
+            )
+            for batch, name, digest, role, numbers, latency_ms, spread, runs in rows
+        ]
+
+
+def rows_of(table: OperatorTable) -> list[Row]:
+    """The operators as tuples that `OperatorTable.from_rows` reads."""
+    from nas.graph.operators import NUMERIC_COLUMNS
+
+    columns = [getattr(table, name).tolist() for name in NUMERIC_COLUMNS]
+    return list(zip(table.kind.tolist(), *columns, strict=True))
