@@ -109,8 +109,8 @@ def built_text(found: BuiltTable) -> str:
                 f" costs to {found.folder}"
             ),
             (
-                f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have are"
-                " in the table; operator costs serve the others"
+                f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have"
+                " are in the table; operator costs serve the others"
             ),
             "",
             "each timed network predicted from the others:",
