@@ -20,7 +20,7 @@ from nas.errors import InputError, UnknownOperatorError
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats, Ints
 from nas.latency.device import Device, device_folder, load_device
-from nas.latency.estimate import SOURCES, Estimate, Source
+from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
 from nas.latency.predictor import read_predictor
 from nas.latency.regressor import FORM, regressor_of_json
 from nas.latency.table import TableRow, read_table, shortened
@@ -28,7 +28,8 @@ from nas.latency.warnings import is_large
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
-_WEAKNESS: Mapping[Source, int] = {"measured": 0, "predicted": 1, "published": 2, "modelled": 3}
+_LISTED = 12
+"""Segments that an error names before it counts the rest."""
 
 
 class HasSegments(Protocol):
@@ -129,7 +130,7 @@ class LatencyModel:
     def segment_costs(self, keys: Sequence[str], tables: Sequence[OperatorTable]) -> SegmentCosts:
         """The costs of n segments, given their keys and operators.
 
-        Raises `UnknownOperatorError` for a segment that no row serves where the device has no cost model.
+        Raises `UnknownOperatorError` naming all segments that no row serves, where the device has no cost model.
         """
         lengths = [len(table) for table in tables]
         return self.packed_costs(keys, OperatorTable.concatenate(tables), np.repeat(np.arange(len(keys)), lengths))
@@ -144,8 +145,7 @@ class LatencyModel:
             own = self.operators.uncertainty_features(operators)
             for column in range(k - 1):
                 features[:, column] = np.bincount(owner, own[:, column], count)
-        for i, key in enumerate(keys if self.needs_keys else ()):
-            row = self._row(key)
+        for i, row in enumerate(self._rows(keys) if self.needs_keys else ()):
             if row is not None:
                 mean[i] = row.mean_ms
                 features[i] = 0.0
@@ -153,15 +153,15 @@ class LatencyModel:
                 source[i] = SOURCES.index(row.source)
         return SegmentCosts(mean_ms=mean, features=features, source=source)
 
-    def _row(self, key: str) -> TableRow | None:
-        """The row that serves the segment `key`, or None for the cost model."""
-        row = self.rows.get(key)
-        if row is None and self.operators is None:
+    def _rows(self, keys: Sequence[str]) -> list[TableRow | None]:
+        """The row that serves each segment, or None for the cost model."""
+        rows = [self.rows.get(key) for key in keys]
+        if self.operators is None and any(row is None for row in rows):
             raise UnknownOperatorError(
-                f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks {shortened(key)};"
-                " measure it, or fit operator coefficients."
+                f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"
+                f" {_lacking(keys, rows)}; measure or import them, or fit operator coefficients."
             )
-        return row
+        return rows
 
     def bounds(self, mean_ms: Floats, sums: Floats, *, large: bool = False) -> tuple[Floats, Floats]:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
@@ -213,7 +213,7 @@ class LatencyModel:
             mean_ms=mean,
             low_ms=float(low[0]),
             high_ms=float(high[0]),
-            source=max(shares, key=_WEAKNESS.__getitem__),
+            source=max(shares, key=WEAKNESS.__getitem__),
             shares=shares,
             warnings=self.operators.warnings(operators) if self.operators else (),
         )
@@ -241,6 +241,17 @@ class _Anonymous:
 
     operators: OperatorTable
     key: str = ""
+
+
+def _lacking(keys: Sequence[str], rows: Sequence[TableRow | None]) -> str:
+    """The segments without a row: their numbers from 1 (in a network those of its layers) and how their text begins."""
+    places: dict[str, list[str]] = {}
+    for number, (key, row) in enumerate(zip(keys, rows, strict=True), start=1):
+        if row is None:
+            places.setdefault(key, []).append(str(number))
+    named = [f"{' and '.join(at[:4])} [{shortened(key, 64)}]" for key, at in places.items()]
+    more = f", and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
+    return f"{rows.count(None)} of {len(keys)}: segment {', '.join(named[:_LISTED])}{more}"
 
 
 def load_latency_model(name: str, *, resolve: Resolver | None = None) -> LatencyModel:

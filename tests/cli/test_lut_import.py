@@ -33,7 +33,7 @@ def test_tables_are_imported_shown_and_served(workspace: Path, capsys: pytest.Ca
     network.write_text(small_network(64).to_yaml(), encoding="utf-8")
     code, out, err = call(capsys, "lut", "predict", str(network), "--device", "mine")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "lacks conv3x3s2 3x64x64>8x32x32+hswish" in err
+    assert "lacks 5 of 5: segment 1 [conv3x3s2 3x64x64>8x32x32+hswish], 2 [" in err
 
 
 def test_what_was_replaced_is_told(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,25 @@ def test_a_lookup_table_gives_the_sum_of_its_layers(folder: Path) -> None:
     assert [(part["source"], part["rows"], part["fewest"], part["most"]) for part in parts] == [("measured", 5, 40, 90)]
 
 
+def test_all_missing_segments_are_named(folder: Path) -> None:
+    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    with pytest.raises(UnknownOperatorError, match="lacks 5 of 5: segment 1") as caught:
+        load_latency("mine").estimate(small_network(64))
+    assert all(f", {number} [" in str(caught.value) for number in (2, 3, 4, 5))
+    layers = small_network().layers
+    deeper = replace(small_network(), layers=(*layers[:2], layers[1].with_args(kernel=7), layers[1], *layers[2:]))
+    with pytest.raises(UnknownOperatorError, match=r"lacks 1 of 7: segment 3 \[conv7x7s1g8 8x16x16"):
+        load_latency("mine").estimate(deeper)
+
+
+def test_more_than_a_dozen_missing_segments_are_counted(folder: Path) -> None:
+    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    network = known_network("mobilenetv2-1.0")
+    distinct = len({segment.key for segment in network.segments()})
+    with pytest.raises(UnknownOperatorError, match=rf"\], and {distinct - 12} more; measure or import"):
+        predict("mine", "mobilenetv2-1.0")
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_several_image_sizes_the_largest_is_taken_in_any_order(folder: Path, turned: bool) -> None:
     files = [lookup(folder.parent / f"{size}.yaml", size, factor=size / 32) for size in (32, 34, 36)]
@@ -254,7 +273,7 @@ def test_the_note10_tables_give_the_published_sum_or_name_what_is_missing(folder
             assert estimate.source == "measured"
             complete.append(network.name)
         else:
-            with pytest.raises(UnknownOperatorError, match=r"lacks conv3x3s2"):
+            with pytest.raises(UnknownOperatorError, match=r"lacks [0-9]+ of [0-9]+: segment 1 \[conv3x3s2"):
                 predict("mine", str(file))
     assert complete == ["note10_lat-30ms_top1-78.4_finetune-75"]
 

@@ -60,7 +60,7 @@ def test_without_a_cost_model_every_segment_must_have_a_row() -> None:
     # Half the logarithm of high/low, each times its share: the widths of rows add up.
     half = (np.log(1.1) * 0.3 + np.log(0.6 / 0.4) / 2 * 0.5) / 0.8
     assert found.high_ms == pytest.approx(0.8 * np.exp(half))
-    with pytest.raises(UnknownOperatorError, match="lacks head"):
+    with pytest.raises(UnknownOperatorError, match=r"lacks 1 of 2: segment 2 \[head\]"):
         LatencyModel(device=DEVICE, rows={"body": rows["body"]}, operators=None).estimate(Network())
 
 
