@@ -39,6 +39,11 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
     metavar="D",
     help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Time the answer on the device; where the table was wrong, correct it and search again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(as_json: bool, **options: Any) -> None:
     """Find the most accurate network of a space that meets a latency on a device.
@@ -55,6 +60,6 @@ def command(as_json: bool, **options: Any) -> None:
     else:
         from nas.report.search_text import search_text
 
-        click.echo(search_text(outcome.answer, outcome.run))
+        click.echo(search_text(outcome.answer, outcome.run, outcome.verification))
     if outcome.fault is not None:
         raise outcome.fault

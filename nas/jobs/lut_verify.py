@@ -154,34 +154,48 @@ def verify_table(
         drawn |= {n.digest: n for n in space.sample(count, rng) if n.digest not in done}
     networks = list(drawn.values())[:count]
     predicted = [model.estimate(network) for network in networks]
-    items = [network_item(network, "check") for network in networks]
-    times, reference = measure_items(device, runner, items, progress=progress)
+    checked, reference = _check(device, runner, networks, predicted, progress)
     return TableCheck(
         device=device,
         space=space.name,
         seed=seed,
         environment=dict(runner.environment()),
-        networks=tuple(
-            Checked(
-                name=network.name,
-                digest=network.digest,
-                macs=network.macs,
-                predicted=estimate,
-                measured_ms=float(np.median(own)),
-                processes_ms=tuple(own),
-            )
-            for network, estimate, own in zip(networks, predicted, times, strict=True)
-        ),
+        networks=tuple(checked),
         speed=None if reference_ms is None else float(np.median(reference)) / reference_ms,
     )
 
 
-def measure_items(
+def check_networks(device: str, networks: Sequence[Architecture], predicted: Sequence[Estimate]) -> list[Checked]:
+    """Time `networks`, whose predictions are frozen, in `PROCESSES` fresh processes each."""
+    return _check(device, device_runner(device), networks, predicted, lambda done, total: None)[0]
+
+
+def _check(
     device: str,
     runner: Runner,
-    items: Sequence[Item],
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    networks: Sequence[Architecture],
+    predicted: Sequence[Estimate],
+    progress: Callable[[int, int], None],
+) -> tuple[list[Checked], list[float]]:
+    """The networks checked, and the reference network's time in each process."""
+    items = [network_item(network, "check") for network in networks]
+    times, reference = _measure(device, runner, items, progress)
+    checked = [
+        Checked(
+            name=network.name,
+            digest=network.digest,
+            macs=network.macs,
+            predicted=estimate,
+            measured_ms=float(np.median(own)),
+            processes_ms=tuple(own),
+        )
+        for network, estimate, own in zip(networks, predicted, times, strict=True)
+    ]
+    return checked, reference
+
+
+def _measure(
+    device: str, runner: Runner, items: Sequence[Item], progress: Callable[[int, int], None]
 ) -> tuple[list[list[float]], list[float]]:
     """For each item its least time in ms in each of `PROCESSES` processes, and the reference network's in every one."""
     times: list[list[float]] = [[] for _ in items]

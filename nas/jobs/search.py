@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, unknown_name
 from nas.jobs.adapt import ChannelAdaptation
-from nas.jobs.costs import Limits, Models, SpaceProblem
+from nas.jobs.costs import Figures, Limits, Models, SpaceProblem
 from nas.latency import Estimate, LatencyModel
+from nas.latency.cost_model import Floats
 from nas.space import Architecture, known_networks
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import Evolution, Exhaustive, Progress, RandomSearch, Reward, SearchResult, Strategy, pareto_front
@@ -28,6 +30,8 @@ from nas.strategies.archive import START_LIMIT
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
 
+NEAR_TARGET = 0.9
+"""Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
@@ -308,6 +312,7 @@ class _Search:
         baselines = sorted(records, key=lambda record: record.latency.mean_ms)
         answer = self._records([best])[0]
         notes += self._better(answer, baselines)
+        notes += self._slower(int(first), networks, figures, ranked, meets)
         return SearchAnswer(
             space=self._space.name,
             space_size=self._space.size,
@@ -325,6 +330,24 @@ class _Search:
             baselines=tuple(baselines),
             notes=tuple(notes),
         )
+
+    def _slower(
+        self, first: int, networks: Sequence[Architecture], figures: Figures, ranked: Floats, meets: NDArray[np.bool_]
+    ) -> list[str]:
+        """Where the answer is much faster than asked: a note that nothing slower is better."""
+        if figures.bounded_ms[first] >= NEAR_TARGET * self._target_ms:
+            return []
+        slower = np.flatnonzero(meets & (figures.bounded_ms >= NEAR_TARGET * self._target_ms))
+        text = f"The answer is below {NEAR_TARGET:g} of the target because nothing slower that was found ranks higher"
+        if not len(slower):
+            return [f"{text}."]
+        best = max(slower, key=lambda i: ranked[i])
+        return [
+            (
+                f"{text}: of the others the best is {networks[best].name} ({figures.latency_ms[best]:.3f} ms), whose"
+                f" ranked bound is {100 * ranked[best]:.1f} % against {100 * ranked[first]:.1f} %."
+            )
+        ]
 
     def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""

@@ -15,6 +15,8 @@ from nas.files import sha256
 from nas.jobs.costs import Limits
 from nas.jobs.lut import load_latency, published_index
 from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
+from nas.jobs.search_verify import Verification, check_reach, verified_search
+from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
 from nas.space import Architecture, load_space, space_paths
@@ -38,6 +40,7 @@ class SearchRequest:
     max_macs: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    verify: bool = False
 
     def command(self) -> str:
         """The command line that repeats the search."""
@@ -49,6 +52,8 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        if self.verify:
+            words.append("--verify")
         return shlex.join(words)
 
 
@@ -62,11 +67,13 @@ class SearchOutcome:
     run: str
     seconds: float
     answer: SearchAnswer
+    verification: Verification | None = None
     fault: NasError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search, as the contract has it."""
-        return {"run": self.run, **self.answer.as_json(), "seconds": self.seconds}
+        verified = {"verification": self.verification.as_json()} if self.verification else {}
+        return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
 def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, best: None) -> SearchOutcome:
@@ -78,6 +85,8 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
+    if request.verify:
+        check_reach(request.device)
     latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
@@ -91,19 +100,31 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     outcome: SearchOutcome | None = None
     try:
         with RunStore().start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            answer = search(
-                space,
-                latency=latency,
-                accuracy=accuracy,
-                target_ms=request.target_ms,
-                reward=reward,
-                seed=request.seed,
-                strategy=request.strategy,
-                limits=limits,
-                published=_Published(request.device),
-                progress=progress,
-            )
-            outcome = SearchOutcome(run=run.id, seconds=time.perf_counter() - began, answer=answer)
+            published = _Published(request.device)
+
+            def searched(model: LatencyModel) -> SearchAnswer:
+                return search(
+                    space,
+                    latency=model,
+                    accuracy=accuracy,
+                    target_ms=request.target_ms,
+                    reward=reward,
+                    seed=request.seed,
+                    strategy=request.strategy,
+                    limits=limits,
+                    published=published,
+                    progress=progress,
+                )
+
+            verification = None
+            if request.verify:
+                answer, verification = verified_search(
+                    request.device, latency, searched, progress=lambda doing: progress(doing, None)
+                )
+            else:
+                answer = searched(latency)
+            seconds = time.perf_counter() - began
+            outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
             progress("exporting the answer", answer.best.accuracy.low)
             folder = _export(answer, run.id, request.seed)
             run.add_artefact("zoo", folder)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.search_verify import Verification
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
@@ -18,17 +19,19 @@ _HEADERS = (
 )  # fmt: skip
 
 
-def search_text(answer: SearchAnswer, run: str | None) -> str:
+def search_text(answer: SearchAnswer, run: str | None, verification: Verification | None = None) -> str:
     """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
     best = answer.best
     parts = [
         f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms",
-        _summary(answer),
+        _summary(answer, verification),
         "Beside the known networks (at the same training recipe; * cannot be told from the answer):\n"
         + _table([best, *_near(answer)], best)
         + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
         "Pareto front of latency and the lower bound of top-1:\n" + _table(_thin(answer.front), best),
     ]
+    if verification is not None:
+        parts.insert(2, _verified(verification))
     parts += [f"Note: {note}" for note in (*answer.notes, *_warnings(best))]
     if best.zoo:
         parts.append(f"Files: {best.zoo}")
@@ -37,7 +40,7 @@ def search_text(answer: SearchAnswer, run: str | None) -> str:
     return "\n\n".join(parts)
 
 
-def _summary(answer: SearchAnswer) -> str:
+def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
     best, latency, accuracy = answer.best, answer.best.latency, answer.best.accuracy
     searched = "all" if answer.exact else f"{answer.evaluated:,} of {answer.space_size:.2g}"
     lines = [
@@ -57,7 +60,30 @@ def _summary(answer: SearchAnswer) -> str:
         ),
         "  Intervals are central 90 %.",
     ]
+    if verification is not None:
+        measured = verification.measured
+        lines.insert(1, f"  measured {measured.measured_ms:.3f} ms, median of {len(measured.processes_ms)} processes")
     return "\n".join(lines)
+
+
+def _verified(verification: Verification) -> str:
+    """Each round's answer and runners-up: predicted first, then measured."""
+    rows = []
+    for number, part in enumerate(verification.rounds, start=1):
+        for position, network in enumerate(part.checked):
+            predicted = network.predicted
+            rows.append(
+                (
+                    number if position == 0 else "",
+                    network.name,
+                    f"{predicted.mean_ms:.3f} [{predicted.low_ms:.3f}, {predicted.high_ms:.3f}]",
+                    f"{network.measured_ms:.3f}",
+                    f"{100 * network.error:+.1f} %",
+                    (part.fault or "accepted") if position == 0 else "",
+                )
+            )
+    headers = ("round", "network", "predicted ms", "measured ms", "error", "")
+    return "Predicted first, then timed in fresh processes:\n" + tabulate(rows, headers, disable_numparse=True)
 
 
 def _near(answer: SearchAnswer) -> list[Network]:

@@ -1,0 +1,170 @@
+"""Closing the loop of a search: its answer is timed, and where the table was wrong it is corrected and searched again.
+
+A round freezes the predictions of the answer and of its runners-up, times them in fresh processes, and compares. The
+answer is accepted where it meets the target in every process and its time lies in the predicted interval. Otherwise
+what was timed joins the table's timings, the table is fitted again, and a new search's answer is timed afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nas.errors import InputError, TargetError
+from nas.jobs.lut import load_latency
+from nas.jobs.lut_build import device_runner, fit_table, measured_space, store_path
+from nas.jobs.lut_verify import Checked, check_networks, table_space
+from nas.jobs.search import Network, SearchAnswer
+from nas.latency import LatencyModel
+from nas.measure.plan import network_item
+from nas.measure.store import NewTiming, TimingStore
+
+CEILING, FLOOR = 1.02, 0.9
+"""An answer is accepted up to this multiple of the target, and from this one on where something slower is better."""
+MAX_ROUNDS, RUNNERS_UP = 4, 5
+ROLE = "verified"
+
+Search = Callable[[LatencyModel], SearchAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedRound:
+    """An answer and its runners-up as predicted and as measured then, the answer first; `fault` says why the answer was
+    not accepted, empty where it was."""
+
+    checked: tuple[Checked, ...]
+    fault: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The record of the round."""
+        return {"networks": [network.as_json() for network in self.checked], "fault": self.fault}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All rounds, the last one first accepted or not; `measured` is the answer's."""
+
+    rounds: tuple[VerifiedRound, ...]
+    measured: Checked
+    accepted: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The record "verification" of a search."""
+        return {
+            "accepted": self.accepted,
+            "answer": self.measured.as_json(),
+            "rounds": [part.as_json() for part in self.rounds],
+        }
+
+
+def verified_search(
+    device: str, latency: LatencyModel, search: Search, *, progress: Callable[[str], None]
+) -> tuple[SearchAnswer, Verification]:
+    """The answer of `search` for a latency model, timed on `device`; up to four rounds.
+
+    Where no round's answer is accepted, the answer is the best of all networks that were timed and met the target.
+    Raises `InputError` for a device that is not measured here, and `TargetError` where nothing that was timed met it.
+    """
+    device_runner(device)
+    rounds: list[VerifiedRound] = []
+    found: dict[str, tuple[SearchAnswer, Network, Checked]] = {}
+    for number in range(1, MAX_ROUNDS + 1):
+        answer = search(latency)
+        networks = [answer.best, *_runners_up(answer)]
+        progress(f"timing the answer and {len(networks) - 1} runners-up")
+        checked = check_networks(
+            device, [network.architecture for network in networks], [network.latency for network in networks]
+        )
+        fault = _fault(answer, checked[0])
+        rounds.append(VerifiedRound(checked=tuple(checked), fault=fault))
+        if not fault:
+            return answer, Verification(rounds=tuple(rounds), measured=checked[0], accepted=True)
+        for network, one in zip(networks, checked, strict=True):
+            found.setdefault(one.digest, (answer, network, one))
+        if number < MAX_ROUNDS and store_path(device).exists():
+            progress("correcting the table")
+            _correct(device, networks, checked)
+            latency = load_latency(device)
+        elif not store_path(device).exists():
+            break
+    return _best_timed(found, rounds)
+
+
+def _runners_up(answer: SearchAnswer) -> list[Network]:
+    """The networks of the front that are closest to the target, on either side."""
+    others = [n for n in answer.front if n.architecture.digest != answer.best.architecture.digest]
+    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.target_ms)))
+    return others[:RUNNERS_UP]
+
+
+def _fault(answer: SearchAnswer, checked: Checked) -> str:
+    """Why the answer is not accepted; empty where it is."""
+    slowest, target = max(checked.processes_ms), answer.target_ms
+    if slowest > CEILING * target:
+        return f"measured at {slowest:.3f} ms, above {CEILING:g} times the target"
+    if not checked.inside:
+        return (
+            f"measured at {checked.measured_ms:.3f} ms, outside the predicted interval"
+            f" [{checked.predicted.low_ms:.3f}, {checked.predicted.high_ms:.3f}]"
+        )
+    if checked.measured_ms < FLOOR * target and checked.predicted.mean_ms >= FLOOR * target:
+        return f"measured at {checked.measured_ms:.3f} ms, faster than predicted and below {FLOOR:g} times the target"
+    return ""
+
+
+def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked]) -> None:
+    """Add what was timed to the timings of the device, and fit its table again."""
+    environment = dict(device_runner(device).environment())
+    with TimingStore(store_path(device), environment) as store:
+        done = store.digests()
+        new = [
+            NewTiming(
+                name=network.name,
+                digest=one.digest,
+                role=ROLE,
+                segments=network_item(network.architecture, ROLE).segments,
+                latency_ms=one.measured_ms,
+                spread=max(one.processes_ms) / min(one.processes_ms) - 1.0,
+                runs=len(one.processes_ms),
+            )
+            for network, one in zip(networks, checked, strict=True)
+            if one.digest not in done
+        ]
+        if new:
+            store.add_batch(new, seconds=0.0)
+        timings = store.timings()
+    fit_table(device, measured_space(table_space(device)), timings, environment)
+
+
+def _best_timed(
+    found: dict[str, tuple[SearchAnswer, Network, Checked]], rounds: Sequence[VerifiedRound]
+) -> tuple[SearchAnswer, Verification]:
+    """The timed network that met the target with the best bound, as the answer."""
+    met = [item for item in found.values() if max(item[2].processes_ms) <= CEILING * item[0].target_ms]
+    if not met:
+        answer, network, one = min(found.values(), key=lambda item: item[2].measured_ms)
+        raise TargetError(
+            f"a network of {answer.space} must be timed at no more than {answer.target_ms:g} ms, but the fastest of"
+            f" {len(found)} that were predicted to be takes {one.measured_ms:.3f} ms ({network.name}); build the table"
+            f" again, for this space: `nas lut build --device {answer.device} --space {answer.space} --restart`."
+        )
+    answer, network, one = max(met, key=lambda item: (item[1].accuracy.low, -item[2].measured_ms))
+    note = (
+        f"The table's predictions strayed: after {len(rounds)} rounds the answer is the best of {len(found)} networks"
+        " that were timed, by its measured time."
+    )
+    named = network.architecture.named(f"{answer.space}-{answer.target_ms:g}ms-{network.architecture.digest[:8]}")
+    best = replace(network, name=named.name, architecture=named)
+    chosen = replace(answer, best=best, notes=(*answer.notes, note))
+    return chosen, Verification(rounds=tuple(rounds), measured=one, accepted=False)
+
+
+def check_reach(device: str) -> None:
+    """Raises `InputError` for a device whose answers cannot be timed."""
+    try:
+        device_runner(device)
+    except InputError as error:
+        raise InputError(f"--verify times the answer on the device. {error}") from error
