@@ -51,7 +51,7 @@ class Model:
     def __init__(self) -> None:
         self._schema: ModuleType = require(f"{RUNTIME}.schema_py_generated", EXTRA)
         self._tensors: list[Any] = []
-        self._buffers: list[_Data] = [_Data(None)]
+        self._buffers = [_Data(self._schema, None)]
         self._operators: list[Any] = []
         self._kinds: dict[str, int] = {}
         self._integers: dict[tuple[Shape, bytes], int] = {}
@@ -175,7 +175,7 @@ class Model:
         return len(self._tensors) - 1
 
     def _stored(self, array: NDArray[Any], dtype: str) -> int:
-        self._buffers.append(_Data(array))
+        self._buffers.append(_Data(self._schema, array))
         return self._tensor(array.shape, dtype, len(self._buffers) - 1)
 
     def _int32(self, array: NDArray[np.int32]) -> int:
@@ -208,13 +208,13 @@ class Model:
 class _Data:
     """A buffer of the file: the bytes of an array, aligned as the schema asks and copied once."""
 
-    def __init__(self, array: NDArray[Any] | None) -> None:
+    def __init__(self, schema: ModuleType, array: NDArray[Any] | None) -> None:
+        self._schema = schema
         self._array = array
         self.size = 0 if array is None else array.nbytes + 2 * _ALIGNMENT
 
     def Pack(self, builder: Any) -> int:
         """Write the buffer, as the schema's own classes do by this name; returns its offset."""
-        schema = require(f"{RUNTIME}.schema_py_generated", EXTRA)
         data = None
         if self._array is not None:
             content = np.ascontiguousarray(self._array).reshape(-1).view(np.uint8)
@@ -222,7 +222,7 @@ class _Data:
             builder.head -= content.size
             builder.Bytes[builder.head : builder.head + content.size] = content.data
             data = builder.EndVector()
-        schema.BufferStart(builder)
+        self._schema.BufferStart(builder)
         if data is not None:
-            schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))
+            self._schema.BufferAddData(builder, data)
+        return int(self._schema.BufferEnd(builder))

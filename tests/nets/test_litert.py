@@ -9,10 +9,11 @@ import torch
 from nas.errors import InputError, NasError
 from nas.nets import build
 from nas.nets.litert import export_litert, litert_metadata, litert_operators, run_litert
+from nas.nets.litert_writer import write_litert
 from nas.space.seeds import families
 from nas.zoo.check import check_litert
 from tests.extras import needs
-from tests.nets.readings import image, relative_error, with_random_norms
+from tests.nets.readings import image, relative_error, with_random_numbers
 from tests.nets.shortened import shortened
 from tests.zoo.networks import small
 
@@ -22,7 +23,7 @@ from tests.zoo.networks import small
 def test_the_interpreter_computes_what_torch_does(family: str, tmp_path: Path) -> None:
     needs("litert_torch")
     network = shortened(family)
-    module = with_random_norms(build(network))
+    module = with_random_numbers(build(network))
     path = export_litert(module, tmp_path / "model.tflite")
     x = image(module)
     with torch.no_grad():
@@ -31,6 +32,7 @@ def test_the_interpreter_computes_what_torch_does(family: str, tmp_path: Path) -
     used = litert_operators(path)
     assert used.keys() & {"CONV_2D", "DEPTHWISE_CONV_2D"}
     assert not any(name.startswith(("CUSTOM", "FLEX", "STABLEHLO")) for name in used)
+    assert litert_operators(write_litert(module, tmp_path / "timed.tflite")) == used
     assert litert_metadata(path) == {"untrained": "true", "name": network.name, "digest": network.digest}
 
 

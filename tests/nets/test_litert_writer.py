@@ -14,19 +14,10 @@ from nas.nets.litert import export_litert, litert_operators, run_litert
 from nas.nets.litert_writer import write_litert
 from nas.space.seeds import families
 from tests.extras import needs
-from tests.nets.readings import image, relative_error, with_random_norms
+from tests.nets.readings import image, relative_error, with_random_numbers
 from tests.nets.shortened import shortened
 from tests.nets.test_operators import GRAPHS, MAP, Write, graph_of
 from tests.zoo.networks import small
-
-
-def with_random_numbers(module: GraphModule) -> GraphModule:
-    """The module itself, in eval mode, with no bias, scale or slope left at the number where they all start."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weight in (w for w in module.parameters() if w.dim() in (1, 3)):
-            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
-    return with_random_norms(module)
 
 
 def check_against_torch(module: GraphModule, path: Path) -> None:
