@@ -93,7 +93,7 @@ def _bias(c: Call) -> Array | None:
 
 
 def _finish(m: Model, c: Call, x: int) -> int:
-    """`x` after what is left of an activation that was fused."""
+    """`x` times the factor that is left of an absorbed hard sigmoid."""
     return m.add("MUL", [x, m.number(1 / 6)], m.shape(x)) if c.activation == "hsigmoid" else x
 
 
@@ -195,8 +195,7 @@ def _binary(m: Model, c: Call) -> int:
     shape = np.broadcast_shapes(*(m.shape(x) for x in c.inputs))
     if c.op.function == "max":
         return m.add("MAXIMUM", c.inputs, shape)
-    y = m.add(_BINARIES[c.op.function], c.inputs, shape, fusedActivationFunction=_FUSED_NAMES[c.activation])
-    return _finish(m, c, y)
+    return m.add(_BINARIES[c.op.function], c.inputs, shape, fusedActivationFunction=_FUSED_NAMES[c.activation])
 
 
 def _affine(m: Model, c: Call) -> int:

@@ -13,6 +13,7 @@ from nas.graph.ops import (
     GlobalPool,
     LearnedScale,
     Linear,
+    MatMul,
     Norm,
     Op,
     Rearrange,
@@ -22,18 +23,15 @@ from nas.graph.ops import (
     Softmax,
 )
 
-FUSED = ("relu", "relu6", "hsigmoid")
-"""Activations that a convolution, a linear layer or a sum before them takes over; "hsigmoid" save for its factor."""
-
 _PRELU = Activation("prelu")
-_POINTWISE = (Activation, Affine, Binary, Reduce, Slice, Softmax)
+_KEEPS_TOKENS = (Activation, Affine, Binary, LearnedScale, Reduce, Slice, Softmax)
 
 
 def absorbed(graph: Graph) -> dict[int, int]:
     """Position of an operator that the one before it does with its own work → the position of that one.
 
-    They are activations behind a convolution, a linear layer or a sum, and scales behind a convolution, where nobody
-    else reads what is before them.
+    They are ReLUs behind a convolution, a linear layer or a sum, hard sigmoids (save for a factor) behind the first
+    two, whose bias takes their 3, and scales behind a convolution, where nobody else reads what is before them.
     """
     readers = _readers(graph)
     found = {}
@@ -41,11 +39,11 @@ def absorbed(graph: Graph) -> dict[int, int]:
         if len(node.inputs) != 1 or len(readers[node.inputs[0]]) > 1:
             continue
         match node.op, graph.nodes[node.inputs[0]].op:
-            case (Activation(function=function), Conv() | Linear() | Binary(function="add" | "sub" | "mul")) if (
-                function in FUSED
-            ):
+            case Activation(function="relu" | "relu6"), Conv() | Linear() | Binary(function="add" | "sub" | "mul"):
                 found[position] = node.inputs[0]
-            case (LearnedScale(), Conv()):
+            case Activation(function="hsigmoid"), Conv() | Linear():
+                found[position] = node.inputs[0]
+            case LearnedScale(), Conv():
                 found[position] = node.inputs[0]
     return found
 
@@ -61,9 +59,9 @@ def channels_first(graph: Graph, absorbed: Mapping[int, int]) -> list[bool]:
     readers = _readers(graph)
     first = [_needs_first(node.op) and i not in absorbed for i, node in enumerate(graph.nodes)]
     first[0] = True
-    tokens = [isinstance(node.op, Linear) or node.op == Norm("layer") for node in graph.nodes]
+    tokens = [isinstance(node.op, Linear | MatMul) or node.op == Norm("layer") for node in graph.nodes]
     for position, node in enumerate(graph.nodes):
-        if isinstance(node.op, _POINTWISE) and any(tokens[i] for i in node.inputs):
+        if isinstance(node.op, _KEEPS_TOKENS) and any(tokens[i] for i in node.inputs):
             first[position] = tokens[position] = True
     for position in range(len(graph.nodes) - 1, 0, -1):
         node = graph.nodes[position]
@@ -88,7 +86,7 @@ def _readers(graph: Graph) -> list[list[int]]:
 
 def _needs_first(op: Op) -> bool:
     match op:
-        case Rearrange() | Shuffle() | LearnedScale() | Linear() | GlobalPool(flatten=True):
+        case Rearrange() | Shuffle() | LearnedScale() | Linear() | MatMul() | GlobalPool(flatten=True):
             return True
         case Norm(function="group" | "layer"):
             return True

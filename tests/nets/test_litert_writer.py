@@ -8,7 +8,7 @@ import torch
 
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph import Builder, Graph, Node, Tensor
-from nas.graph.ops import Op
+from nas.graph.ops import ACTIVATIONS, Op
 from nas.nets import GraphModule, build, build_graph
 from nas.nets.litert import export_litert, litert_operators, run_litert
 from nas.nets.litert_writer import write_litert
@@ -31,6 +31,46 @@ def check_against_torch(module: GraphModule, path: Path) -> None:
 def test_the_interpreter_computes_an_operator_as_torch_does(name: str, tmp_path: Path) -> None:
     needs("ai_edge_litert")
     check_against_torch(build_graph(graph_of(GRAPHS[name])), tmp_path / "model.tflite")
+
+
+BEFORE: dict[str, Write] = {
+    "conv": lambda b, x: b.conv(x, 6),
+    "linear": lambda b, x: b.linear(b.global_pool(x, flatten=True), 6),
+    "sum": lambda b, x: b.sum(b.depthwise(x, 3), x),
+    "product": lambda b, x: b.product(x, b.global_pool(x)),
+    "maximum": lambda b, x: b.maximum(x, b.depthwise(x, 3)),
+    "scale": lambda b, x: b.learned_scale(b.conv(x, 6)),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("function", ACTIVATIONS)
+def test_an_activation_is_right_behind_whatever_may_absorb_it(before: str, function: str, tmp_path: Path) -> None:
+    needs("ai_edge_litert")
+    graph = graph_of(lambda b, x: b.act(BEFORE[before](b, x), function))
+    check_against_torch(build_graph(graph), tmp_path / "model.tflite")
+
+
+def test_tokens_of_three_axes_are_no_maps(tmp_path: Path) -> None:
+    needs("ai_edge_litert")
+
+    def attention(b: Builder, x: Tensor) -> Tensor:
+        heads = b.rearrange(x, (2, 3, 63), (0, 2, 1), (2, 63, 3))
+        weights = b.softmax(b.affine(b.matmul(heads, heads, transpose=True), 0.5))
+        y = b.norm(b.sum(b.learned_scale(b.linear(b.matmul(weights, heads), 3)), heads), "layer")
+        return b.sum(b.rearrange(b.act(y, "gelu"), (2, 9, 7, 3), (0, 3, 1, 2), MAP), b.depthwise(x, 3))
+
+    check_against_torch(build_graph(graph_of(attention)), tmp_path / "model.tflite")
+
+
+def test_what_is_read_twice_is_not_absorbed(tmp_path: Path) -> None:
+    needs("ai_edge_litert")
+
+    def write(b: Builder, x: Tensor) -> Tensor:
+        y = b.conv(x, 6)
+        return b.sum(b.act(y, "relu"), b.learned_scale(y))
+
+    check_against_torch(build_graph(graph_of(write)), tmp_path / "model.tflite")
 
 
 @pytest.mark.parametrize("family", list(families()))
