@@ -44,10 +44,10 @@ def _write_onnx(graph: Graph, path: Path, seed: int) -> Path:
 
 
 def _write_litert(graph: Graph, path: Path, seed: int) -> Path:
-    from nas.nets.litert import export_litert
+    from nas.nets.litert_writer import write_litert
     from nas.nets.module import build_graph
 
-    return export_litert(build_graph(graph, seed=seed), path)
+    return write_litert(build_graph(graph, seed=seed), path)
 
 
 ONNX_RUNTIME = Engine(
