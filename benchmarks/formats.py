@@ -41,7 +41,8 @@ _INTRODUCTION = f"""\
 
 {{environment}}
 
-**{{done}} of {{total}} results are in** (`runs/formats` keeps them; the command goes on with the others).
+**{{done}} of {{total}} results are in** (`runs/formats` keeps them, those of earlier commits too; the
+command goes on with the others).
 
 One thread; seconds of wall time, on a machine that may have had other work. Weights are random, as are the statistics,
 scales and shifts of batch norms; 1000 classes. *Error* is max|a − b| / max|b| of the runtime against the training form
