@@ -19,8 +19,8 @@ CHANNEL_BLOCK = 16
 TERMS = ("macs", "input", "output", "weights", "operator")
 """What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ operators."""
 NUM_TERMS = len(TERMS)
-NUM_COORDINATES = 9
-_SPATIAL_WEIGHT, _FILL_WEIGHT = 2.0, 2.0
+NUM_COORDINATES = 11
+_SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
 
 def kind_groups(table: OperatorTable, known: Sequence[str]) -> NDArray[np.int64]:
@@ -37,6 +37,12 @@ def _filled(channels: Floats) -> Floats:
     """`channels` rounded up to whole blocks, over `channels`."""
     channels = np.maximum(channels, 1.0)
     return np.ceil(channels / CHANNEL_BLOCK) * CHANNEL_BLOCK / channels
+
+
+def _in_a_group(channels: Floats, table: OperatorTable) -> Floats:
+    """Channels that a kernel blocks together: those of a group, or all of a depthwise operator."""
+    depthwise = table.groups == np.maximum(table.in_channels, table.out_channels)
+    return np.where(depthwise, channels, channels / np.maximum(table.groups, 1.0))
 
 
 def roofline_terms(table: OperatorTable) -> Floats:
@@ -56,11 +62,13 @@ def roofline_terms(table: OperatorTable) -> Floats:
 
 def coordinates(table: OperatorTable) -> Floats:
     """The operators as points, shape (n, NUM_COORDINATES): logarithms (base 2) of their sizes, and how badly their
-    channels fill blocks. A unit is about a doubling."""
+    channels fill blocks; a grouped convolution whose groups are no whole blocks takes another path in ONNX Runtime. A
+    unit is about a doubling."""
 
     def log2(values: Floats) -> Floats:
         return np.asarray(np.log2(np.maximum(values, 1.0)))
 
+    grouped = table.groups > 1
     return np.column_stack([
         log2(table.in_channels),
         log2(table.out_channels),
@@ -69,8 +77,10 @@ def coordinates(table: OperatorTable) -> Floats:
         _SPATIAL_WEIGHT * log2(table.stride),
         log2(table.groups) / 2.0,
         log2(table.input_elements),
-        _FILL_WEIGHT * (_filled(table.in_channels) - 1.0),
-        _FILL_WEIGHT * (_filled(table.out_channels) - 1.0),
+        _FILL_WEIGHT * (_filled(_in_a_group(table.in_channels, table)) - 1.0),
+        _FILL_WEIGHT * (_filled(_in_a_group(table.out_channels, table)) - 1.0),
+        _RAGGED_WEIGHT * (grouped & (_in_a_group(table.in_channels, table) % CHANNEL_BLOCK > 0)),
+        _RAGGED_WEIGHT * (grouped & (_in_a_group(table.out_channels, table) % CHANNEL_BLOCK > 0)),
     ])  # fmt: skip
 
 

@@ -48,8 +48,10 @@ def network_item(network: Architecture, role: str) -> Item:
 
 
 def generic_items(seed: int = 0) -> list[Item]:
-    """The known networks, and probes for operators that these lack; in an order that is mixed by `seed`."""
-    found = [network_item(network, "known") for network in known_networks() if network.macs <= _LARGEST_MACS]
+    """The known networks without the reference, and probes for operators that these lack; in an order that is mixed by
+    `seed`."""
+    others = [network for network in known_networks() if network.name != REFERENCE_NETWORK]
+    found = [network_item(network, "known") for network in others if network.macs <= _LARGEST_MACS]
     found += [probe for probe in map(_probe, range(NUM_PROBES)) if probe.macs <= _LARGEST_MACS]
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]

@@ -133,6 +133,8 @@ class TimingStore:
         """Turn what SQLite and the disk refuse into a `NasError` that names the file."""
         try:
             yield
+        except sqlite3.IntegrityError:
+            raise  # our own fault, whatever the disk is like
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise NasError(f"{self.path} is in use by another build; wait for it, or stop it.") from error
