@@ -17,6 +17,7 @@ Rng = np.random.Generator
 _RESOLUTIONS = (96, 128, 160, 192, 224, 256)
 _ACTIVATIONS = ("relu", "relu", "relu6", "hswish", "silu", "gelu", "leaky_relu")
 _WIDTHS = (8, 12, 16, 18, 24, 32, 40, 48, 58, 64, 72, 96, 112, 116, 128, 160, 192, 232, 256, 320, 384, 464, 512)
+_WIDEST = 1280
 
 
 def probe_graph(number: int) -> Graph:
@@ -83,8 +84,8 @@ def _bottleneck(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: s
 
 
 def _inverted(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
-    kernel, expansion = int(rng.choice((3, 3, 5, 7, 9))), int(rng.choice((2, 3, 4, 6)))
-    y = b.conv(x, expansion * x.channels, int(rng.choice((1, 1, 1, 3))), act=act)
+    kernel, expansion = int(rng.choice((3, 3, 3, 5, 5, 7, 9))), int(rng.choice((2, 3, 4, 6)))
+    y = b.conv(x, min(expansion * x.channels, _WIDEST), int(rng.choice((1, 1, 1, 3))), act=act)
     y = b.depthwise(y, kernel, stride, act=act)
     if rng.random() < 0.4:
         y = _gated(b, y, rng)
@@ -128,7 +129,7 @@ def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) 
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
     y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "batch" if rng.random() < 0.5 else "group")
-    y = b.conv(b.conv(y, 4 * width, 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
+    y = b.conv(b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
     return b.sum(x, b.learned_scale(y))
 
 
