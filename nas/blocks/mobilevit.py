@@ -6,6 +6,8 @@ the patch does not divide is resized up, as the authors' code (apple/ml-cvnets) 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nas.blocks.registry import Act, BlockRegistry, Builder, Channels, Count, KernelSize, Tensor
 
 
@@ -43,6 +45,36 @@ def mobilevit(
 
     Fusing is a convolution over the concatenation of the input and the result.
     """
+    return _mobilevit(b, x, lambda y: _attention(b, y, heads), dim, hidden, layers, patch, kernel, act)
+
+
+def mobilevit_separable(
+    b: Builder,
+    x: Tensor,
+    *,
+    dim: Channels,
+    hidden: Channels,
+    layers: Count,
+    patch: Count = 2,
+    kernel: KernelSize = 3,
+    act: Act = "silu",
+) -> Tensor:
+    """`mobilevit` with separable self-attention (arXiv 2206.02680, section 3.2) in place of its own, the rest alike."""
+    return _mobilevit(b, x, lambda y: _separable_attention_of_tokens(b, y), dim, hidden, layers, patch, kernel, act)
+
+
+def _mobilevit(
+    b: Builder,
+    x: Tensor,
+    attention: Callable[[Tensor], Tensor],
+    dim: int,
+    hidden: int,
+    layers: int,
+    patch: int,
+    kernel: int,
+    act: str,
+) -> Tensor:
+    """The block of MobileViT around an `attention` from and to tokens (pixels, patches, dim)."""
     channels, height, width = x.shape
     y = b.conv(b.conv(x, channels, kernel, act=act), dim, norm=False)
     rows, cols = _padded(height, patch) // patch, _padded(width, patch) // patch
@@ -52,13 +84,21 @@ def mobilevit(
     tokens = (patch * patch, rows * cols, dim)
     y = b.rearrange(y, (dim, rows, patch, cols, patch), (2, 4, 1, 3, 0), tokens)
     for _ in range(layers):
-        y = b.sum(y, _attention(b, b.norm(y, "layer"), heads))
+        y = b.sum(y, attention(b.norm(y, "layer")))
         y = b.sum(y, b.linear(b.act(b.linear(b.norm(y, "layer"), hidden), act), dim))
     y = b.norm(y, "layer")
     y = b.rearrange(y, (patch, patch, rows, cols, dim), (4, 2, 0, 3, 1), (dim, rows * patch, cols * patch))
     if resized:
         y = b.resize(y, height, width)
     return b.conv(b.concat([x, b.conv(y, channels, act=act)]), channels, kernel, act=act)
+
+
+def _separable_attention_of_tokens(b: Builder, x: Tensor) -> Tensor:
+    """`_separable_attention` on (P, N, C), as the transformer layers of MobileViT hold their tokens."""
+    pixels, count, dim = x.shape
+    scores = b.softmax(b.rearrange(b.linear(x, 1), (pixels, count, 1), (0, 2, 1), (pixels, 1, count)))
+    context = b.matmul(scores, b.linear(x, dim))
+    return b.linear(b.product(b.act(b.linear(x, dim), "relu"), context), dim)
 
 
 def _separable_attention(b: Builder, x: Tensor) -> Tensor:
@@ -102,4 +142,5 @@ def mobilevitv2(
 def register(registry: BlockRegistry) -> None:
     """Add the blocks of this file."""
     registry.add(mobilevit, inner_widths=("hidden",))
+    registry.add(mobilevit_separable, inner_widths=("hidden",))
     registry.add(mobilevitv2, inner_widths=("dim", "hidden"))

@@ -22,6 +22,7 @@ MODULES = {
     "lut": "nas.cli.lut",
     "predictor": "nas.cli.predictor",
     "measure": "nas.cli.measure",
+    "study": "nas.cli.study",
     "arch": "nas.cli.arch",
     "space": "nas.cli.space",
     "zoo": "nas.cli.zoo",

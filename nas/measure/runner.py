@@ -34,6 +34,12 @@ class Timing:
         """How far the runs stray upwards: their median over `low_ms`, less 1."""
         return float(np.median(self.cpu_ms or self.wall_ms)) / self.low_ms - 1.0
 
+    def scaled(self, factor: float) -> Timing:
+        """The same runs on a device that takes `factor` times as long."""
+        return Timing(
+            wall_ms=tuple(factor * ms for ms in self.wall_ms), cpu_ms=tuple(factor * ms for ms in self.cpu_ms)
+        )
+
 
 class Runner(Protocol):
     """Times networks on one device. All of a call happens there in one fresh process, so that a remote runner ships

@@ -66,6 +66,25 @@ def test_mobilevit_is_self_attention_among_equal_pixels_of_all_patches(height: i
     assert torch.allclose(module(x), expected, atol=1e-5)
 
 
+@torch.no_grad()
+def test_mobilevit_separable_differs_from_mobilevit_in_its_attention_alone() -> None:
+    module, layers = _module(_graph("mobilevit_separable", 4, 8))
+    x = torch.randn(2, CHANNELS, 4, 8, generator=torch.Generator().manual_seed(2))
+    local, narrow, *rest, norm, widen, fuse = layers
+    tokens = functional.unfold(narrow(functional.silu(local(x))), 2, stride=2).reshape(2, DIM, 4, -1)
+    tokens = tokens.permute(0, 2, 3, 1)
+    for i in range(2):
+        norm1, score, key, value, out, norm2, up, down = rest[8 * i : 8 * i + 8]
+        z = norm1(tokens)
+        context = (score(z).softmax(dim=2) * key(z)).sum(2, keepdim=True)
+        tokens = tokens + out(functional.relu(value(z)) * context)
+        tokens = tokens + down(functional.silu(up(norm2(tokens))))
+    tokens = norm(tokens).permute(0, 3, 1, 2)
+    y = functional.fold(tokens.reshape(2, DIM * 4, -1), (4, 8), 2, stride=2)
+    expected = functional.silu(fuse(torch.cat((x, functional.silu(widen(y))), 1)))
+    assert torch.allclose(module(x), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(("height", "width"), [(4, 8), (5, 7)])
 @torch.no_grad()
 def test_mobilevitv2_weighs_all_patches_by_one_score(height: int, width: int) -> None:

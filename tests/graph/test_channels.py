@@ -11,8 +11,8 @@ from tests.nets.variants import Variant, variants
 # What the papers draw: channels divided into parts (heads, shuffles, concatenations, groups); a skip connection
 # wherever width and size stay; one always; and none at all.
 RIGID = {
-    "mobilevit", "mobilevitv2", "shufflenetv1", "shufflenetv2", "fire", "ghostnet", "espnetv2_trunk", "eesp",
-    "espnetv2_expand",
+    "mobilevit", "mobilevit_separable", "mobilevitv2", "shufflenetv1", "shufflenetv2", "fire", "ghostnet",
+    "espnetv2_trunk", "eesp", "espnetv2_expand",
 }  # fmt: skip
 RESIDUAL = {"mbconv", "mbconv_early_se", "fbnet", "repvit_early", "squeezenext"}
 TIED = {"repvit", "poolformer"}
