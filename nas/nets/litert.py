@@ -15,12 +15,11 @@ from torch.nn import functional
 
 from nas.files import write_bytes
 from nas.nets.extras import converting, require
+from nas.nets.litert_model import EXTRA, RUNTIME
 from nas.nets.module import GraphModule
 from nas.nets.onnx_writer import INPUT_NAME, OUTPUT_NAME, properties
 
 PACKAGE = "litert_torch"
-RUNTIME = "ai_edge_litert"
-EXTRA = "litert"
 METADATA = "nas"
 """The key under which a file holds its metadata, as JSON."""
 

@@ -229,7 +229,6 @@ def _pool(m: Model, c: Call) -> int:
     if op.function == "max":
         x, window["padding"] = _pad(m, c.inputs[0], size, kernel, stride, padding, -np.inf)
         return m.add("MAX_POOL_2D", [x], _stored(c.shape), **window)
-    counts = _counts(op, size, c.shape[1:])
     if not op.count_pad and all(
         _same(*axis) for axis in zip(size, kernel, stride, padding[:2], padding[2:], strict=True)
     ):  # LiteRT's SAME does not count its padding.
@@ -237,6 +236,7 @@ def _pool(m: Model, c: Call) -> int:
     top, left, bottom, right = padding
     x = m.pad(c.inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0))) if any(padding) else c.inputs[0]
     y = m.add("AVERAGE_POOL_2D", [x], _stored(c.shape), padding="VALID", **window)
+    counts = _counts(op, size, c.shape[1:])
     if (counts == op.kernel**2).all():
         return y
     return m.add("MUL", [y, m.constant((op.kernel**2 / counts)[None, :, :, None])], m.shape(y))
