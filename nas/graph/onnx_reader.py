@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -222,8 +223,9 @@ class _Reader:
             self._global_pool(node)
             return
         stride = max(node.attributes.get("strides", [1]))
+        function: Literal["max", "avg"] = "max" if node.kind == "MaxPool" else "avg"
         for name in (name for name in node.outputs if name):
-            self._put(Pool("max", max(kernel), stride), self._operands(node), name)
+            self._put(Pool(function, max(kernel), stride), self._operands(node), name)
 
     def _reduce(self, node: OnnxNode) -> None:
         shape = self._shape(node.inputs[0])

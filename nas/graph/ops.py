@@ -309,7 +309,8 @@ class Pool(Op):
         return (channels, size(height), size(width))
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("pool", elements(inputs[0]), out, kernel=self.kernel, stride=self.stride),)
+        kind = "pool" if self.function == "max" else "avgpool"
+        return (_row(kind, elements(inputs[0]), out, kernel=self.kernel, stride=self.stride),)
 
     def text(self) -> str:
         flags = "c" * self.ceil + "e" * (not self.count_pad)

@@ -196,6 +196,7 @@ def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], envi
             np.array([timing.latency_ms for timing in timings]),
             np.array([timing.batch for timing in timings]),
             manifest,
+            typical=np.array([timing.role not in (REFERENCE, "known", "probe") for timing in timings]),
         )
     scores = {"rows": _scores(found.left_out), "operators": _scores(found.left_out_operators)}
     found = replace(found, operators=replace(found.operators, manifest={**found.operators.manifest, "scores": scores}))

@@ -104,7 +104,7 @@ def _unfused(function: str = "") -> _Role:
 
 _LARGE_DEPTHWISE, _ANY_ACTIVATION, _ANYTHING = "dw:large", "act:", "other:"
 _ROLES: Mapping[str, _Role] = {
-    **dict.fromkeys(("dense", "pw", "gap", "pool"), _Role()),
+    **dict.fromkeys(("dense", "pw", "gap", "pool", "avgpool"), _Role()),
     **dict.fromkeys(("add", "mul", "scale"), _Role(maps="elementwise")),
     **dict.fromkeys(("act:relu", "act:relu6", "act:prelu", "act:leaky_relu"), _fused("simple_activation")),
     **dict.fromkeys(("act:sigmoid", "act:hsigmoid"), _fused("gate", overhead="overhead")),

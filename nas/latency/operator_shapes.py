@@ -19,18 +19,54 @@ CHANNEL_BLOCK = 16
 TERMS = ("macs", "input", "output", "weights", "operator")
 """What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ operators."""
 NUM_TERMS = len(TERMS)
-NUM_COORDINATES = 11
+NUM_COORDINATES = 10
 _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
 
-def kind_groups(table: OperatorTable, known: Sequence[str]) -> NDArray[np.int64]:
-    """The position of each operator's kind in `known`, shape (n,); -1 for a kind that is not there."""
-    order = np.argsort(np.array(known, dtype=np.str_))
-    names = np.array(known, dtype=np.str_)[order]
-    if not len(names):
-        return np.full(len(table), -1)
-    at = np.minimum(np.searchsorted(names, table.kind), len(names) - 1)
-    return np.where(names[at] == table.kind, order[at], -1)
+_KERNEL_CLASSES = ("", " 3", " 5", " 7+")
+_RAGGED = " ragged"
+
+
+def groups(table: OperatorTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """What operators share a roofline with: the groups' names (g,), and the number of each operator's group (n,).
+
+    A group is a kind; for convolutions with the class of their kernel, for grouped and depthwise ones also whether
+    their groups are whole blocks of channels ("ragged": they are not, and take another path in ONNX Runtime).
+    """
+    kinds, kind = np.unique(table.kind, return_inverse=True)
+    kernel = np.searchsorted([2.0, 5.0, 7.0], table.kernel, side="right")
+    depthwise, grouped = table.kind == "dw", table.kind == "grp"
+    kernel = np.where(depthwise | (table.kind == "dense"), kernel, 0)
+    ragged = (depthwise | grouped) & (_in_a_group(table.out_channels, table) % CHANNEL_BLOCK > 0)
+    codes, number = np.unique((kind.reshape(-1) * 4 + kernel) * 2 + ragged, return_inverse=True)
+    names = tuple(
+        f"{kinds[code // 8]}{_KERNEL_CLASSES[code // 2 % 4]}{_RAGGED * (code % 2)}" for code in codes.tolist()
+    )
+    return names, number.reshape(-1)
+
+
+def group_numbers(table: OperatorTable, known: Sequence[str]) -> NDArray[np.int64]:
+    """The position of each operator's group in `known`, shape (n,): of the group most like it where that is not there,
+    -1 where there is none of its kind."""
+    names, number = groups(table)
+    found = np.array([_position(name, known) for name in names], dtype=np.int64)
+    return found[number] if len(found) else number
+
+
+def _position(name: str, known: Sequence[str]) -> int:
+    """The position in `known` of `name`, or of the group of its kind with the nearest kernel."""
+    if name in known:
+        return known.index(name)
+    kind, kernel, ragged = _parts(name)
+    parts = [(i, _parts(other)) for i, other in enumerate(known)]
+    alike = [(abs(k - kernel), r != ragged, i) for i, (other, k, r) in parts if other == kind]
+    return min(alike)[2] if alike else -1
+
+
+def _parts(name: str) -> tuple[str, int, bool]:
+    """Kind, kernel class and raggedness of a group."""
+    kind, _, rest = name.removesuffix(_RAGGED).partition(" ")
+    return kind, _KERNEL_CLASSES.index(f" {rest}" if rest else ""), name.endswith(_RAGGED)
 
 
 def _filled(channels: Floats) -> Floats:
@@ -62,8 +98,7 @@ def roofline_terms(table: OperatorTable) -> Floats:
 
 def coordinates(table: OperatorTable) -> Floats:
     """The operators as points, shape (n, NUM_COORDINATES): logarithms (base 2) of their sizes, and how badly their
-    channels fill blocks; a grouped convolution whose groups are no whole blocks takes another path in ONNX Runtime. A
-    unit is about a doubling."""
+    channels fill blocks, or do not. A unit is about a doubling."""
 
     def log2(values: Floats) -> Floats:
         return np.asarray(np.log2(np.maximum(values, 1.0)))
@@ -80,7 +115,6 @@ def coordinates(table: OperatorTable) -> Floats:
         _FILL_WEIGHT * (_filled(_in_a_group(table.in_channels, table)) - 1.0),
         _FILL_WEIGHT * (_filled(_in_a_group(table.out_channels, table)) - 1.0),
         _RAGGED_WEIGHT * (grouped & (_in_a_group(table.in_channels, table) % CHANNEL_BLOCK > 0)),
-        _RAGGED_WEIGHT * (grouped & (_in_a_group(table.out_channels, table) % CHANNEL_BLOCK > 0)),
     ])  # fmt: skip
 
 

@@ -199,6 +199,8 @@ class PublishedIndex:
 
 
 def _multiset(table: OperatorTable) -> tuple[tuple[object, ...], ...]:
-    """The operators sorted; ReLU6 counts as ReLU, which papers do not tell apart."""
-    kinds = ["act:relu" if kind == "act:relu6" else kind for kind in table.kind.tolist()]
+    """The operators sorted; ReLU6 counts as ReLU, which papers do not tell apart, and all pooling alike, as in traced
+    lists."""
+    alike = {"act:relu6": "act:relu", "avgpool": "pool"}
+    kinds = [alike.get(kind, kind) for kind in table.kind.tolist()]
     return tuple(sorted(zip(kinds, *(getattr(table, c).tolist() for c in NUMERIC_COLUMNS), strict=True)))

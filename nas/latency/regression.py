@@ -2,8 +2,9 @@
 
     time = (fixed + Σ segments) · (1 + b),    segment = Σ operators + e,    operator = roofline · (1 + g)
 
-The roofline is non-negative least squares of relative errors, drawn weakly towards a common prior, so that a kind that
-was never timed still costs something. g is a Gaussian process of the operator's shape, one a kind (Rasmussen &
+The roofline is non-negative least squares of relative errors, one a group of operators (`operator_shapes.groups`),
+drawn weakly towards a common prior, so that a group that was never timed still costs something. g is a Gaussian
+process of the operator's shape, one a group (Rasmussen &
 Williams 2006, section 2; in the basis of some of its points, section 8.3.1); e, one a segment, is what the operators
 of that segment cost in their context beyond what their shapes say; b, one a batch, is how fast the machine was while
 that batch of networks was timed: a prediction is for the average batch. All are inferred together from the networks'
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
 from scipy.sparse import csr_matrix
@@ -25,8 +27,8 @@ from scipy.sparse import csr_matrix
 from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats, Ints
-from nas.latency.operator_shapes import NUM_TERMS, coordinates, distinct, kind_groups, roofline_terms
-from nas.latency.regressor import CONSTANT_SHARE, KindResidual, OperatorRegressor, kernel
+from nas.latency.operator_shapes import NUM_TERMS, coordinates, distinct, groups, roofline_terms
+from nas.latency.regressor import CONSTANT_SHARE, GroupResidual, OperatorRegressor, kernel
 
 MIN_NETWORKS = 12
 _PRIOR_TERMS = np.array([20.0, 0.2, 0.2, 0.3, 1.0])
@@ -43,7 +45,7 @@ _GRID: Mapping[str, tuple[float, ...]] = {
 _START = {"length": 1.5, "scale": 0.22, "segment_sd": 0.03, "noise": 0.012, "batch_sd": 0.006}
 _CLOCK_MS = 0.005
 """What a single time strays by whatever its length."""
-_OUTLIER, _COVERAGE = 4.0, 0.9
+_OUTLIER, _COVERAGE, _ENOUGH_TYPICAL, _ROUNDS = 3.5, 0.9, 40, 2
 
 
 class TimedSegment(Protocol):
@@ -94,22 +96,21 @@ class _Design:
         self.operators = table.select(first)
         owner = np.repeat(np.arange(len(self.keys)), [len(t) for t in tables])
         self.parts = _counts(owner, inverse, (len(self.keys), len(first)))
-        self.kinds = tuple(sorted(set(self.operators.kind.tolist())))
-        self.group = kind_groups(self.operators, self.kinds)
+        self.groups, self.group = groups(self.operators)
         self.fixed_ms, self.roofline = self._fit_roofline()
         self.base = (roofline_terms(self.operators) * self.roofline[self.group]).sum(axis=1)
         self.segment_base = np.asarray(self.parts @ self.base)
         self.prior_ms = self.fixed_ms + np.asarray(self.uses @ self.segment_base)
 
     def _fit_roofline(self) -> tuple[float, Floats]:
-        """The fixed time, and ms a term for each kind and, last, any other kind."""
+        """The fixed time, and ms a term for each group and, last, any other."""
         terms = roofline_terms(self.operators)
         counts = (self.uses @ self.parts).tocsr()
-        columns = np.zeros((counts.shape[0], len(self.kinds) * NUM_TERMS))
-        for group in range(len(self.kinds)):
+        columns = np.zeros((counts.shape[0], len(self.groups) * NUM_TERMS))
+        for group in range(len(self.groups)):
             rows = np.flatnonzero(self.group == group)
             columns[:, group * NUM_TERMS : (group + 1) * NUM_TERMS] = counts[:, rows] @ terms[rows]
-        prior = np.tile(_PRIOR_TERMS, len(self.kinds))
+        prior = np.tile(_PRIOR_TERMS, len(self.groups))
         prior *= float(np.median(self.latency_ms / (columns @ prior)))
         fixed = 0.01 * float(self.latency_ms.min())
         scaled = np.column_stack([columns * prior, np.full(len(columns), fixed)]) / self.latency_ms[:, None]
@@ -131,7 +132,7 @@ def _counts(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Any:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Basis:
     """g in the basis of its centres for one length, with unit scale: `features` (operators, D) times a standard normal
-    vector; `centres` and `roots` (m, m) by kind; `slices` say whose columns are whose."""
+    vector; `centres` and `roots` (m, m) by group; `slices` say whose columns are whose."""
 
     length: float
     features: Floats
@@ -144,7 +145,7 @@ def _basis(design: _Design, length: float) -> _Basis:
     points = coordinates(design.operators)
     centres, roots, slices, blocks = {}, {}, {}, []
     start = 0
-    for group in range(len(design.kinds)):
+    for group in range(len(design.groups)):
         rows = np.flatnonzero(design.group == group)
         centres[group] = points[rows][_spread_out(points[rows], _CENTRES)]
         inner = kernel(centres[group], centres[group], 1.0, length)
@@ -228,10 +229,16 @@ class _Posterior:
 
 
 def fit_networks(
-    networks: Sequence[Sequence[TimedSegment]], latency_ms: Floats, batch: Ints, manifest: Mapping[str, Any]
+    networks: Sequence[Sequence[TimedSegment]],
+    latency_ms: Floats,
+    batch: Ints,
+    manifest: Mapping[str, Any],
+    *,
+    typical: NDArray[np.bool_] | None = None,
 ) -> Regression:
     """Fit operators and segments to n timings, each of a network given by its segments: `latency_ms` (n,), and the
-    number of the `batch` that it was timed in (n,). A network may come in several batches.
+    number of the `batch` that it was timed in (n,). A network may come in several batches. `typical` (n,) marks the
+    networks that are like those that will be asked for: they set the floor of the interval (by default, all do).
 
     The same input gives the same result on one BLAS thread. Raises `InputError` for fewer than `MIN_NETWORKS`, or a
     latency that is not positive.
@@ -242,41 +249,57 @@ def fit_networks(
     if not (np.isfinite(latency_ms).all() and (latency_ms > 0).all()):
         raise InputError("latencies must be positive finite numbers of ms, but some are not.")
     design = _Design(networks, latency_ms, batch)
-    posterior, scales = _best_scales(design)
+    scales, extra = _Scales(**_START), np.zeros(len(latency_ms))
+    for _ in range(_ROUNDS):
+        posterior = _Posterior(design, _basis(design, scales.length), extra)
+        extra = _disturbed(posterior, scales, extra)
+        scales = _best_scales(design, scales, extra)
+    posterior = _Posterior(design, _basis(design, scales.length), extra)
+    if typical is None or typical.sum() < _ENOUGH_TYPICAL:
+        typical = np.ones(len(latency_ms), dtype=np.bool_)
+    return _result(design, posterior, scales, manifest, typical)
+
+
+def _disturbed(posterior: _Posterior, scales: _Scales, extra: Floats) -> Floats:
+    """Noise, in squares, for times that the others contradict: they must not pull the rest along."""
     _, _, deviations = posterior.left_out(scales)
-    extra = np.where(np.abs(deviations) > _OUTLIER, (scales.noise * deviations) ** 2, 0.0)
-    if extra.any():
-        posterior = _Posterior(design, posterior.basis, extra)
-    return _result(design, posterior, scales, manifest)
+    inside = scales.noise**2 + extra
+    return np.asarray(np.where(np.abs(deviations) > _OUTLIER, (deviations**2) * inside / _OUTLIER, 0.0))
 
 
-def _best_scales(design: _Design) -> tuple[_Posterior, _Scales]:
+def _best_scales(design: _Design, start: _Scales, extra: Floats) -> _Scales:
     """The scales of the greatest marginal likelihood: a walk on `_GRID`, one scale at a time, until none gains."""
     posteriors: dict[float, _Posterior] = {}
     seen: dict[_Scales, float] = {}
 
     def likelihood(scales: _Scales) -> float:
         if scales.length not in posteriors:
-            posteriors[scales.length] = _Posterior(design, _basis(design, scales.length), np.zeros(len(design.batch)))
+            posteriors[scales.length] = _Posterior(design, _basis(design, scales.length), extra)
         if scales not in seen:
             seen[scales] = posteriors[scales.length].log_likelihood(scales)
         return seen[scales]
 
-    best, before = _Scales(**_START), None
+    best, before = start, None
     while best != before:
         before = best
         for name, values in _GRID.items():
             best = max((replace(best, **{name: value}) for value in values), key=likelihood)
-    return posteriors[best.length], best
+    return best
 
 
-def _result(design: _Design, posterior: _Posterior, scales: _Scales, manifest: Mapping[str, Any]) -> Regression:
+def _result(
+    design: _Design,
+    posterior: _Posterior,
+    scales: _Scales,
+    manifest: Mapping[str, Any],
+    typical: NDArray[np.bool_],
+) -> Regression:
     basis = posterior.basis
     factor = cho_factor(posterior.covariance(scales), lower=True)
     pull = cho_solve(factor, posterior.missing)
     direction = scales.scale * (posterior.features.T @ pull)
     residuals = {}
-    for group, kind in enumerate(design.kinds):
+    for group, name in enumerate(design.groups):
         part = basis.slices[group]
         root = scales.scale * basis.roots[group]
         known = scales.scale * posterior.features[:, part]
@@ -284,7 +307,7 @@ def _result(design: _Design, posterior: _Posterior, scales: _Scales, manifest: M
         values, vectors = np.linalg.eigh(taken)
         kept = slice(-_RANK, None)
         towards = vectors[:, kept] * np.sqrt(np.clip(values[kept], 0.0, 1.0))
-        residuals[kind] = KindResidual(
+        residuals[name] = GroupResidual(
             centres=basis.centres[group],
             weights=solve_triangular(root, direction[part], lower=True, trans="T"),
             certainty=solve_triangular(root, towards, lower=True, trans="T"),
@@ -292,7 +315,7 @@ def _result(design: _Design, posterior: _Posterior, scales: _Scales, manifest: M
     errors, operator_errors, _ = posterior.left_out(scales)
     model = OperatorRegressor(
         fixed_ms=design.fixed_ms,
-        kinds=design.kinds,
+        groups=design.groups,
         roofline=design.roofline,
         residuals=residuals,
         scale=scales.scale,
@@ -302,7 +325,8 @@ def _result(design: _Design, posterior: _Posterior, scales: _Scales, manifest: M
         manifest={**manifest, "scales": asdict(scales)},
     )
     left_out, left_out_operators = np.log1p(errors), np.log1p(np.maximum(operator_errors, -0.9))
-    floor, times = _interval(design, model, left_out, left_out_operators)
+    floor = float(np.quantile(np.abs(left_out[typical]), _COVERAGE))
+    times = _factor(design, model, floor, left_out_operators)
     segments = _segments(design, posterior, scales, pull, factor)
     return Regression(
         operators=replace(model, floor=floor, factor=times),
@@ -312,15 +336,12 @@ def _result(design: _Design, posterior: _Posterior, scales: _Scales, manifest: M
     )
 
 
-def _interval(
-    design: _Design, model: OperatorRegressor, left_out: Floats, left_out_operators: Floats
-) -> tuple[float, float]:
-    """The floor that covers nine tenths of the networks left out, by rows; the least factor that does by operators."""
-    floor = float(np.quantile(np.abs(left_out), _COVERAGE))
+def _factor(design: _Design, model: OperatorRegressor, floor: float, left_out: Floats) -> float:
+    """The least factor whose intervals cover nine tenths of the networks left out, predicted by operators."""
     features = design.uses @ (design.parts @ model.uncertainty_features(design.operators))
     deviation = np.linalg.norm(np.asarray(features), axis=1) / design.latency_ms
-    needed = np.sqrt(np.maximum(left_out_operators**2 - floor**2, 0.0)) / np.maximum(deviation, 1e-9)
-    return floor, float(np.quantile(needed, _COVERAGE))
+    needed = np.sqrt(np.maximum(left_out**2 - floor**2, 0.0)) / np.maximum(deviation, 1e-9)
+    return float(np.quantile(needed, _COVERAGE))
 
 
 def _segments(design: _Design, posterior: _Posterior, scales: _Scales, pull: Floats, factor: Any) -> SegmentFit:

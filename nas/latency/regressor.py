@@ -1,12 +1,12 @@
 """Latency of operators that were timed inside whole networks: a non-negative roofline and a learned residual.
 
-    t(operator) = terms(operator) · roofline(kind) · (1 + g(operator)),     g ~ Gaussian process for each kind
+    t(operator) = terms(operator) · roofline(group) · (1 + g(operator)),     g ~ Gaussian process for each group
 
 g is written in the basis of its centres, so a prediction is one product of matrices; its variance is the prior's, less
 what the timed networks tell. Everything is a sum over operators. The interval of a network is its mean times exp(±h):
 h² is a floor, what networks left out of the fit stray by where all their segments have rows of the table, and the
-square of `factor` times what is unsure about the other operators: fully correlated within a kind, independent
-between kinds.
+square of `factor` times what is unsure about the other operators: fully correlated within a group, independent
+between groups (`operator_shapes.groups`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nas.latency.operator_shapes import (
     TERMS,
     coordinates,
     distinct,
-    kind_groups,
+    group_numbers,
     roofline_terms,
 )
 
@@ -42,18 +42,18 @@ _UNKNOWN_SHARE = 0.03
 
 
 def kernel(first: Floats, second: Floats, scale: float, length: float) -> Floats:
-    """The prior covariance of g between points (n, d) and (m, d), shape (n, m): smooth, and a constant of the kind."""
+    """The prior covariance of g between points (n, d) and (m, d), shape (n, m): smooth, and a constant of the group."""
     squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :] - 2.0 * first @ second.T
     return np.asarray(scale**2 * (np.exp(-0.5 * np.maximum(squares, 0.0) / length**2) + CONSTANT_SHARE))
 
 
 CONSTANT_SHARE = 0.5
-"""Variance of a kind's constant against that of its smooth part."""
+"""Variance of a group's constant against that of its smooth part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KindResidual:
-    """g of one kind: `centres` (m, d), `weights` (m,) so that g = kernel · weights, and `certainty` (m, r), whose
+class GroupResidual:
+    """g of one group: `centres` (m, d), `weights` (m,) so that g = kernel · weights, and `certainty` (m, r), whose
     squared projections are the variance that the timings took away."""
 
     centres: Floats
@@ -63,16 +63,16 @@ class KindResidual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRegressor:
-    """The fitted model; `kinds` are those of the timed networks, `roofline` has shape (kinds + 1, NUM_TERMS), in ms a
-    term; its last row is for any other kind."""
+    """The fitted model; `groups` are those of the timed networks, `roofline` has shape (groups + 1, NUM_TERMS), in ms a
+    term; its last row is for operators of other kinds."""
 
     source: ClassVar[Source] = "predicted"
     rows_widen: ClassVar[bool] = False
 
     fixed_ms: float
-    kinds: tuple[str, ...]
+    groups: tuple[str, ...]
     roofline: Floats
-    residuals: Mapping[str, KindResidual]
+    residuals: Mapping[str, GroupResidual]
     scale: float
     length: float
     floor: float
@@ -81,16 +81,16 @@ class OperatorRegressor:
 
     @property
     def num_features(self) -> int:
-        """One uncertainty a kind, and one for the kinds without timings."""
-        return len(self.kinds) + 1
+        """One uncertainty a group, and one for kinds without timings."""
+        return len(self.groups) + 1
 
     def operator_ms(self, table: OperatorTable) -> Floats:
         """Milliseconds of each operator, shape (n,), all positive."""
         first, inverse = distinct(table)
         found = table.select(first)
-        group = kind_groups(found, self.kinds)
+        group = group_numbers(found, self.groups)
         share = np.ones(len(found))
-        for rows, residual in self._by_kind(group):
+        for rows, residual in self._by_group(group):
             near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
             share[rows] += near @ residual.weights
         return np.asarray((self.roofline_ms(found, group) * np.maximum(share, _LEAST_SHARE))[inverse])
@@ -100,25 +100,25 @@ class OperatorRegressor:
         return np.asarray((roofline_terms(table) * self.roofline[group]).sum(axis=1))
 
     def uncertainty_features(self, table: OperatorTable) -> Floats:
-        """The standard deviation of each operator in ms, in the column of its kind, shape (n, num_features)."""
+        """The standard deviation of each operator in ms, in the column of its group, shape (n, num_features)."""
         first, inverse = distinct(table)
         found = table.select(first)
-        group = kind_groups(found, self.kinds)
+        group = group_numbers(found, self.groups)
         prior = self.scale**2 * (1.0 + CONSTANT_SHARE)
         variance = np.full(len(found), 4.0 * prior)
-        for rows, residual in self._by_kind(group):
+        for rows, residual in self._by_group(group):
             near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
             variance[rows] = np.maximum(prior - ((near @ residual.certainty) ** 2).sum(axis=1), 0.0)
         features = np.zeros((len(found), self.num_features))
         features[np.arange(len(found)), group] = np.sqrt(variance) * self.roofline_ms(found, group)
         return features[inverse]
 
-    def _by_kind(self, group: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], KindResidual]]:
+    def _by_group(self, group: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], GroupResidual]]:
         found = []
-        for position, kind in enumerate(self.kinds):
+        for position, name in enumerate(self.groups):
             rows = np.flatnonzero(group == position)
-            if len(rows) and kind in self.residuals:
-                found.append((rows, self.residuals[kind]))
+            if len(rows) and name in self.residuals:
+                found.append((rows, self.residuals[name]))
         return found
 
     def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
@@ -132,7 +132,7 @@ class OperatorRegressor:
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
         """A sentence where much of the time is in operators of kinds that were never timed."""
         cost = self.operator_ms(table)
-        unknown = kind_groups(table, self.kinds) < 0
+        unknown = group_numbers(table, self.groups) < 0
         share = float(cost[unknown].sum() / (self.fixed_ms + cost.sum()))
         if share < _UNKNOWN_SHARE and not any(kind.startswith("other:") for kind in table.kind[unknown]):
             return ()
@@ -141,7 +141,7 @@ class OperatorRegressor:
 
     def as_json(self) -> dict[str, Any]:
         """The document that `regressor_of_json` reads."""
-        names = (*self.kinds, "any other")
+        names = (*self.groups, "any other")
         return {
             "schema": SCHEMA,
             "form": FORM,
@@ -155,9 +155,9 @@ class OperatorRegressor:
                 f"{name}.{term}": meaning for name in names for term, meaning in zip(TERMS, _MEANINGS, strict=True)
             }
             | {"fixed": "ms a network"},
-            "kinds": list(self.kinds),
+            "groups": list(self.groups),
             "roofline": self.roofline.tolist(),
-            "residual": {"scale": self.scale, "length": self.length, "kinds": _residual_lists(self.residuals)},
+            "residual": {"scale": self.scale, "length": self.length, "groups": _residual_lists(self.residuals)},
             "interval": {"floor": self.floor, "factor": self.factor},
             "manifest": dict(self.manifest),
         }
@@ -176,13 +176,13 @@ _MEANINGS = (
 )
 
 
-def _residual_lists(residuals: Mapping[str, KindResidual]) -> dict[str, Any]:
+def _residual_lists(residuals: Mapping[str, GroupResidual]) -> dict[str, Any]:
     def rounded(values: Floats) -> Any:
         return np.round(values, 9).tolist()
 
     return {
-        kind: {"centres": rounded(r.centres), "weights": rounded(r.weights), "certainty": rounded(r.certainty)}
-        for kind, r in residuals.items()
+        name: {"centres": rounded(r.centres), "weights": rounded(r.weights), "certainty": rounded(r.certainty)}
+        for name, r in residuals.items()
     }
 
 
@@ -197,9 +197,9 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
         residual, interval = record["residual"], record["interval"]
         found = OperatorRegressor(
             fixed_ms=float(record["coefficients"]["fixed"]),
-            kinds=tuple(str(kind) for kind in record["kinds"]),
+            groups=tuple(str(name) for name in record["groups"]),
             roofline=np.array(record["roofline"], dtype=np.float64),
-            residuals={str(kind): _residual(value) for kind, value in residual["kinds"].items()},
+            residuals={str(name): _residual(value) for name, value in residual["groups"].items()},
             scale=float(residual["scale"]),
             length=float(residual["length"]),
             floor=float(interval["floor"]),
@@ -215,8 +215,8 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
     return found
 
 
-def _residual(record: Mapping[str, Any]) -> KindResidual:
-    return KindResidual(**{
+def _residual(record: Mapping[str, Any]) -> GroupResidual:
+    return GroupResidual(**{
         name: np.array(record[name], dtype=np.float64) for name in ("centres", "weights", "certainty")
     })  # fmt: skip
 
@@ -225,7 +225,7 @@ def _sound(model: OperatorRegressor) -> bool:
     numbers: Sequence[float] = (model.fixed_ms, model.scale, model.length, model.floor, model.factor)
     roofline = model.roofline
     sound = all(np.isfinite(number) and number >= 0 for number in numbers) and model.length > 0 and model.floor < 10
-    sound = sound and roofline.shape == (len(model.kinds) + 1, NUM_TERMS) and bool(np.isfinite(roofline).all())
+    sound = sound and roofline.shape == (len(model.groups) + 1, NUM_TERMS) and bool(np.isfinite(roofline).all())
     sound = sound and bool((roofline >= 0).all() and (roofline.sum(axis=1) > 0).all())
     for residual in model.residuals.values():
         count = len(residual.weights)

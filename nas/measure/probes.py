@@ -129,7 +129,9 @@ def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) 
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
     y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "batch" if rng.random() < 0.5 else "group")
-    y = b.conv(b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
+    y = b.conv(
+        b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True
+    )
     return b.sum(x, b.learned_scale(y))
 
 
