@@ -54,7 +54,7 @@ class Call(NamedTuple):
     """One operator of the graph on stored values.
 
     `inputs` are tensors of the file, maps as `first` says (channels first or last); the shapes are the graph's.
-    `activation` is the function that it absorbs, or "", `scale` the factors.
+    `absorbed` are the operators behind it that it does as well, each with its layer.
     """
 
     op: Any
@@ -63,8 +63,13 @@ class Call(NamedTuple):
     shape: Shape
     layer: Any
     first: bool
-    activation: str = ""
-    scale: Tensor | None = None
+    absorbed: tuple[tuple[Op, Any], ...]
+
+    @property
+    def activation(self) -> str:
+        """The absorbed function, "" for none."""
+        op = self.absorbed[-1][0] if self.absorbed else None
+        return op.function if isinstance(op, Activation) else ""
 
 
 def emit(model: Model, call: Call) -> int | None:
@@ -82,14 +87,37 @@ def _numbers(tensor: Tensor) -> Array:
     return tensor.detach().cpu().float().numpy()
 
 
-def _bias(c: Call) -> Array | None:
-    """The bias of a layer, with the 3 of a hard sigmoid behind it; None where there is none."""
+def _weight_and_bias(c: Call) -> tuple[Array, Array | None]:
+    """Those of a layer with what it absorbed; None for a bias that it does not have."""
+    weight = _numbers(c.layer.weight)
     bias = None if c.layer.bias is None else _numbers(c.layer.bias)
-    if bias is not None and c.scale is not None:
-        bias = bias * _numbers(c.scale).reshape(-1)
-    if c.activation != "hsigmoid":
-        return bias
-    return _or_zeros(bias, len(c.layer.weight)) + np.float32(3)
+    for op, layer in c.absorbed:
+        factor: Array | None = None
+        shift: Array | None = None
+        match op:
+            case LearnedScale():
+                factor = _numbers(layer.weight).reshape(-1)
+            case Affine():
+                factor = np.full(len(weight), op.factor, np.float32)
+                shift = np.full(len(weight), op.shift, np.float32)
+            case Norm():
+                mean, root, scale, offset = _statistics(layer)
+                factor = root * scale
+                shift = offset - mean * factor
+            case Activation(function="hsigmoid"):
+                shift = np.full(len(weight), 3, np.float32)
+        if factor is not None:
+            weight = weight * factor.reshape(-1, *(1 for _ in weight.shape[1:]))
+            bias = None if bias is None else bias * factor
+        if shift is not None:
+            bias = shift if bias is None else bias + shift
+    return weight, bias
+
+
+def _statistics(layer: Any) -> tuple[Array, Array, Array, Array]:
+    """Mean, 1 / sqrt(variance + eps), scale and shift of a batch norm."""
+    root = 1 / np.sqrt(_numbers(layer.running_var) + np.float32(layer.eps))
+    return _numbers(layer.running_mean), root, _numbers(layer.weight), _numbers(layer.bias)
 
 
 def _finish(m: Model, c: Call, x: int) -> int:
@@ -99,10 +127,7 @@ def _finish(m: Model, c: Call, x: int) -> int:
 
 def _conv(m: Model, c: Call) -> int:
     op = c.op
-    weight = _numbers(c.layer.weight)
-    if c.scale is not None:
-        weight = weight * _numbers(c.scale).reshape(-1, 1, 1, 1)
-    bias = _bias(c)
+    weight, bias = _weight_and_bias(c)
     operands = [m.constant(_or_zeros(bias, op.out))]
     channels, *size = c.input_shapes[0]
     depthwise = op.groups == channels > 1
@@ -142,7 +167,7 @@ def _same(length: int, reach: int, stride: int, before: int, after: int) -> bool
 
 
 def _linear(m: Model, c: Call) -> int:
-    weight, bias = _numbers(c.layer.weight), _bias(c)
+    weight, bias = _weight_and_bias(c)
     activation = {"fusedActivationFunction": _FUSED_NAMES[c.activation]}
     shape = (1, *c.shape)
     if len(c.shape) == 3:  # A linear layer on tokens (1, patches, pixels, channels) is a convolution in the file.
@@ -311,16 +336,15 @@ def _norm(m: Model, c: Call) -> int:
             return _layer_norm(m, x, scale, shift, c.layer.eps)
         case "group":
             return _group_norm(m, x, scale, shift, c.layer.eps)
-    return _batch_norm(m, c, scale, shift)
+    return _batch_norm(m, c)
 
 
-def _batch_norm(m: Model, c: Call, scale: Array, shift: Array) -> int:
+def _batch_norm(m: Model, c: Call) -> int:
     (x,) = c.inputs
-    root = 1 / np.sqrt(_numbers(c.layer.running_var) + np.float32(c.layer.eps))
-    steps = (("SUB", _numbers(c.layer.running_mean)), ("MUL", root), ("MUL", scale), ("ADD", shift))
-    for kind, numbers in steps:
-        x = m.add(kind, [x, _per_channel(m, c, numbers)], m.shape(x))
-    return x
+    mean, root, scale, shift = (_per_channel(m, c, numbers) for numbers in _statistics(c.layer))
+    for kind, operand in (("SUB", mean), ("MUL", root), ("MUL", scale)):
+        x = m.add(kind, [x, operand], m.shape(x))
+    return m.add("ADD", [x, shift], m.shape(x), fusedActivationFunction=_FUSED_NAMES[c.activation])
 
 
 def _layer_norm(m: Model, x: int, scale: Array, shift: Array, eps: float) -> int:

@@ -28,23 +28,30 @@ _KEEPS_TOKENS = (Activation, Affine, Binary, LearnedScale, Reduce, Slice, Softma
 
 
 def absorbed(graph: Graph) -> dict[int, int]:
-    """Position of an operator that the one before it does with its own work → the position of that one.
+    """Position of an operator that another before it does with its own work → the position of that one.
 
-    They are ReLUs behind a convolution, a linear layer or a sum, hard sigmoids (save for a factor) behind the first
-    two, whose bias takes their 3, and scales behind a convolution, where nobody else reads what is before them.
+    Where nobody else reads what is between them, a convolution takes over what multiplies and shifts its channels, and
+    a convolution, a linear layer, a sum or a batch norm the ReLU behind that; the first two take over a hard sigmoid,
+    save for its factor.
     """
     readers = _readers(graph)
-    found = {}
+    found: dict[int, int] = {}
     for position, node in enumerate(graph.nodes):
         if len(node.inputs) != 1 or len(readers[node.inputs[0]]) > 1:
             continue
-        match node.op, graph.nodes[node.inputs[0]].op:
-            case Activation(function="relu" | "relu6"), Conv() | Linear() | Binary(function="add" | "sub" | "mul"):
-                found[position] = node.inputs[0]
-            case Activation(function="hsigmoid"), Conv() | Linear():
-                found[position] = node.inputs[0]
-            case LearnedScale(), Conv():
-                found[position] = node.inputs[0]
+        (source,) = node.inputs
+        if source in found and isinstance(graph.nodes[source].op, Activation):
+            continue
+        producer = found.get(source, source)
+        match node.op, graph.nodes[producer].op:
+            case ((LearnedScale() | Affine() | Norm(function="batch")), Conv()):
+                found[position] = producer
+            case Activation(function="relu" | "relu6"), (
+                Conv() | Linear() | Binary(function="add" | "sub" | "mul") | Norm(function="batch")
+            ):
+                found[position] = producer
+            case Activation(function="hsigmoid"), (Conv() | Linear()):
+                found[position] = producer
     return found
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from nas.errors import UnknownOperatorError
 from nas.files import write_bytes
-from nas.graph.ops import Activation
-from nas.nets.layers import Scale
 from nas.nets.litert_model import Model
 from nas.nets.litert_operators import Call, emit, transposed
 from nas.nets.litert_plan import absorbed, channels_first
@@ -34,7 +32,9 @@ def _content(module: GraphModule) -> bytes:
     """The file of a module in inference form."""
     graph = module.graph
     producers = absorbed(graph)
-    absorbers = {producer: position for position, producer in producers.items()}
+    absorbed_by: list[list[int]] = [[] for _ in graph.nodes]
+    for position, producer in producers.items():
+        absorbed_by[producer].append(position)
     first = channels_first(graph, producers)
     model = Model()
     values = {0: model.input((1, *graph.input_shape))}
@@ -54,13 +54,8 @@ def _content(module: GraphModule) -> bytes:
             shape=node.shape,
             layer=module.layer(position),
             first=first[position],
+            absorbed=tuple((graph.nodes[i].op, module.layer(i)) for i in absorbed_by[position]),
         )
-        if position in absorbers:
-            op, layer = graph.nodes[absorbers[position]].op, module.layer(absorbers[position])
-            if isinstance(op, Activation):
-                call = call._replace(activation=op.function)
-            elif isinstance(layer, Scale):
-                call = call._replace(scale=layer.weight)
         value = emit(model, call)
         if value is None:
             raise UnknownOperatorError(f"every operator must have a LiteRT form, but {node.op.text()} has none.")

@@ -44,6 +44,10 @@ BEFORE: dict[str, Write] = {
     "product": lambda b, x: b.product(x, b.global_pool(x)),
     "maximum": lambda b, x: b.maximum(x, b.depthwise(x, 3)),
     "scale": lambda b, x: b.learned_scale(b.conv(x, 6)),
+    "batch norm": lambda b, x: b.norm(b.concat([x, x]), "batch"),
+    "all that a convolution absorbs": lambda b, x: b.affine(
+        b.norm(b.learned_scale(b.depthwise(x, 3, norm=False, bias=True)), "batch"), 0.5, -0.1
+    ),
 }
 
 
@@ -98,6 +102,12 @@ def residual(b: Builder, x: Tensor) -> Tensor:
     return b.sum(b.learned_scale(b.conv(b.act(b.conv(y, 12), "gelu"), 6), 0.1), y)
 
 
+def normed(b: Builder, x: Tensor) -> Tensor:
+    """Batch norms that a convolution absorbs, with a ReLU, and that it does not."""
+    y = b.act(b.norm(b.conv(x, 6, norm=False), "batch"), "relu")
+    return b.act(b.norm(b.concat([x, y]), "batch"), "relu")
+
+
 def shuffled(b: Builder, x: Tensor) -> Tensor:
     return b.depthwise(b.shuffle(b.conv(x, 6, groups=2, act="relu"), 2), 3)
 
@@ -128,8 +138,10 @@ def shuffled(b: Builder, x: Tensor) -> Tensor:
         ),
         # A map that is nothing but reshaped stays as it came.
         (GRAPHS["rearrange"], MAP, {"RESHAPE": 2, "TRANSPOSE": 1}),
+        # Less the mean, times 1 / deviation, times the scale, plus the shift with its ReLU.
+        (normed, MAP, {"TRANSPOSE": 2, "CONV_2D": 1, "CONCATENATION": 1, "SUB": 1, "MUL": 2, "ADD": 1}),
     ],
-    ids=["squeeze and excite", "same padding", "residual", "shuffle", "rearrange"],
+    ids=["squeeze and excite", "same padding", "residual", "shuffle", "rearrange", "batch norm"],
 )  # fmt: skip
 def test_a_file_holds_these_operators(
     write: Write, shape: tuple[int, ...], expected: dict[str, int], tmp_path: Path
