@@ -36,18 +36,13 @@ def show(device: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    from tabulate import tabulate
-
-    from nas.report.lut_text import coverage_text
+    from nas.report.lut_text import costs_text, coverage_text
 
     click.echo(f"{device}: {record['rows']} segments in the table")
     if record["coverage"]:
         click.echo(coverage_text(record["coverage"]))
     if record["coefficients"]:
-        rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
-        click.echo(tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True))
-        manifest = record["manifest"]
-        click.echo(f"\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}")
+        click.echo(costs_text(record))
 
 
 @command.command("import")

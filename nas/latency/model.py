@@ -68,8 +68,8 @@ class OperatorModel(Protocol):
     def operator_ms(self, table: OperatorTable) -> Floats:
         """Milliseconds of each operator, shape (n,), all positive."""
 
-    def uncertainty_features(self, table: OperatorTable) -> Floats:
-        """What each operator adds to the sums that `half_width` reads, shape (n, k), in ms."""
+    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
+        """`operator_ms`, and what each operator adds to the sums that `half_width` reads, shape (n, k), in ms."""
 
     def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
         """Half the width of the 90 % interval of log latency of n networks, shape (n,)."""
@@ -141,8 +141,8 @@ class LatencyModel:
         mean, features = np.zeros(count), np.zeros((count, k))
         source = np.full(count, SOURCES.index(self.operators.source if self.operators else _MODELLED))
         if self.operators:
-            mean += np.bincount(owner, self.operators.operator_ms(operators), count)
-            own = self.operators.uncertainty_features(operators)
+            each, own = self.operators.costs(operators)
+            mean += np.bincount(owner, each, count)
             for column in range(k - 1):
                 features[:, column] = np.bincount(owner, own[:, column], count)
         for i, row in enumerate(self._rows(keys) if self.needs_keys else ()):

@@ -65,8 +65,9 @@ def _position(name: str, known: Sequence[str]) -> int:
 
 def _parts(name: str) -> tuple[str, int, bool]:
     """Kind, kernel class and raggedness of a group."""
-    kind, _, rest = name.removesuffix(_RAGGED).partition(" ")
-    return kind, _KERNEL_CLASSES.index(f" {rest}" if rest else ""), name.endswith(_RAGGED)
+    whole = name.removesuffix(_RAGGED)
+    kernel = next((i for i, suffix in enumerate(_KERNEL_CLASSES) if suffix and whole.endswith(suffix)), 0)
+    return whole.removesuffix(_KERNEL_CLASSES[kernel]), kernel, name.endswith(_RAGGED)
 
 
 def _filled(channels: Floats) -> Floats:

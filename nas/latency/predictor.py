@@ -63,6 +63,10 @@ class OperatorPredictor:
         """What each operator adds to the sums that `deviation` reads, shape (n, num_features), in ms."""
         return np.asarray(self.model.gradient_ms(table) @ self.root)
 
+    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
+        """`operator_ms` and `uncertainty_features`."""
+        return self.operator_ms(table), self.uncertainty_features(table)
+
     def deviation(self, mean_ms: Floats, sums: Floats) -> Floats:
         """Half the width, of log latency, that the coefficients' uncertainty gives to n networks, shape (n,).
 

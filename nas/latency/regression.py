@@ -117,7 +117,8 @@ class _Design:
         pull = _PRIOR_WEIGHT * np.eye(scaled.shape[1])
         pulled = np.full(scaled.shape[1], _PRIOR_WEIGHT)
         found, _ = nnls(np.vstack([scaled, pull]), np.append(np.ones(len(scaled)), pulled))
-        roofline = (found[:-1] * prior).reshape(-1, NUM_TERMS)
+        used = columns.any(axis=0)
+        roofline = np.where(used, found[:-1] * prior, 0.0).reshape(-1, NUM_TERMS)
         common = prior[:NUM_TERMS]
         empty = roofline.sum(axis=1) <= 0.0
         roofline[empty] = _PRIOR_WEIGHT * common
@@ -338,7 +339,7 @@ def _result(
 
 def _factor(design: _Design, model: OperatorRegressor, floor: float, left_out: Floats) -> float:
     """The least factor whose intervals cover nine tenths of the networks left out, predicted by operators."""
-    features = design.uses @ (design.parts @ model.uncertainty_features(design.operators))
+    features = design.uses @ (design.parts @ model.costs(design.operators)[1])
     deviation = np.linalg.norm(np.asarray(features), axis=1) / design.latency_ms
     needed = np.sqrt(np.maximum(left_out**2 - floor**2, 0.0)) / np.maximum(deviation, 1e-9)
     return float(np.quantile(needed, _COVERAGE))

@@ -38,6 +38,8 @@ SCHEMA = 1
 FORM = "regression"
 _LEAST_SHARE = 0.2
 """No operator costs less than this part of its roofline."""
+_UNSEEN = 4.0
+"""Variance of an operator of a kind that was never timed, against the prior's of others."""
 _UNKNOWN_SHARE = 0.03
 
 
@@ -86,32 +88,24 @@ class OperatorRegressor:
 
     def operator_ms(self, table: OperatorTable) -> Floats:
         """Milliseconds of each operator, shape (n,), all positive."""
+        return self.costs(table)[0]
+
+    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
+        """Milliseconds of each operator, shape (n,), and its standard deviation in ms in the column of its group, shape
+        (n, num_features)."""
         first, inverse = distinct(table)
         found = table.select(first)
-        group = group_numbers(found, self.groups)
-        share = np.ones(len(found))
-        for rows, residual in self._by_group(group):
-            near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
-            share[rows] += near @ residual.weights
-        return np.asarray((self.roofline_ms(found, group) * np.maximum(share, _LEAST_SHARE))[inverse])
-
-    def roofline_ms(self, table: OperatorTable, group: NDArray[np.int64]) -> Floats:
-        """The roofline of each operator in ms, shape (n,), without the residual."""
-        return np.asarray((roofline_terms(table) * self.roofline[group]).sum(axis=1))
-
-    def uncertainty_features(self, table: OperatorTable) -> Floats:
-        """The standard deviation of each operator in ms, in the column of its group, shape (n, num_features)."""
-        first, inverse = distinct(table)
-        found = table.select(first)
-        group = group_numbers(found, self.groups)
+        group, points = group_numbers(found, self.groups), coordinates(found)
         prior = self.scale**2 * (1.0 + CONSTANT_SHARE)
-        variance = np.full(len(found), 4.0 * prior)
+        share, variance = np.ones(len(found)), np.full(len(found), _UNSEEN * prior)
         for rows, residual in self._by_group(group):
-            near = kernel(coordinates(found.select(rows)), residual.centres, self.scale, self.length)
+            near = kernel(points[rows], residual.centres, self.scale, self.length)
+            share[rows] += near @ residual.weights
             variance[rows] = np.maximum(prior - ((near @ residual.certainty) ** 2).sum(axis=1), 0.0)
+        roofline = (roofline_terms(found) * self.roofline[group]).sum(axis=1)
         features = np.zeros((len(found), self.num_features))
-        features[np.arange(len(found)), group] = np.sqrt(variance) * self.roofline_ms(found, group)
-        return features[inverse]
+        features[np.arange(len(found)), group] = np.sqrt(variance) * roofline
+        return np.asarray((roofline * np.maximum(share, _LEAST_SHARE))[inverse]), features[inverse]
 
     def _by_group(self, group: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], GroupResidual]]:
         found = []

@@ -69,6 +69,44 @@ def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
     return tabulate(rows, header, disable_numparse=True)
 
 
+def costs_text(record: Mapping[str, Any]) -> str:
+    """The operator costs of a record of `nas.jobs.lut.describe`, and what they were fitted to."""
+    manifest = record["manifest"]
+    if "environment" in manifest:
+        return _measured_costs(record)
+    rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
+    table = tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True)
+    return f"{table}\n\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+
+
+def _measured_costs(record: Mapping[str, Any]) -> str:
+    """One line a group of operators, and where and on what it was timed."""
+    groups: dict[str, dict[str, float]] = {}
+    for name, value in record["coefficients"].items():
+        group, _, term = name.rpartition(".")
+        if group:
+            groups.setdefault(group, {})[term] = value
+    terms = list(next(iter(groups.values())))
+    rows = [(group, *(f"{own[term]:.3g}" for term in terms)) for group, own in groups.items()]
+    units = [record["meaning"][f"{next(iter(groups))}.{term}"] for term in terms]
+    manifest = record["manifest"]
+    roles = ", ".join(f"{count} {role}" for role, count in manifest["roles"].items())
+    scores = manifest["scores"]["operators"]
+    return "\n".join(
+        (
+            "operator costs before their learned residual (" + "; ".join(units) + "):",
+            tabulate(rows, ("operators", *terms), disable_numparse=True),
+            "",
+            f"fitted to {manifest['networks']} networks timed on {manifest['date']} for {manifest['space']} ({roles});",
+            "; ".join(f"{name} {value}" for name, value in manifest["environment"].items()),
+            (
+                f"left out, by operators alone: median error {100 * scores['median']:.1f} %,"
+                f" {100 * scores['within_10_percent']:.0f} % within 10 %"
+            ),
+        )
+    )
+
+
 def _span(first: object, last: object) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
