@@ -66,8 +66,17 @@ def import_files(files: tuple[Path, ...], device: str, as_json: bool) -> None:
 @_DEVICE
 @_JSON
 def fit(device: str, as_json: bool) -> None:
-    """Fit operator costs to the device's networks.csv; write coefficients.json and table.csv."""
+    """Fit operator costs to the device's networks.csv, or to its timings; write coefficients.json and table.csv."""
     from nas.jobs.lut import fit_device
+    from nas.latency.device import load_device
+
+    if load_device(device).reach:
+        from nas.jobs.lut_build import refit_table
+        from nas.report.lut_text import built_text
+
+        built = refit_table(device)
+        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built))
+        return
 
     found = fit_device(device)
     record = {
@@ -119,7 +128,8 @@ def verify(device: str, space: str | None, networks: int, seed: int, report: Pat
 def _check(
     device: str, space: str | None, networks: int, seed: int, report: Path | None
 ) -> tuple[dict[str, Any], str, Sequence[Path]]:
-    from nas.jobs.lut_verify import table_space, verify_table
+    from nas.jobs.lut_build import table_space
+    from nas.jobs.lut_verify import verify_table
     from nas.report.lut_text import check_text
 
     with _counting("timing") as progress:

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.errors import InputError
 from nas.files import write_bytes
+from nas.jobs.lut import load_latency
 from nas.latency.cost_model import Floats
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
@@ -160,6 +161,7 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
     """
     check_budget(request.budget_s)
     space, runner = measured_space(request.space), device_runner(request.device)
+    _check_table(request.device)
     path = store_path(request.device)
     if request.restart:
         path.unlink(missing_ok=True)
@@ -173,6 +175,43 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
             )  # fmt: skip
         timings = store.timings()
     return fit_table(request.device, space, timings, dict(runner.environment()))
+
+
+def refit_table(device: str) -> BuiltTable:
+    """Fit the table of `device` again to the timings that are there, for the space that it was built for.
+
+    Raises `InputError` where there are none.
+    """
+    runner, path = device_runner(device), store_path(device)
+    if not path.exists():
+        raise InputError(
+            f"{device} must have timings to be fitted, but {path} is not there; `nas lut build` takes them."
+        )
+    with TimingStore(path, runner.environment()) as store:
+        timings = store.timings()
+    return fit_table(device, measured_space(table_space(device)), timings, dict(runner.environment()))
+
+
+def table_space(device: str) -> str:
+    """The space that the table of `device` was built for. Raises `InputError` where it was not built here."""
+    model = load_latency(device).operators
+    space = model.manifest.get("space") if model else None
+    if not isinstance(space, str):
+        raise InputError(
+            f"{device} must have a table that was built here, but has none; build one:"
+            f" `nas lut build --device {device}`."
+        )
+    return space
+
+
+def _check_table(device: str) -> None:
+    """Raises `InputError` where the workspace has a table of `device` that a build would overwrite."""
+    folder = workspace() / "latency_tables" / device
+    if (folder / TABLE_FILE).exists() and not (folder / COEFFICIENTS_FILE).exists():
+        raise InputError(
+            f"{folder / TABLE_FILE} was imported, and a build would overwrite it; move it away, or give the device that"
+            " is measured another name (`nas device add FILE`)."
+        )
 
 
 def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], environment: dict[str, str]) -> BuiltTable:

@@ -223,15 +223,3 @@ def _timed_before(device: str, runner: Runner) -> tuple[set[str], float | None]:
         timings = store.timings()
     reference = [timing.latency_ms for timing in timings if timing.role == REFERENCE]
     return {timing.digest for timing in timings}, float(np.median(reference)) if reference else None
-
-
-def table_space(device: str) -> str:
-    """The space that the table of `device` was built for. Raises `InputError` where it was not built here."""
-    model = load_latency(device).operators
-    space = model.manifest.get("space") if model else None
-    if not isinstance(space, str):
-        raise InputError(
-            f"{device} must have a table built by `nas lut build` to be verified, but has none; build it, or name a"
-            " --space."
-        )
-    return space

@@ -15,8 +15,8 @@ import numpy as np
 
 from nas.errors import InputError, TargetError
 from nas.jobs.lut import load_latency
-from nas.jobs.lut_build import device_runner, fit_table, measured_space, store_path
-from nas.jobs.lut_verify import Checked, check_networks, table_space
+from nas.jobs.lut_build import device_runner, refit_table, store_path
+from nas.jobs.lut_verify import Checked, check_networks
 from nas.jobs.search import Network, SearchAnswer
 from nas.latency import LatencyModel
 from nas.measure.plan import network_item
@@ -117,8 +117,7 @@ def _fault(answer: SearchAnswer, checked: Checked) -> str:
 
 def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked]) -> None:
     """Add what was timed to the timings of the device, and fit its table again."""
-    environment = dict(device_runner(device).environment())
-    with TimingStore(store_path(device), environment) as store:
+    with TimingStore(store_path(device), device_runner(device).environment()) as store:
         done = store.digests()
         new = [
             NewTiming(
@@ -135,8 +134,7 @@ def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked
         ]
         if new:
             store.add_batch(new, seconds=0.0)
-        timings = store.timings()
-    fit_table(device, measured_space(table_space(device)), timings, environment)
+    refit_table(device)
 
 
 def _best_timed(
