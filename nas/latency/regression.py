@@ -4,12 +4,11 @@
 
 The roofline is non-negative least squares of relative errors, one a group of operators (`operator_shapes.groups`),
 drawn weakly towards a common prior, so that a group that was never timed still costs something. g is a Gaussian
-process of the operator's shape, one a group (Rasmussen &
-Williams 2006, section 2; in the basis of some of its points, section 8.3.1); e, one a segment, is what the operators
-of that segment cost in their context beyond what their shapes say; b, one a batch, is how fast the machine was while
-that batch of networks was timed: a prediction is for the average batch. All are inferred together from the networks'
-times, in which every segment runs where it belongs. The scales are those of the greatest marginal likelihood; the
-interval comes from networks left out, one at a time.
+process of the operator's shape, one a group (Rasmussen & Williams 2006, section 2; in the basis of some of its points,
+section 8.3.1); e, one a segment, is what the operators of that segment cost in their context beyond what their shapes
+say; b, one a batch, is how fast the machine was while that batch of networks was timed: a prediction is for the
+average batch. All are inferred together from the networks' times, in which every segment runs where it belongs. The
+scales are those of the greatest marginal likelihood; the interval comes from networks left out, one at a time.
 """
 
 from __future__ import annotations
@@ -60,7 +59,8 @@ class TimedSegment(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentFit:
-    """What the timings say of each segment: `mean_ms` (s,), `log_sd` (s,), and in how many networks it ran (s,)."""
+    """What the timings say of each segment that does something: `mean_ms` (s,), `log_sd` (s,), and in how many timed
+    networks it ran (s,)."""
 
     keys: tuple[str, ...]
     mean_ms: Floats
@@ -355,7 +355,13 @@ def _segments(design: _Design, posterior: _Posterior, scales: _Scales, pull: Flo
     taken = (with_networks * cho_solve(factor, with_networks.T).T).sum(axis=1)
     deviation = np.sqrt(np.maximum(prior - taken, 0.0))
     networks = np.asarray((design.uses > 0).sum(axis=0)).reshape(-1).astype(np.int64)
-    return SegmentFit(keys=design.keys, mean_ms=mean, log_sd=deviation / mean, networks=networks)
+    works = np.flatnonzero(design.segment_base > 0.0)  # a segment of views has nothing to time
+    return SegmentFit(
+        keys=tuple(design.keys[i] for i in works),
+        mean_ms=mean[works],
+        log_sd=deviation[works] / mean[works],
+        networks=networks[works],
+    )
 
 
 __all__ = ["CONSTANT_SHARE", "MIN_NETWORKS", "Regression", "SegmentFit", "fit_networks"]
