@@ -11,7 +11,8 @@ from nas.jobs import measure as job
 from nas.jobs.measure import measure
 from nas.latency.device import device_folder
 from nas.measure import Timing
-from tests.measure.devices import add_device, tiny_file, tiny_onnx
+from tests.extras import needs
+from tests.measure.devices import TINY, add_device, tiny_file, tiny_onnx
 
 
 @pytest.fixture
@@ -84,3 +85,17 @@ def test_a_file_of_two_gigabytes_is_refused_unread(here: Path) -> None:
         file.truncate(2**31)
     with pytest.raises(InputError, match=r"big\.onnx must be smaller than 2 GB"):
         measure("mine", str(path))
+
+
+def test_litert_times_its_own_files_and_names_those_that_it_cannot_read(here: Path) -> None:
+    needs("ai_edge_litert")
+    from nas.nets.litert_writer import write_litert
+    from nas.nets.module import build
+
+    add_device(here, "lite", like="local-litert")
+    assert measure("lite", str(tiny_file(here)), rounds=1).timings[1].low_ms > 0
+    path = write_litert(build(TINY, seed=0), here / "tiny.tflite")
+    assert measure("lite", str(path), rounds=1).timings[1].low_ms > 0
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"tiny\.tflite must be a whole network .* for LiteRT"):
+        measure("lite", str(path), rounds=1)
