@@ -6,7 +6,7 @@ readings know that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +25,23 @@ _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
 _KERNEL_CLASSES = ("", " 3", " 5", " 7+")
 _RAGGED = " ragged"
+_BY_KERNEL = ("dense", "dw")
+_ALIGNED: Mapping[str, int] = {"dw": 4, "grp": CHANNEL_BLOCK, "pool": CHANNEL_BLOCK, "avgpool": CHANNEL_BLOCK}
+"""Kinds that ONNX Runtime computes in blocks only where the channels of a group are a multiple of this number
+(onnxruntime/core/optimizer/nchwc_transformer.cc, and times of single operators); its other path is many times slower.
+XNNPACK makes no such difference, and a fit to its times finds none."""
 
 
 def groups(table: OperatorTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """What operators share a roofline with: the groups' names (g,), and the number of each operator's group (n,).
 
-    A group is a kind; for convolutions with the class of their kernel, for grouped and depthwise ones also whether
-    their groups are whole blocks of channels ("ragged": they are not, and take another path in ONNX Runtime).
+    A group is a kind, for convolutions with the class of their kernel, for the kinds of `_ALIGNED` also whether their
+    channels are not aligned ("ragged").
     """
     kinds, kind = np.unique(table.kind, return_inverse=True)
     kernel = np.searchsorted([2.0, 5.0, 7.0], table.kernel, side="right")
-    depthwise, grouped = table.kind == "dw", table.kind == "grp"
-    kernel = np.where(depthwise | (table.kind == "dense"), kernel, 0)
-    ragged = (depthwise | grouped) & (_in_a_group(table.out_channels, table) % CHANNEL_BLOCK > 0)
+    kernel = np.where(np.isin(table.kind, _BY_KERNEL), kernel, 0)
+    ragged = _ragged(table)
     codes, number = np.unique((kind.reshape(-1) * 4 + kernel) * 2 + ragged, return_inverse=True)
     names = tuple(
         f"{kinds[code // 8]}{_KERNEL_CLASSES[code // 2 % 4]}{_RAGGED * (code % 2)}" for code in codes.tolist()
@@ -82,6 +86,14 @@ def _in_a_group(channels: Floats, table: OperatorTable) -> Floats:
     return np.where(depthwise, channels, channels / np.maximum(table.groups, 1.0))
 
 
+def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
+    """Whether the channels of each operator's groups are not aligned as its kind wants, shape (n,)."""
+    found = np.zeros(len(table), dtype=np.bool_)
+    for kind, alignment in _ALIGNED.items():
+        found |= (table.kind == kind) & (_in_a_group(table.out_channels, table) % alignment > 0)
+    return found
+
+
 def roofline_terms(table: OperatorTable) -> Floats:
     """What a roofline charges each operator for, shape (n, NUM_TERMS), in the units of `TERMS`, none negative.
 
@@ -104,7 +116,6 @@ def coordinates(table: OperatorTable) -> Floats:
     def log2(values: Floats) -> Floats:
         return np.asarray(np.log2(np.maximum(values, 1.0)))
 
-    grouped = table.groups > 1
     return np.column_stack([
         log2(table.in_channels),
         log2(table.out_channels),
@@ -115,7 +126,7 @@ def coordinates(table: OperatorTable) -> Floats:
         log2(table.input_elements),
         _FILL_WEIGHT * (_filled(_in_a_group(table.in_channels, table)) - 1.0),
         _FILL_WEIGHT * (_filled(_in_a_group(table.out_channels, table)) - 1.0),
-        _RAGGED_WEIGHT * (grouped & (_in_a_group(table.in_channels, table) % CHANNEL_BLOCK > 0)),
+        _RAGGED_WEIGHT * _ragged(table),
     ])  # fmt: skip
 
 
