@@ -29,7 +29,7 @@ from nas.resources import runs_folder, workspace
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
-FIT_SECONDS = 45.0
+FIT_SECONDS = 90.0
 """Kept of the budget for fitting."""
 
 
