@@ -200,7 +200,7 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
             factor=float(interval["factor"]),
             manifest=dict(record["manifest"]),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path} must be a coefficients file written by `nas lut build`, but: {type(error).__name__}: {error}."
         ) from error
@@ -222,8 +222,9 @@ def _sound(model: OperatorRegressor) -> bool:
     sound = sound and roofline.shape == (len(model.groups) + 1, NUM_TERMS) and bool(np.isfinite(roofline).all())
     sound = sound and bool((roofline >= 0).all() and (roofline.sum(axis=1) > 0).all())
     for residual in model.residuals.values():
-        count = len(residual.weights)
-        shapes = residual.centres.shape == (count, NUM_COORDINATES) and residual.certainty.shape[:1] == (count,)
+        count = residual.weights.size
+        shapes = residual.weights.shape == (count,) and residual.centres.shape == (count, NUM_COORDINATES)
+        shapes = shapes and residual.certainty.ndim == 2 and len(residual.certainty) == count
         parts = (residual.centres, residual.weights, residual.certainty)
         sound = sound and shapes and all(bool(np.isfinite(part).all()) for part in parts)
     return sound
