@@ -200,14 +200,19 @@ class LatencyModel:
         return self.estimate_segments(self.segments(item))
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
-        """The latency of a network made of `segments`."""
+        """The latency of a network made of `segments`.
+
+        Where rows serve all of it, the fixed time of operators that were fitted together with the rows counts as timed.
+        """
         costs = self._costs(segments)
         mean = self.fixed_ms + float(costs.mean_ms.sum())
         operators = OperatorTable.concatenate([segment.operators for segment in segments])
         low, high = self.bounds(np.array([mean]), costs.features.sum(axis=0)[None, :], large=is_large(operators))
         parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
         if self.operators:
-            parts[SOURCES.index(self.operators.source)] += self.fixed_ms
+            own = SOURCES.index(self.operators.source)
+            timed = not self.operators.rows_widen and own not in costs.source
+            parts[SOURCES.index("measured") if timed else own] += self.fixed_ms
         shares = {name: float(part / mean) for name, part in zip(SOURCES, parts, strict=True) if part > 0}
         return Estimate(
             mean_ms=mean,
