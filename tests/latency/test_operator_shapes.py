@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.graph.operators import OperatorTable
+from nas.latency.operator_shapes import (
+    CHANNEL_BLOCK,
+    NUM_COORDINATES,
+    NUM_TERMS,
+    TERMS,
+    coordinates,
+    distinct,
+    kind_groups,
+    roofline_terms,
+)
+from tests.latency.examples import KINDS, classifier, pointwise, row, table
+from tests.latency.timed import known
+
+MACS = TERMS.index("macs")
+
+
+@pytest.fixture(scope="module")
+def everything() -> OperatorTable:
+    """The operators of the known networks."""
+    return OperatorTable.concatenate([segment.operators for network in known() for segment in network])
+
+
+def test_every_operator_has_finite_terms_and_coordinates(everything: OperatorTable) -> None:
+    for operators in (everything, table(*(row(kind) for kind in KINDS))):
+        terms, points = roofline_terms(operators), coordinates(operators)
+        assert terms.shape == (len(operators), NUM_TERMS) and points.shape == (len(operators), NUM_COORDINATES)
+        assert np.isfinite(terms).all() and np.isfinite(points).all()
+        assert (terms >= 0.0).all() and (terms.sum(axis=1) > 0.0).all()
+
+
+def test_whole_blocks_of_channels_count_their_own_multiply_adds() -> None:
+    full = table(pointwise(2 * CHANNEL_BLOCK, 3 * CHANNEL_BLOCK, 7))
+    assert roofline_terms(full)[0, MACS] == pytest.approx(full.macs[0] / 1e9)
+
+
+def test_a_block_begun_counts_as_a_whole_one() -> None:
+    begun = table(
+        pointwise(CHANNEL_BLOCK + 1, 3 * CHANNEL_BLOCK, 7), pointwise(3 * CHANNEL_BLOCK, CHANNEL_BLOCK + 1, 7)
+    )
+    whole = table(pointwise(2 * CHANNEL_BLOCK, 3 * CHANNEL_BLOCK, 7))
+    assert roofline_terms(begun)[:, MACS] == pytest.approx(np.repeat(roofline_terms(whole)[:, MACS], 2))
+    assert roofline_terms(begun)[:, 1:] == pytest.approx(
+        np.column_stack(
+            [begun.input_elements / 1e6, begun.output_elements / 1e6, begun.weight_elements / 1e6, [1e-3, 1e-3]]
+        )
+    )
+
+
+def test_a_depthwise_operator_wastes_nothing_on_its_inputs() -> None:
+    channels, area = 2 * CHANNEL_BLOCK, 49
+    macs = 9 * channels * area
+    size = channels * area
+    depthwise = table(("dw", 3, 1, channels, channels, channels, 7, 7, macs, size, size, 9 * channels))
+    assert roofline_terms(depthwise)[0, MACS] == pytest.approx(macs / 1e9)
+
+
+def test_like_operators_lie_nearer_than_unlike_ones() -> None:
+    points = coordinates(table(pointwise(64, 64, 14), pointwise(64, 72, 14), pointwise(64, 512, 14), classifier(64)))
+    near, far, other = np.linalg.norm(points[1:] - points[0], axis=1)
+    assert 0.0 < near < far < other
+
+
+def test_kinds_are_found_where_they_stand() -> None:
+    operators = table(row("dw"), row("pw"), row("other:New"), row("add"))
+    assert kind_groups(operators, ("pw", "add", "dw")).tolist() == [2, 0, -1, 1]
+    assert kind_groups(operators, ()).tolist() == [-1] * 4
+    assert kind_groups(table(), ("pw",)).tolist() == []
+
+
+ROWS = st.builds(
+    pointwise, st.sampled_from([8, 16, 24]), st.sampled_from([8, 16]), st.sampled_from([7, 14])
+) | st.builds(row, st.sampled_from(KINDS[:6]))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=12))
+def test_distinct_operators_stand_for_all(rows: list[tuple[str | float, ...]]) -> None:
+    operators = table(*rows)
+    first, inverse = distinct(operators)
+    assert len(first) == len(set(rows))
+    again = operators.select(first).select(inverse)
+    assert again.kind.tolist() == operators.kind.tolist()
+    assert np.array_equal(roofline_terms(again), roofline_terms(operators))
+    assert np.array_equal(coordinates(again), coordinates(operators))
