@@ -13,7 +13,8 @@ from nas.latency.operator_shapes import (
     TERMS,
     coordinates,
     distinct,
-    kind_groups,
+    group_numbers,
+    groups,
     roofline_terms,
 )
 from tests.latency.examples import KINDS, classifier, pointwise, row, table
@@ -68,11 +69,42 @@ def test_like_operators_lie_nearer_than_unlike_ones() -> None:
     assert 0.0 < near < far < other
 
 
-def test_kinds_are_found_where_they_stand() -> None:
-    operators = table(row("dw"), row("pw"), row("other:New"), row("add"))
-    assert kind_groups(operators, ("pw", "add", "dw")).tolist() == [2, 0, -1, 1]
-    assert kind_groups(operators, ()).tolist() == [-1] * 4
-    assert kind_groups(table(), ("pw",)).tolist() == []
+def depthwise(kernel: int, channels: int = CHANNEL_BLOCK) -> tuple[str | float, ...]:
+    """A depthwise convolution of a map of 7 x 7."""
+    size = channels * 49
+    return ("dw", kernel, 1, channels, channels, channels, 7, 7, kernel**2 * size, size, size, kernel**2 * channels)
+
+
+def test_a_group_is_of_one_kind_and_every_operator_is_in_its_own(everything: OperatorTable) -> None:
+    names, number = groups(everything)
+    assert len(set(names)) == len(names)
+    assert set(number.tolist()) == set(range(len(names)))
+    for i in range(len(names)):
+        (kind,) = set(everything.kind[number == i].tolist())
+        assert names[i].startswith(kind)
+    assert np.array_equal(group_numbers(everything, names), number)
+
+
+def test_depthwise_kernels_and_begun_blocks_are_groups_of_their_own() -> None:
+    _, number = groups(
+        table(depthwise(3), depthwise(5), depthwise(3, CHANNEL_BLOCK + 1), depthwise(3, 2 * CHANNEL_BLOCK))
+    )
+    assert len(set(number.tolist())) == 3 and number[0] == number[3]
+
+
+def test_a_group_that_is_not_known_is_served_by_the_nearest_of_its_kind() -> None:
+    known, number = groups(table(depthwise(3), depthwise(9), row("pw")))
+    found = group_numbers(table(depthwise(3), depthwise(7), depthwise(3, CHANNEL_BLOCK + 1), row("add")), known)
+    assert found.tolist() == [number[0], number[1], number[0], -1]
+    assert group_numbers(table(row("pw")), ()).tolist() == [-1]
+    assert group_numbers(table(), known).tolist() == []
+
+
+def test_whatever_an_operator_is_called_it_has_a_group() -> None:
+    operators = table(row("other:My Op"), row("other:Odd ragged"), row("other:3 7+"))
+    assert group_numbers(operators, ("pw", "other:Their Op")).tolist() == [-1, -1, -1]
+    names, number = groups(operators)
+    assert group_numbers(operators, names).tolist() == number.tolist()
 
 
 ROWS = st.builds(

@@ -73,7 +73,7 @@ def small_fit() -> Regression:
 @cache
 def fresh() -> tuple[Network, ...]:
     digests = {tuple(s.key for s in network) for network in training().networks}
-    return tuple(network for network in sampled(80, 1000) if tuple(s.key for s in network) not in digests)
+    return tuple(network for network in sampled(160, 1000) if tuple(s.key for s in network) not in digests)
 
 
 @pytest.mark.parametrize("rows", [True, False])
@@ -86,11 +86,11 @@ def test_fresh_networks_are_predicted_within_a_few_per_cent(rows: bool) -> None:
 
 @pytest.mark.parametrize("rows", [True, False])
 def test_about_nine_tenths_of_fresh_timings_lie_in_their_intervals(rows: bool) -> None:
-    # Were the intervals exact, 78 to 98 % of 80 would lie inside but for one seed in 500 (binomial).
+    # Were the intervals exact, 82 to 97 % of 160 would lie inside but for one seed in 600 (binomial).
     estimates = predicted(fitted(), fresh(), rows=rows)
-    measured = timed(fresh(), 77).latency_ms
+    measured = timed(fresh(), 77, together=1).latency_ms
     inside = [e.low_ms <= ms <= e.high_ms for e, ms in zip(estimates, measured, strict=True)]
-    assert 0.78 <= np.mean(inside) <= 0.98
+    assert 0.82 <= np.mean(inside) <= 0.97
     width = np.log([e.high_ms / e.low_ms for e in estimates]) / 2.0
     assert width.max() < 0.15
 

@@ -16,7 +16,7 @@ from nas.graph.operators import OperatorTable
 from nas.latency.device import Device
 from nas.latency.model import read_latency_model
 from nas.latency.operator_shapes import NUM_TERMS, coordinates, roofline_terms
-from nas.latency.regressor import KindResidual, OperatorRegressor, kernel, regressor_of_json
+from nas.latency.regressor import GroupResidual, OperatorRegressor, kernel, regressor_of_json
 from tests.latency.examples import classifier, pointwise, row, table
 
 PATH = Path("somewhere/coefficients.json")
@@ -31,11 +31,11 @@ SEEN = table(pointwise(16, 32, 14), pointwise(32, 64, 14), pointwise(64, 64, 7))
 def regressor(weight: float = 0.0, certainty: float = 0.0) -> OperatorRegressor:
     """Costs of `pw` and `lin`; g of `pw` is `weight` times the kernel to each of `SEEN`."""
     centres = coordinates(SEEN)
-    residual = KindResidual(
+    residual = GroupResidual(
         centres=centres, weights=np.full(len(centres), weight), certainty=certainty * np.eye(len(centres))
     )
     return OperatorRegressor(
-        fixed_ms=0.05, kinds=("pw", "lin"), roofline=ROOFLINE, residuals={"pw": residual}, scale=0.2, length=1.5,
+        fixed_ms=0.05, groups=("pw", "lin"), roofline=ROOFLINE, residuals={"pw": residual}, scale=0.2, length=1.5,
         floor=0.03, factor=1.5, manifest={"device": "mine", "date": "2026-01-01"},
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _changed(record: dict[str, Any], path: tuple[str | int, ...], value: object)
 DOCUMENT = json.loads(regressor(weight=0.1, certainty=0.1).to_json())
 _UNREAD = ("meaning", "form", "manifest")
 PLACES = [path for path in _places(DOCUMENT) if path[0] not in _UNREAD and path[:2] != ("coefficients", "pw.macs")]
-WRONG: list[object] = [..., None, "x", [], {}, [[1.0]], math.nan, math.inf, -1.0, 10**400, True]
+WRONG: list[object] = [..., None, "x", "x 9", [], {}, [[1.0]], math.nan, math.inf, -1.0, 10**400, True]
 
 
 def _read(record: dict[str, Any]) -> OperatorRegressor | str:

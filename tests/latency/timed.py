@@ -74,10 +74,10 @@ def known(*, without: str = "") -> tuple[Network, ...]:
     return tuple(n for n in found if not without or all(without not in s.operators.kind.tolist() for s in n))
 
 
-def timed(networks: Sequence[Network], seed: int, *, drift: float = 0.01) -> Timed:
-    """The networks timed in batches, each batch as a whole off by a factor of deviation `drift`."""
+def timed(networks: Sequence[Network], seed: int, *, drift: float = 0.01, together: int = BATCH) -> Timed:
+    """The networks timed in batches of `together`, each batch as a whole off by a factor of deviation `drift`."""
     rng = np.random.default_rng(seed)
-    batch = np.arange(len(networks)) // BATCH
+    batch = np.arange(len(networks)) // together
     offset = np.exp(drift * rng.standard_normal(batch.max() + 1))
     latency_ms = true_ms(networks) * offset[batch] * np.exp(NOISE * rng.standard_normal(len(networks)))
     return Timed(networks=list(networks), latency_ms=latency_ms, batch=batch)
