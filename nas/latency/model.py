@@ -211,7 +211,7 @@ class LatencyModel:
         parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
         if self.operators:
             own = SOURCES.index(self.operators.source)
-            timed = not self.operators.rows_widen and own not in costs.source
+            timed = not self.operators.rows_widen and own not in costs.source[costs.mean_ms > 0.0]
             parts[SOURCES.index("measured") if timed else own] += self.fixed_ms
         shares = {name: float(part / mean) for name, part in zip(SOURCES, parts, strict=True) if part > 0}
         return Estimate(
