@@ -69,9 +69,9 @@ def test_what_was_timed_is_surer_than_what_was_not_and_an_unknown_kind_least_sur
     known = regressor()
     known = replace(known, residuals={"pw": replace(known.residuals["pw"], certainty=inverse_root)})
     operators = table(pointwise(16, 32, 14), pointwise(512, 512, 56), row("add", channels=512, side=56))
-    relative = known.uncertainty_features(operators).sum(axis=1) / known.operator_ms(operators)
+    relative = known.costs(operators)[1].sum(axis=1) / known.operator_ms(operators)
     assert relative[0] < 1e-3 < relative[1] < relative[2]
-    assert (known.uncertainty_features(operators) > 0.0).argmax(axis=1).tolist()[1:] == [0, 2]
+    assert (known.costs(operators)[1] > 0.0).argmax(axis=1).tolist()[1:] == [0, 2]
 
 
 def test_the_interval_is_a_floor_and_what_is_unsure_in_squares() -> None:
@@ -100,7 +100,7 @@ def test_what_is_written_is_read_back_and_written_the_same() -> None:
     again = regressor_of_json(json.loads(text), PATH)
     assert again.to_json() == text
     assert again.operator_ms(SEEN) == pytest.approx(one.operator_ms(SEEN), rel=1e-6)
-    assert again.uncertainty_features(SEEN) == pytest.approx(one.uncertainty_features(SEEN), rel=1e-6)
+    assert again.costs(SEEN)[1] == pytest.approx(one.costs(SEEN)[1], rel=1e-6)
     assert (again.fixed_ms, again.floor, again.manifest) == (one.fixed_ms, one.floor, one.manifest)
 
 
@@ -155,7 +155,7 @@ def test_a_damaged_document_is_refused_by_name_or_still_sound(value: object) -> 
             assert str(PATH) in found, path
             refused += 1
             continue
-        cost, unsure = found.operator_ms(SEEN), found.uncertainty_features(SEEN)
+        cost, unsure = found.costs(SEEN)
         assert np.isfinite(cost).all() and (cost > 0.0).all(), (path, value)
         assert np.isfinite(unsure).all() and (unsure >= 0.0).all(), (path, value)
         found.to_json()
