@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -97,15 +98,55 @@ class GraphModule(nn.Module):
         return [values[position] for position in wanted]
 
 
-def build(architecture: Architecture, num_classes: int | None = None, *, seed: int = 0) -> GraphModule:
+class Backbone(nn.Module):
+    """A network without its classifier: images (N, C, H, W) → its maps at `strides`, finest first, (N, C, H, W) each.
+
+    What detection and segmentation heads read (see `GraphModule.features`).
+    """
+
+    def __init__(self, network: GraphModule) -> None:
+        super().__init__()
+        self.network = network
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """How many pixels of the image a step on each map is: those of 4, 8, 16, 32 that the network has."""
+        return tuple(self.network.feature_positions())
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels of each map."""
+        return tuple(self.network.graph.nodes[i].shape[0] for i in self.network.feature_positions().values())
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.network.features(x)
+
+    def fuse(self) -> Backbone:
+        """The inference form, in eval mode; a new module that shares no weight."""
+        return Backbone(self.network.fuse()).eval()
+
+
+@overload
+def build(
+    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: Literal[False] = False
+) -> GraphModule: ...
+@overload
+def build(
+    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: Literal[True]
+) -> Backbone: ...
+def build(
+    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: bool = False
+) -> GraphModule | Backbone:
     """`architecture` as a torch module in training form, with random weights drawn from `seed` alone.
 
-    `num_classes` replaces the architecture's. `.fuse()` of the result is the inference form.
+    `num_classes` replaces the architecture's. `features_only` gives its maps instead of logits (`Backbone`). `.fuse()`
+    of the result is the inference form.
     """
     if num_classes is not None:
         architecture = replace(architecture, num_classes=num_classes)
     names = {number: f"layer{number:02d}_{layer.block}" for number, layer in enumerate(architecture.layers, start=1)}
-    return build_graph(architecture.graph(), seed=seed, layer_names=names, architecture=architecture)
+    module = build_graph(architecture.graph(), seed=seed, layer_names=names, architecture=architecture)
+    return Backbone(module) if features_only else module
 
 
 def build_graph(

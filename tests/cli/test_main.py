@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,12 +26,12 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _run(*arguments: str, script: str = WITH_FAULTS) -> subprocess.Popen[str]:
     # A job in the background inherits that interrupts are ignored; a person at a terminal does not.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", heard + script, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -155,6 +155,17 @@ def test_features_are_the_last_maps_of_each_stride(name: str, shapes: dict[int, 
     assert [tuple(m.shape) for m in maps] == [(2, c, size, size) for c, size in shapes.values()]
 
 
+def test_a_backbone_gives_the_maps_of_both_forms(small: Architecture) -> None:
+    backbone = build(small, features_only=True)
+    assert backbone.strides == (4, 8) and backbone.channels == (8, 24)
+    with_random_norms(backbone.network)
+    x = image(backbone.network)
+    with torch.no_grad():
+        maps, fused = backbone(x), backbone.fuse()(x)
+    assert [tuple(m.shape[1:]) for m in maps] == [(8, 8, 8), (24, 4, 4)]
+    assert all(relative_error(one, other) <= 1e-4 for one, other in zip(fused, maps, strict=True))
+
+
 def test_the_last_feature_map_leads_to_the_output(small: Architecture) -> None:
     module = with_random_norms(build(small))
     x = image(module)
