@@ -222,10 +222,12 @@ class _Reader:
         if node.kind == "AveragePool" and tuple(kernel) == shape[2:] and not any(node.attributes.get("pads", ())):
             self._global_pool(node)
             return
-        stride = max(node.attributes.get("strides", [1]))
         function: Literal["max", "avg"] = "max" if node.kind == "MaxPool" else "avg"
+        stride, padding = (max(node.attributes.get(name, [least])) for name, least in (("strides", 1), ("pads", 0)))
+        ceil, count_pad = (bool(node.attributes.get(name, 0)) for name in ("ceil_mode", "count_include_pad"))
+        op = Pool(function, max(kernel), stride, padding, ceil, count_pad or function == "max")
         for name in (name for name in node.outputs if name):
-            self._put(Pool(function, max(kernel), stride), self._operands(node), name)
+            self._put(op, self._operands(node), name)
 
     def _reduce(self, node: OnnxNode) -> None:
         shape = self._shape(node.inputs[0])

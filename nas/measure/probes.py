@@ -1,12 +1,14 @@
 """Probes: small random networks of the operators that image networks at large are made of.
 
 The known networks say nothing of plain, grouped and large convolutions at many widths, of concatenations, of norms that
-stay; a table that serves any network must have seen them in context. A number makes a probe: the same one always.
+stay, of layers over tokens; a table that serves any network must have seen them in context. A number makes a probe: the
+same one always.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -15,9 +17,11 @@ from nas.graph.builder import Builder, Tensor
 
 Rng = np.random.Generator
 _RESOLUTIONS = (96, 128, 160, 192, 224, 256)
-_ACTIVATIONS = ("relu", "relu", "relu6", "hswish", "silu", "gelu", "leaky_relu")
+_ACTIVATIONS = ("relu", "relu", "relu6", "hswish", "silu", "gelu", "leaky_relu", "prelu")
 _WIDTHS = (8, 12, 16, 18, 24, 32, 40, 48, 58, 64, 72, 96, 112, 116, 128, 160, 192, 232, 256, 320, 384, 464, 512)
-_WIDEST = 1280
+_ODD = (0, 0, 0, 0, 0, 0, 2, 3, 4)
+"""Added to a width: runtimes block channels by fours and more, and take other paths where a block is not full."""
+_WIDEST, _MOST_TOKENS = 1280, 784
 
 
 def probe_graph(number: int) -> Graph:
@@ -33,7 +37,7 @@ def probe_graph(number: int) -> Graph:
     while x.shape[1] // 2 >= smallest:
         block = list(_BLOCKS.values())[int(rng.integers(len(_BLOCKS)))]
         larger = [w for w in _WIDTHS if x.channels <= w <= 3 * x.channels] or [x.channels]
-        width = int(rng.choice(larger))
+        width = int(rng.choice(larger)) + int(rng.choice(_ODD))
         for position in range(int(rng.integers(1, 4))):
             b.layer += 1
             x = block(b, rng, x, width, 2 if position == 0 else 1, act)
@@ -122,17 +126,74 @@ def _concatenated(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act:
     parts = [b.conv(squeezed, narrow, 1, act=act), b.conv(squeezed, narrow, 3, act=act)]
     if rng.random() < 0.5:
         parts.append(x)
+    elif rng.random() < 0.6:
+        function: Literal["max", "avg"] = "max" if rng.random() < 0.5 else "avg"
+        parts.append(b.conv(b.pool(x, function, 3, 1, padding=1), narrow, 1, act=act))
     return b.concat(parts)
+
+
+def _grown(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if stride == 2:
+        x = b.pool(b.conv(x, width, 1, act=act), "avg", 2, 2)
+    growth = int(rng.choice((12, 16, 32)))
+    y = b.conv(b.act(b.norm(x, "batch"), act), 4 * growth, 1, act=act)
+    return b.concat([x, b.conv(y, growth, 3)])
+
+
+def _mixed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    y = b.conv(x, min(int(rng.choice((3, 4, 6))) * x.channels, _WIDEST), 1, act=act)
+    count = int(rng.integers(2, 5))
+    ends = [y.channels * i // count for i in range(count + 1)]
+    parts = [b.depthwise(b.slice(y, ends[i], ends[i + 1]), 3 + 2 * i, stride) for i in range(count)]
+    y = b.act(b.concat(parts), act)
+    if rng.random() < 0.5:
+        y = _gated(b, y, rng)
+    return _joined(b, x, b.conv(y, width, 1))
+
+
+def _multiplied(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if stride == 2 or x.channels != width:
+        x = b.conv(x, width, 3, stride, act=act)
+    y, factor = b.conv(x, 2 * width, 1, act=act), b.conv(x, 2 * width, 1)
+    if rng.random() < 0.5 and min(x.shape[1:]) > 1:
+        factor = b.act(b.depthwise(b.pool(factor, "avg", 2, 2), 5), "sigmoid")
+        factor = b.resize(factor, *y.shape[1:])
+    return b.sum(x, b.conv(b.product(y, factor), width, 1))
 
 
 def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
-    y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "batch" if rng.random() < 0.5 else "group")
+    y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "group")
     y = b.conv(
         b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True
     )
     return b.sum(x, b.learned_scale(y))
+
+
+def _tokens(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    if x.channels != width or stride != 1:
+        x = b.conv(x, width, 3, stride, act=act)
+    _, rows, columns = x.shape
+    y = b.depthwise(x, int(rng.choice((3, 5, 7, 9))), norm=False, bias=True)
+    y = b.rearrange(y, (width, rows * columns), (1, 0), (rows * columns, width))
+    if rows * columns <= _MOST_TOKENS and rng.random() < 0.5:
+        y = b.sum(y, _attention(b, rng, b.norm(y, "layer")))
+    inner = min(int(rng.choice((2, 4))) * width, _WIDEST)
+    z = b.linear(b.act(b.linear(b.norm(y, "layer"), inner), str(rng.choice(("gelu", "silu")))), width)
+    y = b.sum(y, z) if rng.random() < 0.5 else b.learned_scale(z)
+    return b.sum(x, b.rearrange(y, (rows * columns, width), (1, 0), (width, rows, columns)))
+
+
+def _attention(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    tokens, width = x.shape
+    heads = int(rng.choice((1, 2, 4)))
+    depth = max(8, width // heads)
+    split = b.linear(x, 3 * heads * depth)
+    split = b.rearrange(split, (tokens, 3, heads, depth), (1, 2, 0, 3), (3 * heads, tokens, depth))
+    query, key, value = (b.slice(split, i * heads, (i + 1) * heads) for i in range(3))
+    mixed = b.matmul(b.softmax(b.matmul(query, key, transpose=True)), value)
+    return b.linear(b.rearrange(mixed, (heads, tokens, depth), (1, 0, 2), (tokens, heads * depth)), width)
 
 
 Block = Callable[[Builder, Rng, Tensor, int, int, str], Tensor]
@@ -144,5 +205,9 @@ _BLOCKS: Mapping[str, Block] = {
     "shuffled": _shuffled,
     "divided": _divided,
     "concatenated": _concatenated,
+    "grown": _grown,
+    "mixed": _mixed,
+    "multiplied": _multiplied,
     "normed": _normed,
+    "tokens": _tokens,
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nas.graph import OperatorTable
+from nas.graph.builder import Builder
 from nas.graph.onnx_reader import read_onnx
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.nets.onnx_writer import export_onnx
@@ -89,6 +90,23 @@ def test_squeeze_and_excitation(tmp_path: Path) -> None:
     weights = {"r": np.ones((2, 4, 1, 1)), "e": np.ones((4, 2, 1, 1))}
     table = read_onnx(save(tmp_path / "m.onnx", nodes, (1, 4, 8, 8), weights)).operators()
     assert [str(kind) for kind in table.kind] == ["gap", "lin", "act:relu", "lin", "act:sigmoid", "se_mul"]
+
+
+def test_pools_are_those_of_the_builder(tmp_path: Path) -> None:
+    pads, size = {"pads": [1] * 4}, {"kernel_shape": [3, 3], "strides": [2, 2]}
+    nodes = [
+        node("MaxPool", ["x"], "m", **pads, **size), node("AveragePool", ["m"], "e", **pads, **size),
+        node("AveragePool", ["e"], "y", **size, ceil_mode=1, count_include_pad=1),
+    ]  # fmt: skip
+    graph = read_onnx(save(tmp_path / "m.onnx", nodes, (1, 4, 32, 32)))
+    b = Builder((4, 32, 32))
+    b.layer = 1
+    x = b.pool(b.pool(b.input, "max", 3, 2, padding=1), "avg", 3, 2, padding=1, count_pad=False)
+    b.pool(x, "avg", 3, 2, ceil=True)
+    assert "; ".join(segment.key for segment in graph.segments) == (
+        "maxpool3s2p1 4x32x32>4x16x16; avgpool3s2p1e 4x16x16>4x8x8; avgpool3s2p0c 4x8x8>4x4x4"
+    )
+    assert [segment.rows for segment in graph.segments] == [(row,) for row in b.build().segments[0].rows]
 
 
 def test_shape_arithmetic_is_folded_away(tmp_path: Path) -> None:
