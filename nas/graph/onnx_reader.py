@@ -57,6 +57,9 @@ _BINARIES: Mapping[str, str] = {
     "Add": "add", "Sub": "sub", "Sum": "add", "Max": "max", "Min": "max", "Mean": "add", "Mul": "mul", "Div": "mul",
     "Pow": "mul",
 }  # fmt: skip
+_NORM_FUNCTIONS: Mapping[str, Literal["group", "batch"]] = {
+    "BatchNormalization": "batch", "GroupNormalization": "group", "InstanceNormalization": "group",
+}  # fmt: skip
 
 
 def read_onnx(path: str | Path) -> Graph:
@@ -291,8 +294,9 @@ class _Reader:
         self._put(Concat(), self._operands(node), node.outputs[0])
 
     def _norm(self, node: OnnxNode) -> None:
+        op = Norm(_NORM_FUNCTIONS.get(node.kind, "layer"))
         for name in [name for name in node.outputs if name][:1]:
-            self._put(Norm("layer"), self._operands(node)[:1], name)
+            self._put(op, self._operands(node)[:1], name)
 
     def _softmax(self, node: OnnxNode) -> None:
         self._put(Softmax(), self._operands(node), node.outputs[0])

@@ -45,7 +45,10 @@ def probe_graph(number: int) -> Graph:
     if rng.random() < 0.5:
         x = b.conv(x, int(rng.choice((256, 512, 960, 1280))), 1, act=act)
         b.layer += 1
-    b.linear(b.global_pool(x, flatten=True), int(rng.choice((10, 100, 1000))))
+    x = b.global_pool(x, flatten=True)
+    if rng.random() < 0.1:
+        x = b.act(b.linear(b.act(b.linear(x, 4096), "relu"), int(rng.choice((1024, 4096)))), "relu")
+    b.linear(x, int(rng.choice((10, 100, 1000))))
     return b.build()
 
 

@@ -10,6 +10,7 @@ from nas.graph import OperatorTable
 from nas.graph.builder import Builder
 from nas.graph.onnx_reader import read_onnx
 from nas.graph.operators import NUMERIC_COLUMNS
+from nas.graph.ops import Norm
 from nas.nets.onnx_writer import export_onnx
 from nas.space import known_network
 from tests.graph.onnx_files import node, save
@@ -107,6 +108,18 @@ def test_pools_are_those_of_the_builder(tmp_path: Path) -> None:
         "maxpool3s2p1 4x32x32>4x16x16; avgpool3s2p1e 4x16x16>4x8x8; avgpool3s2p0c 4x8x8>4x4x4"
     )
     assert [segment.rows for segment in graph.segments] == [(row,) for row in b.build().segments[0].rows]
+
+
+def test_a_norm_that_stays_is_named_by_what_it_computes(tmp_path: Path) -> None:
+    # Behind an activation nothing takes a batch norm in.
+    nodes = [
+        node("Relu", ["x"], "r"), node("BatchNormalization", ["r", *["c"] * 4], "b"), node("Relu", ["b"], "s"),
+        node("InstanceNormalization", ["s", "c", "c"], "i"), node("Relu", ["i"], "t"),
+        node("LayerNormalization", ["t", "w8", "w8"], "y"),
+    ]  # fmt: skip
+    path = save(tmp_path / "m.onnx", nodes, (1, 4, 8, 8), {"c": np.ones(4), "w8": np.ones(8)})
+    norms = [n.op for n in read_onnx(path).nodes if isinstance(n.op, Norm)]
+    assert [norm.function for norm in norms] == ["batch", "group", "layer"]
 
 
 def test_shape_arithmetic_is_folded_away(tmp_path: Path) -> None:
