@@ -70,9 +70,9 @@ def time_items(runner: Runner, items: Sequence[Item], folder: Path, *, rounds: i
 
 
 def batches(items: Iterable[Item], done: set[str]) -> Iterator[list[Item]]:
-    """The items that are not `done` in batches of `BATCH`; none twice."""
+    """The items that are not `done` in batches of `BATCH`; none twice, and not the reference, which joins them all."""
     waiting: list[Item] = []
-    seen = set(done)
+    seen = {*done, reference_item().digest}
     for item in items:
         if item.digest in seen:
             continue
