@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import nas
+from nas.measure import plan
+from nas.measure.plan import (
+    NUM_PROBES,
+    REFERENCE_NETWORK,
+    Item,
+    generic_items,
+    network_item,
+    ordered,
+    space_items,
+    space_keys,
+)
+from nas.space import known_names, known_network
+from nas.space.search_space import SearchSpace
+from tests.jobs.small import small_space
+
+
+def tiny_space() -> SearchSpace:
+    """A few dozen networks of 32 px."""
+    stage = {"stride": 2, "depth": [1, 2], "kernel": [3], "expansion": [2], "kinds": ["mbconv"], "act": ["relu"]}
+    return small_space(
+        name="tiny", resolution=[32], stages=[{**stage, "width": [8, 16]}, {**stage, "width": [16, 24]}]
+    )  # fmt: skip
+
+
+def keys(item: Item) -> list[str]:
+    return [segment.key for segment in item.segments]
+
+
+@pytest.fixture(autouse=True)
+def _small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_POOL", 150)
+
+
+def test_a_network_is_an_item_with_its_segments_and_its_graph() -> None:
+    network = known_network("mobilenetv3-small-1.0")
+    item = network_item(network, "known")
+    assert (item.name, item.digest, item.role, item.macs) == (network.name, network.digest, "known", network.macs)
+    assert keys(item) == [segment.key for segment in item.graph().segments]
+
+
+def test_generic_items_are_the_known_networks_of_phones_and_the_probes() -> None:
+    items = generic_items(0)
+    names = {item.name for item in items if item.role == "known"}
+    assert names <= set(known_names())
+    # The reference is timed in every batch; networks of more than a few 10⁹ multiply-adds are not for phones.
+    assert {name for name in known_names() if known_network(name).macs <= 1.5e9} - names == {REFERENCE_NETWORK}
+    probes = [item for item in items if item.role == "probe"]
+    assert NUM_PROBES * 0.8 < len(probes) <= NUM_PROBES
+    assert len({item.digest for item in probes}) == len(probes)
+    for probe in probes[::20]:
+        assert keys(probe) == [segment.key for segment in probe.graph().segments]
+
+
+def test_the_seed_sets_the_order_of_generic_items_and_nothing_else() -> None:
+    first, again, other = (generic_items(seed) for seed in (1, 1, 2))
+    assert [item.name for item in first] == [item.name for item in again]
+    assert [item.name for item in first] != [item.name for item in other]
+    assert {item.digest for item in first} == {item.digest for item in other}
+
+
+def test_the_networks_of_a_small_space_come_each_once_and_then_no_more() -> None:
+    space = tiny_space()
+    found = list(space_items(space, 0))
+    assert len(found) == len({item.digest for item in found}) == space.size
+
+
+def test_no_network_of_a_large_space_comes_twice_and_the_seed_sets_which() -> None:
+    space = nas.load_space("mobile-core")
+    assert isinstance(space, SearchSpace)
+    found = list(itertools.islice(space_items(space, 0), 320))
+    assert len({item.digest for item in found}) == 320
+    again = list(itertools.islice(space_items(space, 0), 40))
+    assert [item.digest for item in again] == [item.digest for item in found[:40]]
+    other = list(itertools.islice(space_items(space, 1), 40))
+    assert [item.digest for item in other] != [item.digest for item in found[:40]]
+    assert keys(found[3]) == [segment.key for segment in found[3].graph().segments]
+
+
+def test_the_first_networks_have_more_segments_among_them_than_random_ones() -> None:
+    space = small_space()
+    chosen = {key for item in itertools.islice(space_items(space, 0), 25) for key in keys(item)}
+    counts = [
+        len(
+            {segment.key for network in space.sample(25, np.random.default_rng(seed)) for segment in network.segments()}
+        )
+        for seed in range(5)
+    ]
+    assert len(chosen) > max(counts)
+
+
+def test_a_space_that_is_timed_whole_has_all_its_segments_timed() -> None:
+    space = tiny_space()
+    assert {key for item in space_items(space, 0) for key in keys(item)} == space_keys(space)
+
+
+@pytest.mark.parametrize("name", ["mobile-core", "mobile"])
+def test_the_segments_of_a_space_are_those_that_its_networks_may_have(name: str) -> None:
+    space = nas.load_space(name)
+    assert isinstance(space, SearchSpace)
+    every = space_keys(space)
+    sampled = {s.key for network in space.sample(60, np.random.default_rng(0)) for s in network.segments()}
+    assert sampled <= every
+
+
+def test_networks_of_the_space_take_turns_with_generic_ones_and_then_go_on() -> None:
+    space = tiny_space()
+    own, generic = list(space_items(space, 0)), generic_items(0)[:3]
+    found = list(ordered(generic, iter(own)))
+    assert [item.role for item in found[:6]] == [role for item in generic for role in (item.role, "space")]
+    assert [item.digest for item in found if item.role == "space"] == [item.digest for item in own]
+
+
+def test_where_the_space_ends_first_the_generic_ones_still_come() -> None:
+    own, generic = list(space_items(tiny_space(), 0))[:2], generic_items(0)[:5]
+    assert [item.name for item in ordered(generic, iter(own)) if item.role != "space"] == [
+        item.name for item in generic
+    ]

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.errors import InputError, NasError
+from nas.graph import OperatorTable
+from nas.graph.operators import NUMERIC_COLUMNS
+from nas.measure.store import REFERENCE, NewTiming, StoredSegment, TimingStore, rows_of
+from nas.space import known_network
+from tests.latency.examples import KINDS, pointwise, row, table
+
+HERE: Mapping[str, str] = {"chip": "c", "runtime": "r 1", "system": "s", "cores": "2"}
+BATCH = 4
+"""Timings of each batch that the tests store."""
+
+
+def segment(number: int) -> StoredSegment:
+    """A segment that has no equal among other numbers."""
+    return StoredSegment(key=f"segment {number}", rows=(pointwise(8, number + 1, 4), row("act:relu")))
+
+
+def timing(digest: str, *, role: str = "space", segments: tuple[int, ...] = (0, 1)) -> NewTiming:
+    return NewTiming(
+        name=f"network {digest}",
+        digest=digest,
+        role=role,
+        segments=[segment(i) for i in segments],
+        latency_ms=1.5,
+        spread=0.1,
+        runs=16,
+    )
+
+
+def batch(number: int) -> list[NewTiming]:
+    """Networks and segments that no other number has, and the reference."""
+    own = [timing(f"{number}-{i}", segments=(0, BATCH * number + i)) for i in range(1, BATCH)]
+    return [timing("reference", role=REFERENCE), *own]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lut" / "device.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[TimingStore]:
+    with TimingStore(path, HERE) as opened:
+        yield opened
+
+
+def test_what_was_stored_is_there_when_the_file_is_opened_again(path: Path) -> None:
+    with TimingStore(path, HERE) as store:
+        assert (store.timings(), store.digests(), store.seconds()) == ([], set(), 0.0)
+        store.add_batch(batch(1), seconds=2.5)
+        store.add_batch([timing("a", role="known"), timing("reference", role=REFERENCE)], seconds=1.0)
+    with TimingStore(path, HERE) as store:
+        found = store.timings()
+        assert store.digests() == {"1-1", "1-2", "1-3", "a"}
+        assert store.seconds() == 3.5
+    assert [t.digest for t in found] == ["reference", "1-1", "1-2", "1-3", "a", "reference"]
+    assert len({t.batch for t in found[:4]}) == 1 == len({t.batch for t in found[4:]})
+    assert found[0].batch != found[4].batch
+    one = found[2]
+    assert (one.name, one.role, one.latency_ms, one.spread, one.runs) == ("network 1-2", "space", 1.5, 0.1, 16)
+    assert one.segments == (segment(0), segment(BATCH + 2))
+
+
+def test_the_operators_of_a_segment_come_back_as_they_were(store: TimingStore) -> None:
+    network = known_network("mobilenetv3-small-1.0")
+    new = timing("real")
+    store.add_batch(
+        [NewTiming(**{name: getattr(new, name) for name in new.__slots__} | {"segments": network.segments()})],
+        seconds=1,
+    )
+    (found,) = store.timings()
+    assert [s.key for s in found.segments] == [s.key for s in network.segments()]
+    for before, after in zip(network.segments(), found.segments, strict=True):
+        assert after.operators.kind.tolist() == before.operators.kind.tolist()
+        for name in NUMERIC_COLUMNS:
+            assert np.array_equal(getattr(after.operators, name), getattr(before.operators, name))
+
+
+def test_rows_of_a_table_make_the_table_again() -> None:
+    operators = table(*(row(kind) for kind in KINDS), pointwise(3, 5, 7))
+    again = OperatorTable.from_rows(rows_of(operators))
+    assert again.kind.tolist() == operators.kind.tolist()
+    assert all(np.array_equal(getattr(again, name), getattr(operators, name)) for name in NUMERIC_COLUMNS)
+
+
+def test_a_batch_that_fails_on_its_way_leaves_nothing(store: TimingStore) -> None:
+    store.add_batch(batch(1), seconds=1.0)
+
+    def broken() -> Iterator[NewTiming]:
+        yield from batch(2)
+        raise RuntimeError("the power is gone")
+
+    with pytest.raises(RuntimeError):
+        store.add_batch(broken(), seconds=1.0)
+    assert len(store.timings()) == BATCH and store.seconds() == 1.0
+    store.add_batch(batch(2), seconds=1.0)
+    assert len(store.timings()) == 2 * BATCH
+
+
+def test_no_network_is_stored_twice_but_the_reference(store: TimingStore) -> None:
+    store.add_batch(batch(1), seconds=1.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_batch([timing("new"), timing("1-2")], seconds=1.0)
+    assert store.digests() == {"1-1", "1-2", "1-3"} and store.seconds() == 1.0
+    store.add_batch([timing("reference", role=REFERENCE)], seconds=1.0)
+    assert [t.role for t in store.timings()].count(REFERENCE) == 2
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from nas.measure.store import TimingStore
+from tests.measure.test_store import HERE, batch
+with TimingStore(Path(sys.argv[1]), HERE) as store:
+    first = len(store.timings())
+    for number in range(first, first + 100_000):
+        store.add_batch(batch(number), seconds=1.0)
+        print(number, flush=True)
+"""
+
+
+def test_a_kill_loses_no_batch_and_leaves_no_part_of_one(path: Path) -> None:
+    stored = 0
+    for acknowledged in (1, 7, 40):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(acknowledged):
+                assert writer.stdout.readline()
+            writer.send_signal(signal.SIGKILL)
+            said = acknowledged + len(writer.stdout.read().splitlines())
+        with TimingStore(path, HERE) as store:
+            found, seconds = store.timings(), store.seconds()
+        assert len(found) == BATCH * seconds
+        # The last batch may have been stored, and not yet told of.
+        assert stored + said <= seconds <= stored + said + 1
+        stored = int(seconds)
+    assert len({t.digest for t in found}) == (BATCH - 1) * stored + 1
+
+
+def test_a_second_writer_is_refused_and_disturbs_nothing(path: Path, store: TimingStore) -> None:
+    store.add_batch(batch(1), seconds=1.0)
+    with pytest.raises(NasError, match=r"device\.db is in use by another build"), TimingStore(path, HERE):
+        pass
+    store.add_batch(batch(2), seconds=1.0)
+    assert len(store.timings()) == 2 * BATCH
+
+
+@pytest.mark.parametrize("name", ["chip", "runtime"])
+def test_timings_of_another_machine_or_runtime_do_not_mix(name: str, path: Path) -> None:
+    with TimingStore(path, HERE):
+        pass
+    with pytest.raises(InputError, match=rf"timings of {name} '{HERE[name]}', but this is 'other'.*--restart"):
+        TimingStore(path, {**HERE, name: "other"})
+    with TimingStore(path, {**HERE, "system": "renewed", "cores": "4"}):
+        pass
+
+
+def test_a_full_disk_is_told_and_what_was_stored_is_kept(path: Path) -> None:
+    with TimingStore(path, HERE) as store:
+        store.add_batch(batch(1), seconds=1.0)
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        many = [timing(f"x{i}", segments=tuple(range(100 + 40 * i, 140 + 40 * i))) for i in range(20)]
+        with pytest.raises(NasError, match=r"a disk with room, but: database or disk is full; what was stored"):
+            store.add_batch(many, seconds=1.0)
+        assert len(store.timings()) == BATCH
+    with TimingStore(path, HERE) as store:
+        assert store.digests() == {"1-1", "1-2", "1-3"}
+        store.add_batch(many, seconds=1.0)
+
+
+def test_a_place_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lut").write_text("not a folder")
+    with pytest.raises(NasError, match=r"device\.db must be writable"):
+        TimingStore(tmp_path / "lut" / "device.db", HERE)
+    (tmp_path / "there.db").mkdir()
+    with pytest.raises(NasError, match=r"there\.db must be a writable file"):
+        TimingStore(tmp_path / "there.db", HERE)
+
+
+def test_a_file_of_something_else_is_refused_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("segment,mean_ms\n" * 200)
+    with pytest.raises(NasError, match=r"device\.db must be a writable file of timings .* not a database"):
+        TimingStore(path, HERE)
+    assert path.read_text().startswith("segment,mean_ms")
+
+
+def test_a_file_that_is_cut_off_is_refused(path: Path) -> None:
+    with TimingStore(path, HERE) as store:
+        for number in range(1, 30):
+            store.add_batch(batch(number), seconds=1.0)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+    def read() -> None:
+        with TimingStore(path, HERE) as store:
+            store.timings()
+
+    with pytest.raises(NasError, match=r"device\.db must be"):
+        read()
+
+
+def test_a_file_of_a_later_schema_is_refused(path: Path) -> None:
+    with TimingStore(path, HERE):
+        pass
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
+    connection.close()
+    with pytest.raises(InputError, match="schema must be 1, but got '2'; start anew with --restart"):
+        TimingStore(path, HERE)
