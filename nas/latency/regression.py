@@ -44,7 +44,7 @@ _GRID: Mapping[str, tuple[float, ...]] = {
 _START = {"length": 1.5, "scale": 0.22, "segment_sd": 0.03, "noise": 0.012, "batch_sd": 0.006}
 _CLOCK_MS = 0.005
 """What a single time strays by whatever its length."""
-_OUTLIER, _COVERAGE, _ENOUGH_TYPICAL, _ROUNDS = 3.5, 0.9, 40, 2
+_OUTLIER, _COVERAGE, _ENOUGH_TYPICAL, _ROUNDS, _ENOUGH = 3.5, 0.9, 40, 2, 1000
 
 
 class TimedSegment(Protocol):
@@ -183,11 +183,11 @@ class _Scales:
 
 
 class _Posterior:
-    """What the networks say, given a basis. Everything is relative to a network's latency."""
+    """What the networks say, given a basis. Everything is relative to a network's latency; `disturbed` (n,) is noise in
+    squares that single times have beyond the common one."""
 
-    def __init__(self, design: _Design, basis: _Basis, extra_noise: Floats) -> None:
-        self._design, self._extra = design, extra_noise
-        self.basis = basis
+    def __init__(self, design: _Design, basis: _Basis, disturbed: Floats) -> None:
+        self._design, self.basis, self.disturbed = design, basis, disturbed
         weighted = design.parts.multiply(design.base[None, :]).tocsr()
         self.segment_features = np.asarray(weighted @ basis.features)
         self.features = np.asarray(design.uses @ self.segment_features) / design.latency_ms[:, None]
@@ -207,7 +207,7 @@ class _Posterior:
 
     def covariance(self, scales: _Scales) -> Floats:
         """Covariance of the networks' relative times, (n, n), noise and batches included."""
-        noise = scales.noise**2 + (_CLOCK_MS / self._design.latency_ms) ** 2 + self._extra
+        noise = scales.noise**2 + (_CLOCK_MS / self._design.latency_ms) ** 2 + self.disturbed
         found = self.smooth(scales) + self.separate(scales) + scales.batch_sd**2 * self._together
         found[np.diag_indices_from(found)] += noise
         return np.asarray(found)
@@ -249,33 +249,43 @@ def fit_networks(
     latency_ms = np.asarray(latency_ms, dtype=np.float64)
     if not (np.isfinite(latency_ms).all() and (latency_ms > 0).all()):
         raise InputError("latencies must be positive finite numbers of ms, but some are not.")
+    scales = _find_scales(networks, latency_ms, batch)
     design = _Design(networks, latency_ms, batch)
-    scales, extra = _Scales(**_START), np.zeros(len(latency_ms))
-    for _ in range(_ROUNDS):
-        posterior = _Posterior(design, _basis(design, scales.length), extra)
-        extra = _disturbed(posterior, scales, extra)
-        scales = _best_scales(design, scales, extra)
-    posterior = _Posterior(design, _basis(design, scales.length), extra)
+    posterior = _Posterior(design, _basis(design, scales.length), np.zeros(len(latency_ms)))
+    posterior.disturbed = _disturbed(posterior, scales)
     if typical is None or typical.sum() < _ENOUGH_TYPICAL:
         typical = np.ones(len(latency_ms), dtype=np.bool_)
     return _result(design, posterior, scales, manifest, typical)
 
 
-def _disturbed(posterior: _Posterior, scales: _Scales, extra: Floats) -> Floats:
+def _find_scales(networks: Sequence[Sequence[TimedSegment]], latency_ms: Floats, batch: Ints) -> _Scales:
+    """The scales by at most `_ENOUGH` of the networks, which tell them well enough: the work grows with the cube."""
+    count = min(len(networks), _ENOUGH)
+    rows = np.sort(np.random.default_rng(0).permutation(len(networks))[:count])
+    design = _Design([networks[i] for i in rows], latency_ms[rows], batch[rows])
+    scales, disturbed = _Scales(**_START), np.zeros(count)
+    for _ in range(_ROUNDS):
+        posterior = _Posterior(design, _basis(design, scales.length), disturbed)
+        disturbed = _disturbed(posterior, scales)
+        scales = _best_scales(design, scales, disturbed)
+    return scales
+
+
+def _disturbed(posterior: _Posterior, scales: _Scales) -> Floats:
     """Noise, in squares, for times that the others contradict: they must not pull the rest along."""
     _, _, deviations = posterior.left_out(scales)
-    inside = scales.noise**2 + extra
+    inside = scales.noise**2 + posterior.disturbed
     return np.asarray(np.where(np.abs(deviations) > _OUTLIER, (deviations**2) * inside / _OUTLIER, 0.0))
 
 
-def _best_scales(design: _Design, start: _Scales, extra: Floats) -> _Scales:
+def _best_scales(design: _Design, start: _Scales, disturbed: Floats) -> _Scales:
     """The scales of the greatest marginal likelihood: a walk on `_GRID`, one scale at a time, until none gains."""
     posteriors: dict[float, _Posterior] = {}
     seen: dict[_Scales, float] = {}
 
     def likelihood(scales: _Scales) -> float:
         if scales.length not in posteriors:
-            posteriors[scales.length] = _Posterior(design, _basis(design, scales.length), extra)
+            posteriors[scales.length] = _Posterior(design, _basis(design, scales.length), disturbed)
         if scales not in seen:
             seen[scales] = posteriors[scales.length].log_likelihood(scales)
         return seen[scales]
