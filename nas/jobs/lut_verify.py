@@ -140,7 +140,8 @@ def verify_table(
 ) -> TableCheck:
     """Draw `count` networks of the space that no batch has timed, predict them, then time each in three processes.
 
-    Raises `InputError` for a device that is not measured here or has no table, and for a count below 1.
+    Raises `InputError` for a device that is not measured here or has no table, a count below 1, and a space whose
+    networks were all timed.
     """
     if count < 1:
         raise InputError(f"the number of networks must be at least 1, but got {count}.")
@@ -153,6 +154,11 @@ def verify_table(
             break
         drawn |= {n.digest: n for n in space.sample(count, rng) if n.digest not in done}
     networks = list(drawn.values())[:count]
+    if not networks:
+        raise InputError(
+            f"{space.name} must have networks that were not timed for the table, to be checked, but has none; name"
+            " another --space."
+        )
     predicted = [model.estimate(network) for network in networks]
     checked, reference = _check(device, runner, networks, predicted, progress)
     return TableCheck(
