@@ -8,8 +8,8 @@ from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
 
 
-def small_space(**changes: Any) -> SearchSpace:
-    """Four stages of MobileNetV3-like and MobileOne blocks: some ten thousand codes below a millisecond on iphone12."""
+def small_document(**changes: Any) -> dict[str, Any]:
+    """The file of `small_space`."""
     plain = {"kernel": [3], "expansion": [3, 6], "free_blocks": 1, "kinds": ["mbconv"]}
     mixed = {"kernel": [3, 5], "expansion": [3, 6], "free_blocks": 1, "kinds": ["mbconv", "mobileone"]}
     document: dict[str, Any] = {
@@ -36,4 +36,15 @@ def small_space(**changes: Any) -> SearchSpace:
         ],
         "heads": [[{"block": "head"}]],
     }  # fmt: skip
-    return parse_search_space({**document, **changes}, "small")
+    return {**document, **changes}
+
+
+def small_space(**changes: Any) -> SearchSpace:
+    """Four stages of MobileNetV3-like and MobileOne blocks: some ten thousand codes below a millisecond on iphone12."""
+    return parse_search_space(small_document(**changes), "small")
+
+
+def tiny_document(name: str = "tiny", widths: tuple[tuple[int, ...], ...] = ((8, 16), (16, 24))) -> dict[str, Any]:
+    """The file of a space of a few dozen networks of 32 px."""
+    stage = {"stride": 2, "depth": [1, 2], "kernel": [3], "expansion": [2], "kinds": ["mbconv"], "act": ["relu"]}
+    return small_document(name=name, resolution=[32], stages=[{**stage, "width": list(own)} for own in widths])

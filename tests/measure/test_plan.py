@@ -18,16 +18,13 @@ from nas.measure.plan import (
     space_keys,
 )
 from nas.space import known_names, known_network
+from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
-from tests.jobs.small import small_space
+from tests.jobs.small import small_space, tiny_document
 
 
 def tiny_space() -> SearchSpace:
-    """A few dozen networks of 32 px."""
-    stage = {"stride": 2, "depth": [1, 2], "kernel": [3], "expansion": [2], "kinds": ["mbconv"], "act": ["relu"]}
-    return small_space(
-        name="tiny", resolution=[32], stages=[{**stage, "width": [8, 16]}, {**stage, "width": [16, 24]}]
-    )  # fmt: skip
+    return parse_search_space(tiny_document(), "tiny")
 
 
 def keys(item: Item) -> list[str]:

@@ -1,0 +1,36 @@
+"""A workspace whose device `local` is simulated: builds, checks and searches of it take no time but their own."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nas.measure import plan
+from nas.measure.plan import Item
+from tests.measure.devices import SimulatedRunner
+
+
+def write_space(workspace: Path, document: dict[str, Any]) -> str:
+    """Write a space to the workspace; its name."""
+    place = workspace / "search_spaces" / f"{document['name']}.yaml"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return str(document["name"])
+
+
+def few_generic_items(seed: int = 0) -> list[Item]:
+    """Some probes in place of hundreds of generic networks."""
+    return [plan._probe(number) for number in itertools.islice(range(seed, seed + 8), 8)]
+
+
+def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner) -> None:
+    """From now on `runner` times whatever is to be timed on a device that is reached."""
+    patch.setenv("NAS_WORKSPACE", str(workspace))
+    patch.setattr("nas.measure.plan._POOL", 100)
+    patch.setattr("nas.jobs.lut_build.find_runner", lambda device, where: runner)
+    patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
+    patch.setattr("nas.measure.build.time", runner)

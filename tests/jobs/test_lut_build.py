@@ -1,0 +1,353 @@
+"""Tables from a stopwatch: on a simulated device, and (slow) the real thing with ONNX Runtime on a tiny space."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.errors import InputError, NasError
+from nas.jobs import lut_build
+from nas.jobs.lut import describe, load_latency, predict
+from nas.jobs.lut_build import TableRequest, build_table, measured_space, plan_table, refit_table, store_path
+from nas.jobs.lut_verify import ROUNDS, equal_macs_spearman, verify_table
+from nas.latency.device import load_device
+from nas.latency.table import read_table
+from nas.measure.build import BATCH, BuildProgress
+from nas.measure.plan import space_keys
+from nas.measure.runner import find_runner
+from nas.measure.store import REFERENCE, StoredTiming, TimingStore
+from tests.jobs.simulated import few_generic_items, simulate, write_space
+from tests.jobs.small import small_document, tiny_document
+from tests.latency.timed import true_ms
+from tests.measure.devices import SimulatedRunner, add_device
+
+REQUEST = TableRequest(device="local", space="small", budget_s=90.0)
+
+
+def ignore(state: BuildProgress) -> None:
+    """Progress that nobody looks at."""
+
+
+def stored(device: str = "local", runner: SimulatedRunner | None = None) -> list[StoredTiming]:
+    environment = (runner or SimulatedRunner()).environment()
+    with TimingStore(store_path(device), environment) as store:
+        return store.timings()
+
+
+def digests(timings: list[StoredTiming]) -> list[str]:
+    return [timing.digest for timing in timings if timing.role != REFERENCE]
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedRunner:
+    """A simulated device, in a workspace with the spaces `small` and `tiny`."""
+    found = SimulatedRunner()
+    simulate(monkeypatch, tmp_path, found)
+    write_space(tmp_path, small_document())
+    write_space(tmp_path, tiny_document())
+    return found
+
+
+def files(workspace: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (workspace / "latency_tables" / "local").iterdir()}
+
+
+def test_a_build_writes_the_files_of_a_device_that_serve_its_networks(runner: SimulatedRunner, tmp_path: Path) -> None:
+    told: list[BuildProgress] = []
+    built = build_table(REQUEST, progress=told.append)
+    timings = stored()
+    assert built.networks == len(digests(timings)) == told[-1].networks >= 5 * BATCH
+    assert files(tmp_path).keys() == {"device.yaml", "table.csv", "coefficients.json"}
+    assert load_device("local").chip == "numbers" and load_device("local").runtime == "Numbers 1"
+    rows = read_table(tmp_path / "latency_tables" / "local" / "table.csv")
+    assert rows.keys() == {segment.key for timing in timings for segment in timing.segments}
+    assert {row.source for row in rows.values()} == {"measured"}
+    space = measured_space("small")
+    every = space_keys(space)
+    assert (built.space_segments, built.covered) == (len(every), len(every & rows.keys()))
+    model = load_latency("local")
+    networks = space.sample(40, np.random.default_rng(5))
+    truth = true_ms([network.segments() for network in networks])
+    assert np.median(np.abs(model.latency_ms(networks) / truth - 1.0)) < 0.03
+    record = built.as_json()
+    assert record["rows"] == len(rows) and record["left_out"]["rows"]["within_10_percent"] > 0.8
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_a_plan_says_what_a_build_then_does_and_stores_nothing(runner: SimulatedRunner, tmp_path: Path) -> None:
+    planned = plan_table(REQUEST)
+    assert not store_path("local").exists() and not (tmp_path / "latency_tables").exists()
+    assert (planned.timed_before, planned.spent_before_s) == (0, 0.0)
+    assert planned.seconds <= REQUEST.budget_s + lut_build.FIT_SECONDS
+    assert 0 <= planned.covered_thrice <= planned.covered <= planned.space_segments
+    built = build_table(REQUEST, progress=ignore)
+    # The plan goes by one look at the device, a build by what its batches took.
+    assert sum(planned.roles.values()) == pytest.approx(built.networks, rel=0.5)
+    assert planned.roles["probe"] == len(few_generic_items())
+    assert planned.space_segments == built.space_segments
+    after = plan_table(replace(REQUEST, budget_s=200.0))
+    assert after.timed_before == built.networks and after.spent_before_s > 0.0
+    assert after.covered >= built.covered
+    assert after.roles and "probe" not in after.roles
+    fresh = plan_table(replace(REQUEST, restart=True))
+    assert (fresh.timed_before, fresh.roles) == (0, planned.roles)
+
+
+def test_a_plan_for_a_budget_that_is_spent_has_nothing_more(runner: SimulatedRunner) -> None:
+    build_table(REQUEST, progress=ignore)
+    planned = plan_table(replace(REQUEST, budget_s=30.0))
+    assert planned.roles == {} and planned.timed_before > 0
+
+
+def test_a_build_goes_on_with_a_greater_budget_and_times_nothing_twice(runner: SimulatedRunner) -> None:
+    first = build_table(replace(REQUEST, budget_s=40.0), progress=ignore)
+    before = digests(stored())
+    second = build_table(REQUEST, progress=ignore)
+    after = digests(stored())
+    assert after[: len(before)] == before and len(set(after)) == len(after)
+    assert first.networks == len(before) < len(after) == second.networks
+
+
+def test_a_build_whose_budget_is_spent_writes_its_files_again(runner: SimulatedRunner, tmp_path: Path) -> None:
+    build_table(replace(REQUEST, budget_s=40.0), progress=ignore)
+    before, processes = files(tmp_path), runner.processes
+    (tmp_path / "latency_tables" / "local" / "table.csv").unlink()
+    build_table(replace(REQUEST, budget_s=20.0), progress=ignore)
+    assert files(tmp_path) == before and runner.processes == processes
+
+
+def test_a_build_that_is_interrupted_goes_on_to_the_same_networks(
+    runner: SimulatedRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(state: BuildProgress) -> None:
+        raise KeyboardInterrupt
+
+    request = replace(REQUEST, space="tiny", budget_s=1e4)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            build_table(request, progress=interrupt)
+    assert len(digests(stored())) == 2 * BATCH
+    build_table(request, progress=ignore)
+    resumed = digests(stored())
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write_space(whole, tiny_document())
+    monkeypatch.setenv("NAS_WORKSPACE", str(whole))
+    build_table(request, progress=ignore)
+    assert digests(stored()) == resumed
+    assert len(resumed) == measured_space("tiny").size + len(few_generic_items())
+
+
+def test_a_restart_forgets(runner: SimulatedRunner) -> None:
+    build_table(replace(REQUEST, space="tiny", budget_s=1e4), progress=ignore)
+    with TimingStore(store_path("local"), runner.environment()) as store:
+        before = store.seconds()
+    runner.chip = "other numbers"
+    with pytest.raises(InputError, match="start anew with --restart"):
+        build_table(replace(REQUEST, space="tiny"), progress=ignore)
+    build_table(replace(REQUEST, space="tiny", budget_s=1e4, restart=True), progress=ignore)
+    with TimingStore(store_path("local"), runner.environment()) as store:
+        assert store.seconds() < 1.5 * before
+
+
+def test_a_fit_to_the_same_timings_gives_the_same_bytes(runner: SimulatedRunner, tmp_path: Path) -> None:
+    build_table(replace(REQUEST, budget_s=40.0), progress=ignore)
+    before = files(tmp_path)
+    refit_table("local")
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: replace(r, budget_s=5.0), "budget must be at least 10 s, but got 5 s"),
+        (lambda r: replace(r, budget_s=10.0), "a fit must have at least 12 timed networks, but got .*; time more"),
+        (lambda r: replace(r, space="codes"), "a space of networks, but codes is a space of codes"),
+        (lambda r: replace(r, space="absent"), "absent"),
+        (lambda r: replace(r, device="iphone13"), "nearest: iphone12"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(
+    change: Callable[[TableRequest], TableRequest], words: str, runner: SimulatedRunner, tmp_path: Path
+) -> None:
+    write_space(tmp_path, {"schema": 1, "name": "codes", "genes": {"a": [0, 1], "b": [0, 1]}})
+    with pytest.raises(InputError, match=words):
+        build_table(change(REQUEST), progress=ignore)
+    assert not (tmp_path / "latency_tables").exists()
+
+
+def test_devices_that_are_not_measured_here_are_refused(
+    runner: SimulatedRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lut_build, "find_runner", find_runner)
+    add_device(tmp_path, "odd", runtime="TensorFlow")
+    add_device(tmp_path, "far", reach="ssh")
+    for device, words in (
+        ("iphone12", "reach must be 'local'"),
+        ("odd", "odd/device.yaml: runtime must be one that is measured here"),
+        ("far", "far/device.yaml: reach must be 'local' .* but got 'ssh'"),
+    ):
+        for act in (plan_table, lambda request: build_table(request, progress=ignore)):
+            with pytest.raises(InputError, match=words):
+                act(replace(REQUEST, device=device))
+
+
+def test_an_imported_table_is_not_overwritten(runner: SimulatedRunner, tmp_path: Path) -> None:
+    place = add_device(tmp_path, "mine").parent / "table.csv"
+    place.write_text("segment,mean_ms,low_ms,high_ms,count,source,date\na,1,1,1,1,measured,2026-01-01\n")
+    with pytest.raises(InputError, match=r"table\.csv was imported"):
+        build_table(replace(REQUEST, device="mine"), progress=ignore)
+    assert not store_path("mine").exists()
+
+
+def test_where_nothing_can_be_written_no_time_is_spent(runner: SimulatedRunner, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(NasError, match=r"local\.db must be writable"):
+        build_table(REQUEST, progress=ignore)
+    assert runner.processes == 0
+
+
+def test_where_the_table_cannot_be_written_what_was_timed_is_kept(runner: SimulatedRunner, tmp_path: Path) -> None:
+    request = replace(REQUEST, space="tiny", budget_s=1e4)
+    (tmp_path / "latency_tables").write_text("a file")
+    with pytest.raises(NasError, match="must be writable"):
+        build_table(request, progress=ignore)
+    before = digests(stored())
+    (tmp_path / "latency_tables").unlink()
+    build_table(request, progress=ignore)
+    assert digests(stored()) == before and files(tmp_path)
+
+
+def test_a_disk_that_fills_up_while_timing_loses_nothing(
+    runner: SimulatedRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(REQUEST, space="tiny", budget_s=1e4)
+
+    def fill(state: BuildProgress) -> None:
+        if state.networks == 2 * BATCH:
+            monkeypatch.setattr(TimingStore, "add_batch", _full)
+
+    with pytest.raises(NasError, match="a disk with room"):
+        build_table(request, progress=fill)
+    monkeypatch.undo()
+    simulate(monkeypatch, tmp_path, runner)
+    assert len(digests(stored())) == 2 * BATCH
+    build_table(request, progress=ignore)
+    assert len(digests(stored())) == measured_space("tiny").size + len(few_generic_items())
+
+
+def _full(store: TimingStore, timings: object, *, seconds: float) -> None:
+    with store._storing():
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_check_predicts_first_and_times_networks_that_the_table_has_not_seen(runner: SimulatedRunner) -> None:
+    build_table(REQUEST, progress=ignore)
+    before, done = runner.processes, set(digests(stored()))
+    told: list[tuple[int, int]] = []
+    found = verify_table("local", "small", count=15, seed=3, progress=lambda *state: told.append(state))
+    assert len({n.digest for n in found.networks}) == 15 and not {n.digest for n in found.networks} & done
+    # 15 networks are two portions of at most 12, each timed in three processes.
+    assert runner.processes - before == 6 and told == [(i, 6) for i in range(1, 7)]
+    again = verify_table("local", "small", count=15, seed=3)
+    assert [n.digest for n in again.networks] == [n.digest for n in found.networks]
+    space = measured_space("small")
+    drawn = {n.digest: n for seed in (3,) for n in space.sample(40, np.random.default_rng(seed))}
+    assert {n.digest for n in found.networks} & drawn.keys()
+    record = found.as_json()
+    assert record["median_error"] < 0.05 and record["within_10_percent"] == 1.0
+    assert record["median_error"] <= record["p90_error"] <= record["worst_error"]
+    assert 0.5 <= record["inside_interval"] <= 1.0
+    assert record["reference_speed"] == pytest.approx(1.0, abs=0.02)
+    assert record["spearman"]["all"]["predicted"] > 0.9
+    assert json.loads(json.dumps(record)) == record
+    for network in record["networks"]:
+        assert len(network["processes_ms"]) == 3
+        assert network["measured_ms"] == pytest.approx(sorted(network["processes_ms"])[1])
+        assert network["error"] == pytest.approx(network["predicted"]["mean_ms"] / network["measured_ms"] - 1.0)
+    assert ROUNDS >= 1
+
+
+def test_a_check_tells_of_a_machine_that_became_slower(
+    runner: SimulatedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_table(REQUEST, progress=ignore)
+    monkeypatch.setattr("tests.measure.devices.true_ms", lambda networks: 1.25 * true_ms(networks))
+    found = verify_table("local", "small", count=6).as_json()
+    assert found["reference_speed"] == pytest.approx(1.25, abs=0.03)
+    assert found["bias"] == pytest.approx(1 / 1.25 - 1.0, abs=0.05)
+
+
+def test_a_space_that_was_timed_whole_has_nothing_left_to_check(runner: SimulatedRunner) -> None:
+    build_table(replace(REQUEST, space="tiny", budget_s=1e4), progress=ignore)
+    with pytest.raises(InputError, match="tiny must have networks that were not timed .* another --space"):
+        verify_table("local", "tiny", count=5)
+
+
+def test_bands_of_equal_multiply_adds_are_ranked_by_themselves() -> None:
+    macs = np.array([100.0, 101, 102, 103, 104, 1000, 1001, 1002, 1003, 1004, 5000])
+    measured = np.array([1.0, 2, 3, 4, 5, 50, 40, 30, 20, 10, 99])
+    predicted = np.array([1.0, 2, 3, 4, 5, 51, 41, 31, 21, 11, 7])
+    found = equal_macs_spearman(macs, predicted, measured)
+    # Two bands of five; the last network is alone. By MACs one band is in order and one the other way round.
+    assert found == {"bands": 2, "networks": 10, "predicted": pytest.approx(1.0), "macs": pytest.approx(0.0)}
+    alone = equal_macs_spearman(macs[:3], predicted[:3], measured[:3])
+    assert (alone["bands"], alone["predicted"], alone["macs"]) == (0, None, None)
+
+
+BUILD = """
+import sys
+import nas.jobs.lut_build as job
+job.generic_items = lambda seed=0: []
+from nas.cli.main import main
+sys.exit(main(["lut", "build", "--device", "local", "--space", "tiny", "--budget", "30m"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_real_build_is_killed_and_goes_on_and_its_table_predicts_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    write_space(tmp_path, tiny_document())
+    write_space(tmp_path, tiny_document("wider", ((24, 32), (32, 48))))
+    path = store_path("local")
+    with subprocess.Popen([sys.executable, "-c", BUILD], start_new_session=True) as process:
+        deadline = time.monotonic() + 300.0
+        while not path.exists() or path.stat().st_size < 40_000:  # the first batch is there
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    environment = find_runner(load_device("local"), "").environment()
+    with TimingStore(path, environment) as store:
+        kept = store.timings()
+    assert digests(kept) and len(digests(kept)) % BATCH == 0
+    done = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True)
+    assert "networks timed; wrote" in done.stdout
+    with TimingStore(path, environment) as store:
+        found = store.timings()
+    assert found[: len(kept)] == kept
+    space = measured_space("tiny")
+    assert len(digests(found)) == len(set(digests(found))) == space.size
+    assert describe("local")["rows"] == len(space_keys(space) | {s.key for t in found for s in t.segments})
+    (network,) = space.sample(1, np.random.default_rng(0))
+    place = tmp_path / "network.yaml"
+    place.write_text(network.to_yaml(), encoding="utf-8")
+    estimate = predict("local", str(place)).estimate
+    measured_ms = next(t.latency_ms for t in found if t.digest == network.digest)
+    assert estimate.source == "measured"
+    assert estimate.mean_ms == pytest.approx(measured_ms, rel=0.5)
+    checked = verify_table("local", "wider", count=4).as_json()
+    assert checked["count"] == 4 and checked["environment"]["runtime"].startswith("ONNX Runtime")
+    assert all(network["measured_ms"] > 0.0 for network in checked["networks"])
