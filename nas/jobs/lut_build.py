@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,12 +20,13 @@ from nas.jobs.lut import load_latency
 from nas.latency.cost_model import Floats
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.latency.regression import Regression, fit_networks
+from nas.latency.regression import MIN_NETWORKS, Regression, fit_networks
 from nas.latency.table import TableRow, table_text
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
+from nas.measure.drift import slowness, undisturbed_ms
 from nas.measure.plan import Item, generic_items, ordered, space_items, space_keys
 from nas.measure.runner import Runner, find_runner
-from nas.measure.store import REFERENCE, StoredTiming, TimingStore
+from nas.measure.store import REFERENCE, VERIFIED, StoredTiming, TimingStore
 from nas.resources import runs_folder, workspace
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
@@ -147,7 +149,7 @@ def plan_table(request: TableRequest) -> TablePlan:
         space_segments=len(keys),
         covered=sum(key in seen for key in keys),
         covered_thrice=sum(seen.get(key, 0) >= 3 for key in keys),
-        seconds=seconds + FIT_SECONDS,
+        seconds=seconds + request.budget_s - _for_timing(request),
         timed_before=len(done),
         spent_before_s=spent,
     )
@@ -163,9 +165,7 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
     space, runner = measured_space(request.space), device_runner(request.device)
     _check_table(request.device)
     path = store_path(request.device)
-    if request.restart:
-        path.unlink(missing_ok=True)
-    with TimingStore(path, runner.environment()) as store:
+    with TimingStore(path, runner.environment(), restart=request.restart) as store:
         folder = files_folder(request.device)
         if store.seconds() < _for_timing(request):
             pace = look(runner, folder)
@@ -174,6 +174,11 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
                 runner, store, items, folder, budget_s=_for_timing(request), pace=pace, progress=progress
             )  # fmt: skip
         timings = store.timings()
+    if len(timings) < MIN_NETWORKS:
+        raise InputError(
+            f"--budget must leave time for at least {MIN_NETWORKS} networks, but {len(timings)} were timed in"
+            f" {request.budget_s:g} s; give it more, and the build goes on."
+        )
     return fit_table(request.device, space, timings, dict(runner.environment()))
 
 
@@ -218,12 +223,18 @@ def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], envi
     """Fit the table of `device` to `timings` and write its files to the workspace."""
     networks = sum(timing.role != REFERENCE for timing in timings)
     today = datetime.date.today().isoformat()
+    reference = {timing.batch: timing.latency_ms for timing in timings if timing.role == REFERENCE}
+    undisturbed = undisturbed_ms(list(reference.values()))
+    slow = dict(zip(reference, slowness(list(reference.values()), undisturbed), strict=True))
     manifest = {
         "device": device,
         "date": today,
         "environment": environment,
         "space": space.name,
         "networks": networks,
+        "reference_ms": undisturbed,
+        "calm_reference_ms": float(np.mean([ms for batch, ms in reference.items() if slow[batch] == 0.0])),
+        "disturbed_batches": f"{sum(value > 0 for value in slow.values())} of {len(slow)}",
         "roles": {role: sum(t.role == role for t in timings) for role in sorted({t.role for t in timings})},
         "split": "interval: networks left out one at a time",
         "features": "operator columns of nas.graph.operators",
@@ -233,9 +244,12 @@ def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], envi
         found = fit_networks(
             [timing.segments for timing in timings],
             np.array([timing.latency_ms for timing in timings]),
-            np.array([timing.batch for timing in timings]),
+            # What was verified comes from several processes, which share no moment of the machine.
+            np.array([-i if timing.role == VERIFIED else timing.batch for i, timing in enumerate(timings, start=1)]),
             manifest,
             typical=np.array([timing.role not in (REFERENCE, "known", "probe") for timing in timings]),
+            slowness=np.array([slow.get(timing.batch, 0.0) for timing in timings]),
+            sure=np.array([timing.role == VERIFIED for timing in timings]),
         )
     scores = {"rows": _scores(found.left_out), "operators": _scores(found.left_out_operators)}
     found = replace(found, operators=replace(found.operators, manifest={**found.operators.manifest, "scores": scores}))
@@ -306,8 +320,8 @@ def _for_timing(request: TableRequest) -> float:
 
 
 def files_folder(device: str) -> Path:
-    """Where network files lie while they are timed."""
-    return runs_folder() / "lut" / f"{device}.files"
+    """Where this process's network files lie while they are timed."""
+    return runs_folder() / "lut" / f"{device}.files" / str(os.getpid())
 
 
 def _count(seen: dict[str, int], keys: set[str]) -> None:

@@ -19,13 +19,13 @@ from nas.jobs.lut_build import device_runner, refit_table, store_path
 from nas.jobs.lut_verify import Checked, check_networks
 from nas.jobs.search import Network, SearchAnswer
 from nas.latency import LatencyModel
+from nas.measure.build import reference_item
 from nas.measure.plan import network_item
-from nas.measure.store import NewTiming, TimingStore
+from nas.measure.store import REFERENCE, VERIFIED, NewTiming, TimingStore
 
 CEILING, FLOOR = 1.02, 0.9
 """An answer is accepted up to this multiple of the target, and from this one on where something slower is better."""
 MAX_ROUNDS, RUNNERS_UP = 4, 5
-ROLE = "verified"
 
 Search = Callable[[LatencyModel], SearchAnswer]
 
@@ -123,8 +123,8 @@ def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked
             NewTiming(
                 name=network.name,
                 digest=one.digest,
-                role=ROLE,
-                segments=network_item(network.architecture, ROLE).segments,
+                role=VERIFIED,
+                segments=network_item(network.architecture, VERIFIED).segments,
                 latency_ms=one.measured_ms,
                 spread=max(one.processes_ms) / min(one.processes_ms) - 1.0,
                 runs=len(one.processes_ms),
@@ -133,8 +133,21 @@ def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked
             if one.digest not in done
         ]
         if new:
-            store.add_batch(new, seconds=0.0)
+            store.add_batch([*_reference(checked), *new], seconds=0.0)
     refit_table(device)
+
+
+def _reference(checked: Sequence[Checked]) -> list[NewTiming]:
+    """The reference network as it ran beside those checked, which tells how fast the machine was."""
+    if not checked or checked[0].reference_ms is None:
+        return []
+    item = reference_item()
+    return [
+        NewTiming(
+            name=item.name, digest=item.digest, role=REFERENCE, segments=item.segments,
+            latency_ms=checked[0].reference_ms, spread=0.0, runs=len(checked[0].processes_ms),
+        )
+    ]  # fmt: skip
 
 
 def _best_timed(

@@ -91,7 +91,8 @@ def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
     found = np.zeros(len(table), dtype=np.bool_)
     for kind, alignment in _ALIGNED.items():
         found |= (table.kind == kind) & (_in_a_group(table.out_channels, table) % alignment > 0)
-    return found
+    ungrouped = np.isin(table.kind, ("pw", "dense")) & (table.in_channels >= CHANNEL_BLOCK)
+    return found | (ungrouped & (table.in_channels % 4 > 0))
 
 
 def roofline_terms(table: OperatorTable) -> Floats:

@@ -39,9 +39,14 @@ _GRID: Mapping[str, tuple[float, ...]] = {
     "scale": (0.1, 0.15, 0.22, 0.33, 0.5),
     "segment_sd": (0.005, 0.015, 0.03, 0.05, 0.08),
     "noise": (0.005, 0.008, 0.012, 0.018, 0.027, 0.04),
-    "batch_sd": (0.003, 0.006, 0.012, 0.024),
+    "batch_sd": (0.003, 0.006, 0.012, 0.024, 0.048, 0.1),
 }
 _START = {"length": 1.5, "scale": 0.22, "segment_sd": 0.03, "noise": 0.012, "batch_sd": 0.006}
+_SLOWED, _SLOW_NOISE = 0.7, 2.0
+"""By how much of a machine's slowness a time is corrected, and how many times it the noise is: small networks are
+slowed more than the reference, large ones less."""
+_SURE = 0.25
+"""Noise of a sure time in squares, against that of a single process."""
 _CLOCK_MS = 0.005
 """What a single time strays by whatever its length."""
 _OUTLIER, _COVERAGE, _ENOUGH_TYPICAL, _ROUNDS, _ENOUGH = 3.5, 0.9, 40, 2, 1000
@@ -82,8 +87,14 @@ class Regression:
 class _Design:
     """The timed networks as matrices; what does not depend on the scales."""
 
-    def __init__(self, networks: Sequence[Sequence[TimedSegment]], latency_ms: Floats, batch: Ints) -> None:
-        self.latency_ms, self.batch = latency_ms, batch
+    def __init__(
+        self,
+        networks: Sequence[Sequence[TimedSegment]],
+        latency_ms: Floats,
+        batch: Ints,
+        sure: NDArray[np.bool_],
+    ) -> None:
+        self.latency_ms, self.batch, self.sure = latency_ms, batch, sure
         segments = {s.key: s for network in networks for s in network}
         self.keys = tuple(segments)
         number = {key: i for i, key in enumerate(self.keys)}
@@ -197,6 +208,11 @@ class _Posterior:
         self._together = (design.batch[:, None] == design.batch[None, :]).astype(np.float64)
         self.missing = 1.0 - design.prior_ms / design.latency_ms
 
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """Which times are sure, (n,)."""
+        return self._design.sure
+
     def smooth(self, scales: _Scales) -> Floats:
         """Covariance of the networks' relative latencies that comes from their operators' shapes, (n, n)."""
         return np.asarray(scales.scale**2 * self._smooth)
@@ -207,7 +223,8 @@ class _Posterior:
 
     def covariance(self, scales: _Scales) -> Floats:
         """Covariance of the networks' relative times, (n, n), noise and batches included."""
-        noise = scales.noise**2 + (_CLOCK_MS / self._design.latency_ms) ** 2 + self.disturbed
+        common = scales.noise**2 * np.where(self._design.sure, _SURE, 1.0)
+        noise = common + (_CLOCK_MS / self._design.latency_ms) ** 2 + self.disturbed
         found = self.smooth(scales) + self.separate(scales) + scales.batch_sd**2 * self._together
         found[np.diag_indices_from(found)] += noise
         return np.asarray(found)
@@ -236,10 +253,15 @@ def fit_networks(
     manifest: Mapping[str, Any],
     *,
     typical: NDArray[np.bool_] | None = None,
+    slowness: Floats | None = None,
+    sure: NDArray[np.bool_] | None = None,
 ) -> Regression:
     """Fit operators and segments to n timings, each of a network given by its segments: `latency_ms` (n,), and the
     number of the `batch` that it was timed in (n,). A network may come in several batches. `typical` (n,) marks the
     networks that are like those that will be asked for: they set the floor of the interval (by default, all do).
+    `slowness` (n,) is how much slower than undisturbed the machine ran meanwhile (`nas.measure.drift`): such a time
+    is corrected by most of that and counts little. `sure` (n,) marks times that several processes agreed on: they are
+    never taken for disturbed, and count more.
 
     The same input gives the same result on one BLAS thread. Raises `InputError` for fewer than `MIN_NETWORKS`, or a
     latency that is not positive.
@@ -249,24 +271,36 @@ def fit_networks(
     latency_ms = np.asarray(latency_ms, dtype=np.float64)
     if not (np.isfinite(latency_ms).all() and (latency_ms > 0).all()):
         raise InputError("latencies must be positive finite numbers of ms, but some are not.")
-    scales = _find_scales(networks, latency_ms, batch)
-    design = _Design(networks, latency_ms, batch)
-    posterior = _Posterior(design, _basis(design, scales.length), np.zeros(len(latency_ms)))
-    posterior.disturbed = _disturbed(posterior, scales)
-    if typical is None or typical.sum() < _ENOUGH_TYPICAL:
+    slow = np.zeros(len(latency_ms)) if slowness is None else slowness
+    latency_ms = latency_ms / (1.0 + _SLOWED * slow)
+    sure = np.zeros(len(latency_ms), dtype=np.bool_) if sure is None else sure
+    known_noise = (_SLOW_NOISE * slow) ** 2
+    scales = _find_scales(networks, latency_ms, batch, known_noise, sure)
+    design = _Design(networks, latency_ms, batch, sure)
+    posterior = _Posterior(design, _basis(design, scales.length), known_noise)
+    posterior.disturbed = known_noise + _disturbed(posterior, scales)
+    calm = slow == 0.0
+    typical = calm if typical is None else calm & typical
+    if typical.sum() < _ENOUGH_TYPICAL:
         typical = np.ones(len(latency_ms), dtype=np.bool_)
     return _result(design, posterior, scales, manifest, typical)
 
 
-def _find_scales(networks: Sequence[Sequence[TimedSegment]], latency_ms: Floats, batch: Ints) -> _Scales:
+def _find_scales(
+    networks: Sequence[Sequence[TimedSegment]],
+    latency_ms: Floats,
+    batch: Ints,
+    known_noise: Floats,
+    sure: NDArray[np.bool_],
+) -> _Scales:
     """The scales by at most `_ENOUGH` of the networks, which tell them well enough: the work grows with the cube."""
     count = min(len(networks), _ENOUGH)
     rows = np.sort(np.random.default_rng(0).permutation(len(networks))[:count])
-    design = _Design([networks[i] for i in rows], latency_ms[rows], batch[rows])
-    scales, disturbed = _Scales(**_START), np.zeros(count)
+    design = _Design([networks[i] for i in rows], latency_ms[rows], batch[rows], sure[rows])
+    scales, disturbed = _Scales(**_START), known_noise[rows]
     for _ in range(_ROUNDS):
         posterior = _Posterior(design, _basis(design, scales.length), disturbed)
-        disturbed = _disturbed(posterior, scales)
+        disturbed = known_noise[rows] + _disturbed(posterior, scales)
         scales = _best_scales(design, scales, disturbed)
     return scales
 
@@ -275,7 +309,8 @@ def _disturbed(posterior: _Posterior, scales: _Scales) -> Floats:
     """Noise, in squares, for times that the others contradict: they must not pull the rest along."""
     _, _, deviations = posterior.left_out(scales)
     inside = scales.noise**2 + posterior.disturbed
-    return np.asarray(np.where(np.abs(deviations) > _OUTLIER, (deviations**2) * inside / _OUTLIER, 0.0))
+    outside = (np.abs(deviations) > _OUTLIER) & ~posterior.sure
+    return np.asarray(np.where(outside, (deviations**2) * inside / _OUTLIER, 0.0))
 
 
 def _best_scales(design: _Design, start: _Scales, disturbed: Floats) -> _Scales:

@@ -6,7 +6,7 @@ g is written in the basis of its centres, so a prediction is one product of matr
 what the timed networks tell. Everything is a sum over operators. The interval of a network is its mean times exp(±h):
 h² is a floor, what networks left out of the fit stray by where all their segments have rows of the table, and the
 square of `factor` times what is unsure about the other operators: fully correlated within a group, independent
-between groups (`operator_shapes.groups`).
+between groups (`operator_shapes.groups`). What was never timed is a guess, and widens the interval as one.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ SCHEMA = 1
 FORM = "regression"
 _LEAST_SHARE = 0.2
 """No operator costs less than this part of its roofline."""
-_UNSEEN = 4.0
-"""Variance of an operator of a kind that was never timed, against the prior's of others."""
+_UNSEEN = 0.25
+"""Variance of the logarithm of what an operator of a kind that was never timed costs."""
+_HALF = 1.645
+"""Half of a normal distribution's 90 % interval, in its deviations."""
 _UNKNOWN_SHARE = 0.03
 
 
@@ -97,7 +99,7 @@ class OperatorRegressor:
         found = table.select(first)
         group, points = group_numbers(found, self.groups), coordinates(found)
         prior = self.scale**2 * (1.0 + CONSTANT_SHARE)
-        share, variance = np.ones(len(found)), np.full(len(found), _UNSEEN * prior)
+        share, variance = np.ones(len(found)), np.full(len(found), _UNSEEN)
         for rows, residual in self._by_group(group):
             near = kernel(points[rows], residual.centres, self.scale, self.length)
             share[rows] += near @ residual.weights
@@ -117,7 +119,8 @@ class OperatorRegressor:
 
     def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
         """Half the width of the 90 % interval of log latency of n networks, shape (n,); `large` changes nothing."""
-        return np.asarray(np.hypot(self.floor, self.factor * np.linalg.norm(sums, axis=1) / mean_ms))
+        scale = np.append(np.full(len(self.groups), self.factor), _HALF)
+        return np.asarray(np.hypot(self.floor, np.linalg.norm(sums * scale, axis=1) / mean_ms))
 
     def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
         """The same for segments by themselves."""

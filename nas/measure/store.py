@@ -21,8 +21,8 @@ from nas.graph.ops import Row
 from nas.latency.regression import TimedSegment
 
 SCHEMA = 1
-REFERENCE = "reference"
-"""The role of the network that is timed in every batch."""
+REFERENCE, VERIFIED = "reference", "verified"
+"""The roles of the network that is timed in every batch, and of those that a search verified in several processes."""
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operators TEXT NOT NULL);
@@ -80,11 +80,12 @@ class NewTiming:
 class TimingStore:
     """The timings of one device in the file at `path`, which is made where it is not there.
 
-    `environment` is where the timings are taken; a file of another one is an `InputError`. A context manager: it holds
+    `environment` is where the timings are taken; a file of another one is an `InputError`, unless all that it holds is
+    to be forgotten (`restart`). A context manager: it holds
     the file for itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:
         self.path = path
         with self._storing():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ class TimingStore:
             with self._storing():
                 self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._connection.execute("PRAGMA synchronous = FULL")
-                self._open(environment)
+                self._open(environment, restart)
         except BaseException:
             self._connection.close()
             raise
@@ -106,8 +107,11 @@ class TimingStore:
     ) -> None:
         self._connection.close()
 
-    def _open(self, environment: Mapping[str, str]) -> None:
+    def _open(self, environment: Mapping[str, str], restart: bool) -> None:
         with self._whole():
+            if restart:
+                for table in ("timing", "batch", "segment", "meta"):
+                    self._connection.execute(f"DROP TABLE IF EXISTS {table}")
             found = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone()
             if found is None:
                 for statement in _TABLES.split(";"):

@@ -172,7 +172,10 @@ def test_a_fit_to_the_same_timings_gives_the_same_bytes(runner: SimulatedRunner,
     ("change", "words"),
     [
         (lambda r: replace(r, budget_s=5.0), "budget must be at least 10 s, but got 5 s"),
-        (lambda r: replace(r, budget_s=10.0), "a fit must have at least 12 timed networks, but got .*; time more"),
+        (
+            lambda r: replace(r, budget_s=10.0),
+            "--budget must leave time for at least 12 networks, but .* were timed in 10 s",
+        ),
         (lambda r: replace(r, space="codes"), "a space of networks, but codes is a space of codes"),
         (lambda r: replace(r, space="absent"), "absent"),
         (lambda r: replace(r, device="iphone13"), "nearest: iphone12"),
@@ -258,8 +261,9 @@ def test_a_check_predicts_first_and_times_networks_that_the_table_has_not_seen(r
     told: list[tuple[int, int]] = []
     found = verify_table("local", "small", count=15, seed=3, progress=lambda *state: told.append(state))
     assert len({n.digest for n in found.networks}) == 15 and not {n.digest for n in found.networks} & done
-    # 15 networks are two portions of at most 12, each timed in three processes.
-    assert runner.processes - before == 6 and told == [(i, 6) for i in range(1, 7)]
+    # 15 networks are two portions of at most 12, each timed in three undisturbed processes, of eight at most.
+    assert 6 <= runner.processes - before <= 16
+    assert told[-1] == (6, 6) and [done for done, _ in told] == sorted(done for done, _ in told)
     again = verify_table("local", "small", count=15, seed=3)
     assert [n.digest for n in again.networks] == [n.digest for n in found.networks]
     space = measured_space("small")
@@ -269,7 +273,7 @@ def test_a_check_predicts_first_and_times_networks_that_the_table_has_not_seen(r
     assert record["median_error"] < 0.05 and record["within_10_percent"] == 1.0
     assert record["median_error"] <= record["p90_error"] <= record["worst_error"]
     assert 0.5 <= record["inside_interval"] <= 1.0
-    assert record["reference_speed"] == pytest.approx(1.0, abs=0.02)
+    assert record["speed"] == pytest.approx(1.0, abs=0.02)
     assert record["spearman"]["all"]["predicted"] > 0.9
     assert json.loads(json.dumps(record)) == record
     for network in record["networks"]:
@@ -285,7 +289,7 @@ def test_a_check_tells_of_a_machine_that_became_slower(
     build_table(REQUEST, progress=ignore)
     monkeypatch.setattr("tests.measure.devices.true_ms", lambda networks: 1.25 * true_ms(networks))
     found = verify_table("local", "small", count=6).as_json()
-    assert found["reference_speed"] == pytest.approx(1.25, abs=0.03)
+    assert found["speed"] == pytest.approx(1.25, abs=0.03)
     assert found["bias"] == pytest.approx(1 / 1.25 - 1.0, abs=0.05)
 
 

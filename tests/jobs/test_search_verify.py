@@ -19,9 +19,9 @@ from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import TableRequest, build_table, store_path
 from nas.jobs.lut_verify import Checked
 from nas.jobs.search import Network, SearchAnswer
-from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, ROLE, Verification, check_reach, verified_search
+from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
 from nas.latency import Estimate, LatencyModel
-from nas.measure.store import TimingStore
+from nas.measure.store import VERIFIED, TimingStore
 from nas.space import Architecture
 from nas.strategies import Reward
 from tests.jobs.simulated import simulate, write_space
@@ -128,7 +128,7 @@ def test_an_answer_that_is_as_predicted_is_accepted_at_once(target_ms: float, ru
     assert answer is search.answers[0]
     assert found.measured.digest == answer.best.architecture.digest
     assert FLOOR * target_ms <= found.measured.measured_ms <= CEILING * target_ms
-    assert ROLE not in roles()
+    assert VERIFIED not in roles()
     assert load_latency("local").latency_ms(networks()).tolist() == before.latency_ms(networks()).tolist()
     record = found.as_json()
     assert json.loads(json.dumps(record)) == record
@@ -161,7 +161,7 @@ def test_where_the_table_was_wrong_it_is_corrected_and_the_next_answer_is_timed_
     assert "above 1.02 times the target" in found.rounds[0].fault
     assert answer is search.answers[1]
     # What was timed belongs to the table now, and the second search was given that table.
-    assert roles().count(ROLE) == len(found.rounds[0].checked)
+    assert roles().count(VERIFIED) == len(found.rounds[0].checked)
     wrong = search.answers[0].best.architecture
     first, second = (model.latency_ms([wrong])[0] for model in search.models)
     assert second > first
@@ -235,7 +235,7 @@ def test_where_nothing_meets_the_target_the_fastest_is_named(target_ms: float, m
         verified(Search(target_ms))
     # Networks that more than one round timed are stored once.
     with TimingStore(store_path("local"), SimulatedRunner().environment()) as store:
-        digests = [timing.digest for timing in store.timings() if timing.role == ROLE]
+        digests = [timing.digest for timing in store.timings() if timing.role == VERIFIED]
     assert digests and len(digests) == len(set(digests))
 
 

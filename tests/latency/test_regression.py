@@ -217,10 +217,13 @@ def test_one_network_gone_wrong_does_not_spoil_the_others() -> None:
 def test_a_slow_batch_is_not_taken_for_dear_operators() -> None:
     data = timed(sampled(60, 5), 5, drift=0.04)
     mixed = replace(data, batch=np.arange(len(data.batch)))
-    told = np.abs(errors(data.fit(), fresh(), rows=True))
-    untold = np.abs(errors(mixed.fit(), fresh(), rows=True))
-    assert np.median(told) < np.median(untold)
-    assert np.median(told) < 0.025
+
+    def strays(fitted: Regression) -> float:
+        """How far errors stray from their median: the level is that of so few batches."""
+        found = errors(fitted, fresh(), rows=True)
+        return float(np.median(np.abs(found - np.median(found))))
+
+    assert strays(data.fit()) < strays(mixed.fit())
 
 
 def test_a_network_may_come_in_every_batch() -> None:
