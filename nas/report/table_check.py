@@ -19,7 +19,8 @@ Made by `nas lut verify --device {device} --space {space} --networks {count} --s
 {environment}.
 
 The networks were drawn with the seed, none of them timed for the table; every prediction was made before anything was
-timed. A measured time is the median, over three processes, of the least of {runs} runs by the thread's clock.
+timed. A measured time is the median, over three processes that ran undisturbed (docs/latency.md), of the least of
+{runs} runs by the thread's clock.
 
 ```text
 {text}
