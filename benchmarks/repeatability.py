@@ -66,6 +66,9 @@ def main() -> None:
     rows = []
     for name, (own, manifest) in zip(names, found, strict=True):
         difference = np.abs(own / found[0][0] - 1.0)
+        reference, first = manifest["calm_reference_ms"], found[0][1]["calm_reference_ms"]
+        assert isinstance(reference, float) and isinstance(first, float)
+        corrected = np.abs(own / reference * first / found[0][0] - 1.0)
         scores, scales = manifest["scores"], manifest["scales"]
         assert isinstance(scores, dict) and isinstance(scales, dict)
         rows.append(
@@ -75,13 +78,16 @@ def main() -> None:
                 f"{100 * np.median(difference):.2f} %",
                 f"{100 * np.quantile(difference, 0.9):.2f} %",
                 f"{100 * (np.median(own / found[0][0]) - 1.0):+.2f} %",
+                f"{reference:.3f}",
+                f"{100 * np.median(corrected):.2f} %",
                 f"{100 * scores['rows']['median']:.1f} %",
                 f"{100 * scales['noise']:.1f} %",
                 f"{100 * scales['batch_sd']:.1f} %",
             )
         )
     headers = (
-        "table", "networks timed", "median difference", "p90", "median of ratios, less 1", "left out, median error",
+        "table", "networks timed", "median difference", "p90", "median of ratios, less 1", "reference, ms",
+        "median difference, brought to the first reference", "left out, median error",
         "noise of a time", "of a batch",
     )  # fmt: skip
     text = _TEXT.format(
