@@ -2,7 +2,7 @@
 
     python -m benchmarks.killed_build WORKSPACE [REFERENCE]
 
-`nas lut build --device local --space mobile-core --budget 6m` runs in WORKSPACE and gets SIGKILL at ten random moments
+`nas lut build --device local --space mobile-core --budget 3m` runs in WORKSPACE and gets SIGKILL at ten random moments
 (seed 0), once while it writes its files; it is started again each time. Then: is any network timed twice, was anything
 lost that was stored, is the file whole, and how far are the predictions for 60 networks from those of REFERENCE, the
 workspace of a build that nobody interrupted.
@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.environment import environment_text
 from benchmarks.repeatability import predictions
 
-KILLS, BUDGET, SECONDS = 10, "6m", 360.0
+KILLS, BUDGET, SECONDS = 10, "3m", 180.0
 REPORT = Path(__file__).with_name("killed_build.md")
 _TEXT = """\
 # A build that is killed
