@@ -103,6 +103,7 @@ _TRACED = [
 @pytest.mark.parametrize(("name", "file", "traced"), _TRACED, ids=[f"{name} {traced}" for name, _, traced in _TRACED])
 def test_operators_equal_the_traced_ones(name: str, file: str, traced: str) -> None:
     ours, theirs = known_network(name).graph().operators(), _traced(file)[traced]
+    ours = _named(ours, "avgpool", "pool")  # traced lists tell no pooling from another
     columns = set(NUMERIC_COLUMNS)
     if "vit" in name and not name.startswith("repvit"):
         # Tracers see copies where a tensor is reshaped, no product with a constant, and call tokens maps.

@@ -11,6 +11,7 @@ from nas.space.search_space import SearchSpace
 
 HELD = {
     "mobile": ["mobilenetv3-large-1.0", "mobileone-s1", "repvit-m0.9", "repvit-m1.0"],
+    "mobile-core": [],
     "repvgg": ["repvgg-a0", "repvgg-a1", "repvgg-a2", "repvgg-b0", "mobileone-s1", "mobileone-s2", "mobileone-s3"],
     "shufflenet": [],
     "mobilevit": [f"mobilevitv2-{width}" for width in ("0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0")],
