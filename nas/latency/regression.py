@@ -27,7 +27,7 @@ from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats, Ints
 from nas.latency.operator_shapes import NUM_TERMS, coordinates, distinct, groups, roofline_terms
-from nas.latency.regressor import CONSTANT_SHARE, GroupResidual, OperatorRegressor, kernel
+from nas.latency.regressor import GroupResidual, OperatorRegressor, kernel
 
 MIN_NETWORKS = 12
 _PRIOR_TERMS = np.array([20.0, 0.2, 0.2, 0.3, 1.0])
@@ -407,6 +407,3 @@ def _segments(design: _Design, posterior: _Posterior, scales: _Scales, pull: Flo
         log_sd=deviation[works] / mean[works],
         networks=networks[works],
     )
-
-
-__all__ = ["CONSTANT_SHARE", "MIN_NETWORKS", "Regression", "SegmentFit", "fit_networks"]

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
+from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.ops import Row
 from nas.latency.regression import TimedSegment
 
@@ -227,7 +228,5 @@ class TimingStore:
 
 def rows_of(table: OperatorTable) -> list[Row]:
     """The operators as tuples that `OperatorTable.from_rows` reads."""
-    from nas.graph.operators import NUMERIC_COLUMNS
-
     columns = [getattr(table, name).tolist() for name in NUMERIC_COLUMNS]
     return list(zip(table.kind.tolist(), *columns, strict=True))
