@@ -23,8 +23,8 @@ def simplify(network: OnnxNetwork) -> None:
     recognise_activations(network)
     folding = _Folding(network)
     for step in (
-        folding.join_layer_norm, folding.join_reshaped_norm, folding.absorb_into_product, folding.absorb_behind_join,
-        folding.absorb_into_norm, folding.absorb_norm_before_linear, folding.join_shuffle, folding.drop_outer_transpose,
+        folding.join_layer_norm, folding.join_reshaped_norm, folding.absorb_into_product, folding.absorb_into_norm,
+        folding.absorb_norm_before_linear, folding.join_shuffle, folding.drop_outer_transpose,
     ):  # fmt: skip
         folding.apply(step)
 
@@ -117,20 +117,6 @@ class _Folding:
                 return True
         return False
 
-    def absorb_behind_join(self, node: OnnxNode) -> bool:
-        """A batch norm behind a concatenation or a sum of convolutions becomes part of each of them."""
-        join = self._source(node)
-        if node.kind != "BatchNormalization" or join is None or join.kind not in ("Concat", "Add"):
-            return False
-        parts = [self._producer.get(name) for name in join.inputs]
-        if not all(part is not None and part.kind == "Conv" and self._reader(part) is join for part in parts):
-            return False
-        for part in parts:
-            if part is not None:
-                part.attributes["bias"] = 1
-        self._swallow(join, node)
-        return True
-
     def _has_weights(self, node: OnnxNode) -> bool:
         return any(name in self._network.constants for name in node.inputs)
 
@@ -145,10 +131,8 @@ class _Folding:
         return False
 
     def absorb_norm_before_linear(self, node: OnnxNode) -> bool:
-        """A batch norm before a linear layer or an unpadded 1x1 convolution becomes part of its weights."""
-        kernel = self._network.shapes.get(node.inputs[1], ())[2:] if node.kind == "Conv" else None
-        is_point = kernel in ((1,), (1, 1)) and not any(node.attributes.get("pads", ()))
-        if not is_point and not (node.kind in ("Gemm", "MatMul") and self._has_weights(node)):
+        """A batch norm before a linear layer becomes part of its weights."""
+        if node.kind not in ("Gemm", "MatMul") or not self._has_weights(node):
             return False
         reader, source = node, self._source(node)
         while source is not None and source.kind in (*_RESHAPES, "Transpose", "GlobalAveragePool", "ReduceMean"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.graph.ops import Conv, Op, Row, Shape, elements, map_shape
+from nas.graph.ops import Conv, Op, Row, Shape, elements, map_shape, slice_rows
 
 
 def unbatched(shape: Shape) -> Shape:
@@ -16,9 +16,19 @@ def unbatched(shape: Shape) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class View(Op):
-    """A part or another shape of a value; nothing is left to do at run time."""
+    """Another shape of a value; nothing is left to do at run time."""
 
     name: ClassVar[str] = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Op):
+    """A part of a value, along any axes."""
+
+    name: ClassVar[str] = "part"
+
+    def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
+        return slice_rows(inputs[0], out)
 
 
 @dataclass(frozen=True, slots=True)

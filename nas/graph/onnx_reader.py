@@ -22,6 +22,7 @@ from nas.graph.onnx_folding import NORMS, SHUFFLE, simplify
 from nas.graph.onnx_layers import (
     Move,
     Other,
+    Part,
     Product,
     Scaled,
     View,
@@ -275,8 +276,9 @@ class _Reader:
         ):
             self._moves(node)
             return
+        op = Part() if node.kind in ("Split", "Slice") else View()
         for name in (name for name in node.outputs if name):
-            self._put(View(), self._operands(node)[:1], name)
+            self._put(op, self._operands(node)[:1], name)
 
     def _moves(self, node: OnnxNode) -> None:
         shape, out = self._shape(node.inputs[0]), self._shape(node.outputs[0])
@@ -286,7 +288,7 @@ class _Reader:
         elif (shape == out and node.kind in ("Pad", "Expand", "Tile")) or (
             node.kind == "Gather" and elements(self._shape(node.inputs[1]) or (1,)) == 1
         ):
-            self._put(View(), operands[:1], node.outputs[0])
+            self._put(Part() if node.kind == "Gather" else View(), operands[:1], node.outputs[0])
         else:
             self._put(Move(node.kind.lower()), operands, node.outputs[0])
 

@@ -11,11 +11,16 @@ pw         1x1 convolution, also a linear layer over tokens
 lin        linear layer, or 1x1 convolution, on a 1x1 map (SE, classifier)
 mm         matrix product of two activations (attention)
 act:NAME   activation function
-gap, pool  global average pooling; other pooling
+gap        global average pooling
+pool       maximum pooling; avgpool, average pooling; avgpool:ceil, with a size rounded up and padding counted in the
+           averages, for which runtimes have slower code
 add, mul   elementwise, of two maps
 se_mul     product of a map with one value a channel (or a token) computed from it
 scale      product or sum with a learned vector
-cat, layout, norm, softmax, resize, other:NAME
+cat        concatenation; slice, the copy of a part
+layout     transposition, padding, tiling
+norm:NAME  normalisation that stays at inference: layer, group or batch
+softmax, resize, other:NAME
 ========== ============================================================================================
 """
 
@@ -24,7 +29,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +46,9 @@ NUMERIC_COLUMNS = INTEGER_COLUMNS + FLOAT_COLUMNS
 class OperatorTable:
     """Operators of one or more networks as columns, all of shape (n,).
 
-    `kernel` is the larger side, `in_channels` is 0 where there are no weights, `macs` counts multiply-adds of
-    convolutions, linear layers and matrix products, element counts are per image.
+    `kernel` is the larger side, `macs` counts multiply-adds of convolutions, linear layers and matrix products, element
+    counts are per image. `in_channels` is 0 where there are no weights, but for cat it is the greatest common divisor of
+    the parts' channels, for slice the channels of the whole, for layout how many neighbouring elements stay neighbours.
     """
 
     kind: NDArray[np.str_]
@@ -78,6 +84,18 @@ class OperatorTable:
         if not tables:
             return cls.from_rows([])
         return cls(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)})
+
+
+def as_traced(table: OperatorTable) -> OperatorTable:
+    """The operators as tracers list them: no slices, one kind each of pooling and of norms, nothing of what stays
+    together in cat and layout."""
+    found = table.select(table.kind != "slice")
+    kind = found.kind
+    kind = np.where(
+        np.char.startswith(kind, "avgpool"), "pool", np.where(np.char.startswith(kind, "norm"), "norm", kind)
+    )
+    moved = np.isin(kind, ("cat", "layout"))
+    return replace(found, kind=kind, in_channels=np.where(moved, 0.0, found.in_channels))
 
 
 def read_operator_lists(path: Path) -> dict[str, OperatorTable]:

@@ -7,9 +7,12 @@ re-parameterisable branches alive) and the inference form (one convolution with 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+import numpy as np
 
 Shape = tuple[int, ...]
 Row = tuple[str | float, ...]
@@ -309,7 +312,7 @@ class Pool(Op):
         return (channels, size(height), size(width))
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        kind = "pool" if self.function == "max" else "avgpool"
+        kind = "pool" if self.function == "max" else "avgpool:ceil" if self.ceil and self.count_pad else "avgpool"
         return (_row(kind, elements(inputs[0]), out, kernel=self.kernel, stride=self.stride),)
 
     def text(self) -> str:
@@ -390,12 +393,18 @@ class Concat(Op):
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("cat", elements(out), out),)
+        common = functools.reduce(np.gcd, [shape[0] for shape in inputs])  # also of many sizes at once
+        return (_row("cat", elements(out), out, in_channels=common),)
+
+
+def slice_rows(whole: Shape, out: Shape) -> tuple[Row, ...]:
+    """What copying the part of shape `out` out of a value of shape `whole` leaves to do."""
+    return () if whole == out else (_row("slice", elements(out), out, in_channels=map_shape(whole)[0]),)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice(Op):
-    """The channels `start` to `stop` (first axis); a view, so nothing is left to do at run time."""
+    """The channels `start` to `stop` (first axis)."""
 
     name: ClassVar[str] = "slice"
     start: int
@@ -405,6 +414,9 @@ class Slice(Op):
         if not 0 <= self.start < self.stop <= inputs[0][0]:
             raise ValueError(f"a slice must lie within {inputs[0][0]} channels, but got {self.start}:{self.stop}")
         return (self.stop - self.start, *inputs[0][1:])
+
+    def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
+        return slice_rows(inputs[0], out)
 
     def text(self) -> str:
         return f"slice{self.start}:{self.stop}"
@@ -423,8 +435,8 @@ class Shuffle(Op):
         return inputs[0]
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        size = elements(out)
-        row: Row = ("layout", 1, 1, 1, 0, out[0] // self.groups, 1, 1, 0, size, size, 0)
+        size, together = elements(out), elements(out[1:])
+        row: Row = ("layout", 1, 1, 1, together, out[0] // self.groups, 1, 1, 0, size, size, 0)
         return (row, row)
 
     def text(self) -> str:
@@ -452,11 +464,19 @@ class Rearrange(Op):
         """False for a mere reshape."""
         return self.order != tuple(range(len(self.split)))
 
+    @property
+    def together(self) -> int:
+        """How many neighbouring elements stay neighbours."""
+        count, axis = 1, len(self.split) - 1
+        while axis >= 0 and self.order[axis] == axis:
+            count, axis = count * self.split[axis], axis - 1
+        return count
+
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         if not self.moves_data:
             return ()
         size = elements(out)
-        return (("layout", 1, 1, 1, 0, map_shape(out)[0], 1, 1, 0, size, size, 0),)
+        return (("layout", 1, 1, 1, self.together, map_shape(out)[0], 1, 1, 0, size, size, 0),)
 
     def text(self) -> str:
         split, order, merge = ("x".join(map(str, axes)) for axes in (self.split, self.order, self.merge))
@@ -517,7 +537,7 @@ class Norm(Op):
         return 2 * (inputs[0][-1] if self.function == "layer" else inputs[0][0])
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("norm", elements(inputs[0]), out),)
+        return (_row(f"norm:{self.function}", elements(inputs[0]), out),)
 
     def text(self) -> str:
         return f"{self.function}norm"

@@ -104,12 +104,13 @@ def _unfused(function: str = "") -> _Role:
 
 _LARGE_DEPTHWISE, _ANY_ACTIVATION, _ANYTHING = "dw:large", "act:", "other:"
 _ROLES: Mapping[str, _Role] = {
-    **dict.fromkeys(("dense", "pw", "gap", "pool", "avgpool"), _Role()),
+    **dict.fromkeys(("dense", "pw", "gap", "pool", "avgpool", "avgpool:ceil"), _Role()),
     **dict.fromkeys(("add", "mul", "scale"), _Role(maps="elementwise")),
     **dict.fromkeys(("act:relu", "act:relu6", "act:prelu", "act:leaky_relu"), _fused("simple_activation")),
     **dict.fromkeys(("act:sigmoid", "act:hsigmoid"), _fused("gate", overhead="overhead")),
     **dict.fromkeys(("cat", "layout", "resize"), _Role(maps="rearrange")),
-    **dict.fromkeys(("norm", "softmax"), _Role(maps="normalise")),
+    **dict.fromkeys(("norm", "norm:layer", "norm:group", "norm:batch", "softmax"), _Role(maps="normalise")),
+    "slice": _Role(maps="-", overhead="-"),
     "grp": _Role(work="grouped"),
     "dw": _Role(rate="rate_depthwise", maps="depthwise_maps"),
     _LARGE_DEPTHWISE: _Role(rate="rate_depthwise", work="depthwise_large", maps="depthwise_maps"),

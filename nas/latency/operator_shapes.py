@@ -88,9 +88,13 @@ def _in_a_group(channels: Floats, table: OperatorTable) -> Floats:
 
 def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
     """Whether the channels of each operator's groups are not aligned as its kind wants, shape (n,)."""
-    found = np.zeros(len(table), dtype=np.bool_)
+    found = (table.kind == "cat") & (table.in_channels % CHANNEL_BLOCK > 0)
     for kind, alignment in _ALIGNED.items():
-        found |= (table.kind == kind) & (_in_a_group(table.out_channels, table) % alignment > 0)
+        unaligned = (_in_a_group(table.out_channels, table) % alignment > 0) | (
+            (kind == "grp") & (_in_a_group(table.in_channels, table) % alignment > 0)
+        )
+        found |= (table.kind == kind) & unaligned
+    found |= (table.kind == "dw") & (table.out_channels > table.groups)
     ungrouped = np.isin(table.kind, ("pw", "dense")) & (table.in_channels >= CHANNEL_BLOCK)
     return found | (ungrouped & (table.in_channels % 4 > 0))
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable
+from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, as_traced
 from nas.latency.fit import Observations, Priors, Workload
 
 COLUMNS = (
@@ -199,8 +199,7 @@ class PublishedIndex:
 
 
 def _multiset(table: OperatorTable) -> tuple[tuple[object, ...], ...]:
-    """The operators sorted; ReLU6 counts as ReLU, which papers do not tell apart, and all pooling alike, as in traced
-    lists."""
-    alike = {"act:relu6": "act:relu", "avgpool": "pool"}
-    kinds = [alike.get(kind, kind) for kind in table.kind.tolist()]
+    """The operators of a traced list sorted; ReLU6 counts as ReLU, which papers do not tell apart."""
+    table = as_traced(table)
+    kinds = ["act:relu" if kind == "act:relu6" else kind for kind in table.kind.tolist()]
     return tuple(sorted(zip(kinds, *(getattr(table, c).tolist() for c in NUMERIC_COLUMNS), strict=True)))

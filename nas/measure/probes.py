@@ -123,7 +123,7 @@ def _divided(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str)
 
 def _concatenated(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
     if stride == 2:
-        x = b.pool(x, "max" if rng.random() < 0.5 else "avg", 3, 2, padding=1)
+        x = b.pool(x, "max" if rng.random() < 0.5 else "avg", 3, 2, padding=1, ceil=bool(rng.random() < 0.5))
     narrow = max(8, width // 4)
     squeezed = b.conv(x, narrow, 1, act=act)
     parts = [b.conv(squeezed, narrow, 1, act=act), b.conv(squeezed, narrow, 3, act=act)]
@@ -131,7 +131,7 @@ def _concatenated(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act:
         parts.append(x)
     elif rng.random() < 0.6:
         function: Literal["max", "avg"] = "max" if rng.random() < 0.5 else "avg"
-        parts.append(b.conv(b.pool(x, function, 3, 1, padding=1), narrow, 1, act=act))
+        parts.append(b.conv(b.pool(x, function, 3, 1, padding=1, ceil=bool(rng.random() < 0.3)), narrow, 1, act=act))
     return b.concat(parts)
 
 
@@ -148,10 +148,22 @@ def _mixed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -
     count = int(rng.integers(2, 5))
     ends = [y.channels * i // count for i in range(count + 1)]
     parts = [b.depthwise(b.slice(y, ends[i], ends[i + 1]), 3 + 2 * i, stride) for i in range(count)]
-    y = b.act(b.concat(parts), act)
+    y = b.concat(parts)
+    y = b.act(b.norm(y, "batch") if rng.random() < 0.7 else y, act)
     if rng.random() < 0.5:
         y = _gated(b, y, rng)
     return _joined(b, x, b.conv(y, width, 1))
+
+
+def _cascaded(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    y = b.conv(x, width, int(rng.choice((1, 3))), stride, act=act)
+    count, depthwise = int(rng.integers(2, 5)), bool(rng.random() < 0.5)
+    ends = [width * i // count for i in range(count + 1)]
+    parts = [b.slice(y, ends[i], ends[i + 1]) for i in range(count)]
+    for i in range(1, count):
+        part = b.sum(parts[i], parts[i - 1]) if i > 1 and parts[i].shape == parts[i - 1].shape else parts[i]
+        parts[i] = b.depthwise(part, 3, act=act) if depthwise else b.conv(part, part.channels, 3, act=act)
+    return _joined(b, x, b.conv(b.concat(parts), width, 1))
 
 
 def _multiplied(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
@@ -210,6 +222,7 @@ _BLOCKS: Mapping[str, Block] = {
     "concatenated": _concatenated,
     "grown": _grown,
     "mixed": _mixed,
+    "cascaded": _cascaded,
     "multiplied": _multiplied,
     "normed": _normed,
     "tokens": _tokens,

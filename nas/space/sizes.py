@@ -78,6 +78,9 @@ class Sizes:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def __array_ufunc__(self, function: np.ufunc, method: str, *operands: Any) -> Sizes:
+        return self._with(getattr(function, method)(*map(_raw, operands)))
+
     def __eq__(self, other: object) -> bool:
         return _uniform(np.asarray(self.values == _raw(other)))
 

@@ -32,10 +32,10 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
         ["dense", "scale"], [CONV, node("Mul", ["c", "two"], "m"), node("Add", ["m", "eps"], "y")],
     ),
     "norm that something else reads around": (
-        ["dense", "norm", "add"], [CONV, norm("c", "n"), node("Add", ["c", "n"], "y")],
+        ["dense", "norm:batch", "add"], [CONV, norm("c", "n"), node("Add", ["c", "n"], "y")],
     ),
-    "batch norm before a 1x1 convolution": (
-        ["dense", "act:relu", "pw"], [CONV, node("Relu", ["c"], "r"), norm("r", "n"), node("Conv", ["n", "w1"], "y")],
+    "batch norm before a 1x1 convolution, which runtimes leave there": (
+        ["dense", "act:relu", "norm:batch", "pw"], [CONV, node("Relu", ["c"], "r"), norm("r", "n"), node("Conv", ["n", "w1"], "y")],
     ),
     "batch norm before pooling and a linear layer": (
         ["dense", "act:relu", "gap", "lin"],
@@ -44,8 +44,8 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
             node("Flatten", ["g"], "f"), node("Gemm", ["f", "fc", "c10"], "y"),
         ],
     ),
-    "batch norm behind a concatenation": (
-        ["dense", "dense", "cat", "pw"],
+    "batch norm behind a concatenation, which runtimes leave there": (
+        ["dense", "dense", "cat", "norm:batch", "pw"],
         [
             CONV, node("Conv", ["x", "w"], "d", pads=[1, 1, 1, 1]), node("Concat", ["c", "d"], "j", axis=1),
             node("BatchNormalization", ["j", "c8", "c8", "c8", "c8"], "n"), node("Conv", ["n", "w8"], "y"),
@@ -55,7 +55,7 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
         ["dense"], [CONV, node("Identity", ["c"], "i"), node("Dropout", ["i"], "d"), node("Flatten", ["d"], "y")],
     ),
     "layer norm written out": (
-        ["dense", "norm"],
+        ["dense", "norm:layer"],
         [
             CONV, node("ReduceMean", ["c"], "mu", axes=[1]), node("Sub", ["c", "mu"], "d"),
             node("Mul", ["d", "d"], "q"), node("ReduceMean", ["q"], "v", axes=[1]), node("Add", ["v", "eps"], "e"),
@@ -64,7 +64,7 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
         ],
     ),
     "group norm": (
-        ["dense", "norm"],
+        ["dense", "norm:group"],
         [
             CONV, node("Reshape", ["c", "flat"], "f"), node("InstanceNormalization", ["f", "unit", "none"], "i"),
             node("Reshape", ["i", "map"], "b"), node("Mul", ["b", "m4"], "g"), node("Add", ["g", "m4b"], "y"),

@@ -239,7 +239,7 @@ def test_operands_that_do_not_fit_are_refused(op: Op, inputs: tuple[Shape, ...],
         (Binary("mul"), ((4, 5, 5), (4, 1, 1)), "se_mul"),
         (LearnedScale(), ((4, 5, 5),), "scale"),
         (Concat(), ((4, 5, 5), (4, 5, 5)), "cat"),
-        (Norm("layer"), ((6, 4),), "norm"),
+        (Norm("layer"), ((6, 4),), "norm:layer"),
         (Softmax(), ((6, 4),), "softmax"),
         (Resize(9, 9), ((4, 5, 5),), "resize"),
     ],
@@ -260,8 +260,22 @@ def test_the_row_of_a_convolution() -> None:
     assert row == ("grp", 3, 2, 2, 4, 8, 3, 3, 144 * 9, 100, 72, 144)
 
 
+def test_what_is_moved_together_is_told() -> None:
+    """In the column of input channels: they are what a runtime copies at once, or keeps in blocks."""
+    together = 4
+    (part,) = Slice(0, 2).rows(((4, 5, 5),), (2, 5, 5))
+    assert (part[0], part[together]) == ("slice", 4)
+    (joined,) = Concat().rows(((32, 5, 5), (48, 5, 5)), (80, 5, 5))
+    assert (joined[0], joined[together]) == ("cat", 16)
+    assert {row[together] for row in Shuffle(2).rows(((4, 5, 5),), (4, 5, 5))} == {25}
+    # (2, 2, 5, 5) with the first two axes exchanged moves whole maps; tokens of a map are brought together one by one.
+    (whole,) = Rearrange((2, 2, 25), (1, 0, 2), (4, 5, 5)).rows(((4, 5, 5),), (4, 5, 5))
+    (single,) = Rearrange((4, 25), (1, 0), (25, 4)).rows(((4, 5, 5),), (25, 4))
+    assert (whole[together], single[together]) == (25, 1)
+
+
 def test_views_leave_nothing_to_do() -> None:
-    assert Slice(0, 2).rows(((4, 5, 5),), (2, 5, 5)) == ()
+    assert Slice(0, 4).rows(((4, 5, 5),), (4, 5, 5)) == ()
     assert Rearrange((4, 25), (0, 1), (4, 25)).rows(((4, 5, 5),), (4, 25)) == ()
     assert len(Rearrange((4, 25), (1, 0), (25, 4)).rows(((4, 5, 5),), (25, 4))) == 1
     assert len(Shuffle(2).rows(((4, 5, 5),), (4, 5, 5))) == 2  # a transposition between two copies

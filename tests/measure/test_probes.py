@@ -9,7 +9,8 @@ from nas.measure.plan import NUM_PROBES
 from nas.measure.probes import probe_graph
 
 NEEDED = (
-    "dense", "grp", "dw", "pw", "lin", "gap", "pool", "avgpool", "add", "se_mul", "scale", "cat", "layout", "norm",
+    "dense", "grp", "dw", "pw", "lin", "gap", "pool", "avgpool", "avgpool:ceil", "add", "se_mul", "scale", "cat",
+    "slice", "layout", "norm:layer", "norm:group", "norm:batch",
 )  # fmt: skip
 """What image networks at large are made of, beside activations."""
 
