@@ -47,8 +47,8 @@ class OperatorTable:
     """Operators of one or more networks as columns, all of shape (n,).
 
     `kernel` is the larger side, `macs` counts multiply-adds of convolutions, linear layers and matrix products, element
-    counts are per image. `in_channels` is 0 where there are no weights, but for cat it is the greatest common divisor of
-    the parts' channels, for slice the channels of the whole, for layout how many neighbouring elements stay neighbours.
+    counts are per image. `in_channels` is 0 where there are no weights, but for cat it is the greatest common divisor
+    of the parts' channels, for slice the channels of the whole, for layout how many neighbouring elements stay so.
     """
 
     kind: NDArray[np.str_]

@@ -88,15 +88,14 @@ def _in_a_group(channels: Floats, table: OperatorTable) -> Floats:
 
 def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
     """Whether the channels of each operator's groups are not aligned as its kind wants, shape (n,)."""
-    found = (table.kind == "cat") & (table.in_channels % CHANNEL_BLOCK > 0)
-    for kind, alignment in _ALIGNED.items():
-        unaligned = (_in_a_group(table.out_channels, table) % alignment > 0) | (
-            (kind == "grp") & (_in_a_group(table.in_channels, table) % alignment > 0)
-        )
-        found |= (table.kind == kind) & unaligned
-    found |= (table.kind == "dw") & (table.out_channels > table.groups)
-    ungrouped = np.isin(table.kind, ("pw", "dense")) & (table.in_channels >= CHANNEL_BLOCK)
-    return found | (ungrouped & (table.in_channels % 4 > 0))
+    kind, read, made = table.kind, _in_a_group(table.in_channels, table), _in_a_group(table.out_channels, table)
+    found = (kind == "cat") & (read % CHANNEL_BLOCK > 0)
+    for name, alignment in _ALIGNED.items():
+        found |= (kind == name) & (made % alignment > 0)
+    found |= (kind == "grp") & (read % CHANNEL_BLOCK > 0)
+    found |= (kind == "dw") & (table.out_channels > table.groups)
+    found |= np.isin(kind, ("pw", "dense")) & (read >= CHANNEL_BLOCK) & (read % 4 > 0)
+    return np.asarray(found)
 
 
 def roofline_terms(table: OperatorTable) -> Floats:

@@ -35,7 +35,8 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
         ["dense", "norm:batch", "add"], [CONV, norm("c", "n"), node("Add", ["c", "n"], "y")],
     ),
     "batch norm before a 1x1 convolution, which runtimes leave there": (
-        ["dense", "act:relu", "norm:batch", "pw"], [CONV, node("Relu", ["c"], "r"), norm("r", "n"), node("Conv", ["n", "w1"], "y")],
+        ["dense", "act:relu", "norm:batch", "pw"],
+        [CONV, node("Relu", ["c"], "r"), norm("r", "n"), node("Conv", ["n", "w1"], "y")],
     ),
     "batch norm before pooling and a linear layer": (
         ["dense", "act:relu", "gap", "lin"],
