@@ -30,7 +30,7 @@ from nas.errors import InputError, NasError
 from nas.files import write_bytes
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import device_runner
-from nas.jobs.lut_verify import PROCESSES, ROUNDS, TOGETHER
+from nas.jobs.lut_verify import MOST_PROCESSES, ROUNDS, TOGETHER, timed_in_processes, usual_reference_ms
 from nas.latency import Estimate
 from nas.latency.device import device_folder
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
@@ -48,9 +48,11 @@ _INTRODUCTION = f"""\
 
 Networks of {{releases}}, with random weights, exported to ONNX by torch.onnx (by its legacy exporter; a quarter by its
 newer one, dynamo) from the libraries' own code. Each was predicted from its .onnx by the table that `nas lut build`
-makes, which knows none of these files; then it was timed in {PROCESSES} fresh processes of {ROUNDS} interleaved rounds,
-up to {TOGETHER} networks and the reference network in each. The measured time is the median over the processes of the
-least time of a run by the thread's clock, in one thread. On local ONNX Runtime ran the .onnx itself; on local-litert
+makes, which knows none of these files; then it was timed in 3 to {MOST_PROCESSES} fresh processes of {ROUNDS}
+interleaved rounds, up to {TOGETHER} networks and, before and behind them, the reference network in each. The measured
+time is the mean over the processes of the mean of the fastest three quarters of the runs by the thread's clock, in one
+thread, each process brought to the usual speed of the machine when the table was built by its reference network's time,
+as in `nas lut verify`; what the clock said is beside it. On local ONNX Runtime ran the .onnx itself; on local-litert
 LiteRT ran the .tflite that litert-torch made of the same network. The error is predicted over measured, less 1; the
 interval is the predicted one of 90 %. *MACs alone*: fixed + slope · MACs, fitted by least squares of relative errors to
 the other networks of the same table, each network left out in its turn.
@@ -59,36 +61,33 @@ the other networks of the same table, each network left out in its turn.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A network on one device: what was predicted, its least time in ms in each process so far, or why it cannot run.
+    """A network on one device: what was predicted, its time in ms at the table's speed and by the clock, or why it
+    cannot run.
 
     Nothing predicted where the file could not be read: `refusal` says why.
     """
 
     network: Exported
     predicted: Estimate | None
-    processes_ms: tuple[float, ...] = ()
+    measured_ms: float | None = None
+    clock_ms: float | None = None
     refusal: str = ""
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has been predicted and timed in all processes."""
-        return self.predicted is not None and len(self.processes_ms) == PROCESSES
-
-    @property
-    def measured_ms(self) -> float:
-        """The median over the processes."""
-        return float(np.median(self.processes_ms))
+        """Whether it has been predicted and timed."""
+        return self.predicted is not None and self.measured_ms is not None
 
     @property
     def error(self) -> float:
         """Predicted over measured, less 1."""
-        assert self.predicted is not None
+        assert self.predicted is not None and self.measured_ms is not None
         return self.predicted.mean_ms / self.measured_ms - 1.0
 
     @property
     def inside(self) -> bool:
         """Whether the measured time lies in the predicted interval."""
-        assert self.predicted is not None
+        assert self.predicted is not None and self.measured_ms is not None
         return self.predicted.low_ms <= self.measured_ms <= self.predicted.high_ms
 
 
@@ -113,7 +112,8 @@ class Results:
         return Result(
             network=Exported(**record["network"]),
             predicted=None if predicted is None else Estimate(**predicted | {"warnings": tuple(predicted["warnings"])}),
-            processes_ms=tuple(record["processes_ms"]),
+            measured_ms=record["measured_ms"],
+            clock_ms=record["clock_ms"],
             refusal=record["refusal"],
         )
 
@@ -122,9 +122,9 @@ class Results:
         content = json.dumps(asdict(result), indent=1) + "\n"
         write_bytes(self._folder / f"{result.network.name}.json", content.encode())
 
-    def add_reference(self, time_ms: float) -> None:
-        """Store one more time of the reference network."""
-        write_bytes(self._folder / "reference.txt", " ".join(map(str, [*self.reference(), time_ms])).encode())
+    def add_reference(self, times_ms: Sequence[float]) -> None:
+        """Store more times of the reference network, one a process."""
+        write_bytes(self._folder / "reference.txt", " ".join(map(str, [*self.reference(), *times_ms])).encode())
 
     def reference(self) -> list[float]:
         """The times of the reference network, one a process."""
@@ -158,12 +158,9 @@ def measure(device: str, networks: Sequence[Exported], folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         item = reference_item()
         reference = runner.write(item.graph(), Path(scratch) / f"reference{runner.suffix}")
-        portions = [
-            (turn, found[i : i + TOGETHER]) for turn in range(PROCESSES) for i in range(0, len(found), TOGETHER)
-        ]
-        for turn, portion in tqdm(portions, desc=device):
-            known = [result for network in portion if (result := results.get(network.name)) is not None]
-            waiting = [result for result in known if not result.refusal and len(result.processes_ms) <= turn]
+        for start in tqdm(range(0, len(found), TOGETHER), desc=device):
+            known = [result for network in found[start : start + TOGETHER] if (result := results.get(network.name))]
+            waiting = [result for result in known if not result.refusal and not result.is_whole]
             if waiting:
                 _time(runner, waiting, results, folder, reference)
 
@@ -179,10 +176,13 @@ def _predict(networks: Sequence[Exported], results: Results, folder: Path) -> No
 
 
 def _time(runner: Runner, waiting: Sequence[Result], results: Results, folder: Path, reference: Path) -> None:
-    """Time the networks of `waiting` in one process; where one of them cannot run, without it."""
+    """Time the networks of `waiting` together; where one of them cannot run, without it."""
     files = [folder / f"{result.network.name}{runner.suffix}" for result in waiting]
+    usual = usual_reference_ms(load_latency(results.device))
     try:
-        timings = runner.time([reference, *files], rounds=ROUNDS)
+        clock, beside, _, mean = timed_in_processes(
+            lambda turn: runner.time([reference, *files, reference], rounds=ROUNDS), usual
+        )
     except InputError as error:
         left = []
         for result, file in zip(waiting, files, strict=True):
@@ -194,9 +194,9 @@ def _time(runner: Runner, waiting: Sequence[Result], results: Results, folder: P
             raise
         _time(runner, left, results, folder, reference)
         return
-    results.add_reference(timings[0].low_ms)
-    for result, timing in zip(waiting, timings[1:], strict=True):
-        results.put(replace(result, processes_ms=(*result.processes_ms, timing.low_ms)))
+    results.add_reference(beside.tolist())
+    for i, result in enumerate(waiting):
+        results.put(replace(result, measured_ms=float(mean[i]), clock_ms=float(np.median(clock[:, i]))))
 
 
 def _table_digest(device: str) -> str:
@@ -241,7 +241,7 @@ def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
     yield f"## {results.device}"
     if len(whole) > 2:
         macs = np.array([result.network.macs for result in whole], dtype=np.float64)
-        measured = np.array([result.measured_ms for result in whole])
+        measured = np.array([result.measured_ms for result in whole], dtype=np.float64)
         alone = macs_alone(macs, measured) / measured - 1.0
         own = np.array([result.error for result in whole])
         inside = f"{np.mean([result.inside for result in whole]):.0%}"
@@ -262,6 +262,7 @@ def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
             "10⁶ MACs",
             "predicted ms",
             "measured ms",
+            "by the clock",
             "error",
             "MACs alone",
         )
@@ -288,7 +289,8 @@ def _row(result: Result, alone: float) -> tuple[str, ...]:
     return (
         f"`{network.model}`", network.library, str(network.pixels), network.exporter, f"{network.macs / 1e6:.0f}",
         interval,
-        f"{result.measured_ms:.3f}", f"{result.error:+.1%}{'' if result.inside else ' *'}", f"{alone:+.0%}",
+        f"{result.measured_ms:.3f}", f"{result.clock_ms:.3f}",
+        f"{result.error:+.1%}{'' if result.inside else ' *'}", f"{alone:+.0%}",
     )  # fmt: skip
 
 

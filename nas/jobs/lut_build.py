@@ -23,7 +23,7 @@ from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.regression import MIN_NETWORKS, Regression, fit_networks
 from nas.latency.table import TableRow, table_text
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
-from nas.measure.drift import slowness, undisturbed_ms
+from nas.measure.drift import CALM, slowness, usual_ms
 from nas.measure.plan import Item, generic_items, ordered, space_items, space_keys
 from nas.measure.runner import Runner, find_runner
 from nas.measure.store import REFERENCE, VERIFIED, StoredTiming, TimingStore
@@ -224,17 +224,18 @@ def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], envi
     networks = sum(timing.role != REFERENCE for timing in timings)
     today = datetime.date.today().isoformat()
     reference = {timing.batch: timing.latency_ms for timing in timings if timing.role == REFERENCE}
-    undisturbed = undisturbed_ms(list(reference.values()))
-    slow = dict(zip(reference, slowness(list(reference.values()), undisturbed), strict=True))
+    usual = usual_ms(list(reference.values()))
+    by_batch = dict(zip(reference, slowness(list(reference.values()), usual), strict=True))
+    slow = np.array([by_batch.get(timing.batch, 0.0) for timing in timings])
+    own = np.array([timing.role not in (REFERENCE, "known", "probe") for timing in timings])
     manifest = {
         "device": device,
         "date": today,
         "environment": environment,
         "space": space.name,
         "networks": networks,
-        "reference_ms": undisturbed,
-        "calm_reference_ms": float(np.mean([ms for batch, ms in reference.items() if slow[batch] == 0.0])),
-        "disturbed_batches": f"{sum(value > 0 for value in slow.values())} of {len(slow)}",
+        "reference_ms": usual,
+        "calm_batches": f"{sum(abs(value) <= CALM for value in by_batch.values())} of {len(by_batch)}",
         "roles": {role: sum(t.role == role for t in timings) for role in sorted({t.role for t in timings})},
         "split": "interval: networks left out one at a time",
         "features": "operator columns of nas.graph.operators",
@@ -247,8 +248,8 @@ def fit_table(device: str, space: SearchSpace, timings: list[StoredTiming], envi
             # What was verified comes from several processes, which share no moment of the machine.
             np.array([-i if timing.role == VERIFIED else timing.batch for i, timing in enumerate(timings, start=1)]),
             manifest,
-            typical=np.array([timing.role not in (REFERENCE, "known", "probe") for timing in timings]),
-            slowness=np.array([slow.get(timing.batch, 0.0) for timing in timings]),
+            typical=own & (np.abs(slow) <= CALM),
+            slowness=slow,
             sure=np.array([timing.role == VERIFIED for timing in timings]),
         )
     scores = {"rows": _scores(found.left_out), "operators": _scores(found.left_out_operators)}

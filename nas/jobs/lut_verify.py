@@ -15,24 +15,26 @@ from nas.jobs.lut_build import device_runner, files_folder, measured_space, stor
 from nas.latency import Estimate, LatencyModel
 from nas.latency.cost_model import Floats
 from nas.measure.build import reference_item, time_items
-from nas.measure.drift import slowness
-from nas.measure.plan import Item, network_item
-from nas.measure.runner import Runner
+from nas.measure.drift import at_usual_speed
+from nas.measure.plan import network_item
+from nas.measure.runner import Runner, Timing
 from nas.measure.store import TimingStore
 from nas.space import Architecture
 
-ROUNDS, PROCESSES, TOGETHER = 10, 3, 12
-"""A network is timed in so many processes of its own, in so many rounds each, beside so many others."""
-MOST_PROCESSES = 8
-"""So often is a process started until `PROCESSES` of them ran undisturbed."""
+ROUNDS, TOGETHER = 16, 12
+"""A network is timed in fresh processes, in so many rounds each, beside up to so many others."""
+MOST_PROCESSES, WANTED_ERROR = 8, 0.008
+"""Processes are started until the relative standard error of a mean over them is so small, or there are so many."""
 _BAND, _SMALLEST_BAND = 1.1 / 0.9, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A network's frozen prediction, and what was measured: the median over processes of the least time, in ms.
+    """A network's frozen prediction, and what was measured, in ms: the mean over processes, at the speed that the
+    machine usually had when the table was built (`nas.measure.drift`).
 
-    `reference_ms` is the reference network's mean time in these processes, None where that is not known.
+    `processes_ms` are the parts of that mean, `clock_ms` is the median of what the clock said, and `reference_ms` the
+    reference network's mean time by that clock.
     """
 
     name: str
@@ -41,7 +43,8 @@ class Checked:
     predicted: Estimate
     measured_ms: float
     processes_ms: tuple[float, ...]
-    reference_ms: float | None = None
+    clock_ms: float
+    reference_ms: float
 
     @property
     def error(self) -> float:
@@ -62,6 +65,7 @@ class Checked:
             "predicted": self.predicted.as_json(),
             "measured_ms": self.measured_ms,
             "processes_ms": list(self.processes_ms),
+            "clock_ms": self.clock_ms,
             "error": self.error,
             "inside": self.inside,
         }
@@ -69,8 +73,8 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCheck:
-    """The networks checked; `speed` is the reference network's mean time in these processes over that in the
-    undisturbed batches of the table (None where that is not known)."""
+    """The networks checked; `speed` is the reference network's mean time in these processes over its usual one when the
+    table was built (None where that is not known)."""
 
     device: str
     space: str
@@ -84,7 +88,7 @@ class TableCheck:
         predicted = np.array([network.predicted.mean_ms for network in self.networks])
         measured = np.array([network.measured_ms for network in self.networks])
         macs = np.array([network.macs for network in self.networks], dtype=np.float64)
-        corrected = None if self.speed is None else _errors(predicted * self.speed / measured - 1.0)
+        clock = np.array([network.clock_ms for network in self.networks])
         return {
             "device": self.device,
             "space": self.space,
@@ -93,7 +97,7 @@ class TableCheck:
             "count": len(self.networks),
             **_errors(predicted / measured - 1.0),
             "speed": self.speed,
-            "at_table_speed": corrected,
+            "by_the_clock": _errors(predicted / clock - 1.0),
             "inside_interval": float(np.mean([network.inside for network in self.networks])),
             "span": float(measured.max() / measured.min()),
             "spearman": {
@@ -154,7 +158,7 @@ def verify_table(
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TableCheck:
-    """Draw `count` networks of the space that no batch has timed, predict them, then time each in three processes.
+    """Draw `count` networks of the space that no batch has timed, predict them, then time each in fresh processes.
 
     Raises `InputError` for a device that is not measured here or has no table, a count below 1, and a space whose
     networks were all timed.
@@ -162,7 +166,7 @@ def verify_table(
     if count < 1:
         raise InputError(f"the number of networks must be at least 1, but got {count}.")
     space, runner, model = measured_space(space_name), device_runner(device), load_latency(device)
-    done, undisturbed = _timed_before(device, runner), _undisturbed_ms(model)
+    done, usual = _timed_before(device, runner), usual_reference_ms(model)
     drawn: dict[str, Architecture] = {}
     rng = np.random.default_rng(seed)
     for _ in range(100):
@@ -176,21 +180,21 @@ def verify_table(
             " another --space."
         )
     predicted = [model.estimate(network) for network in networks]
-    checked, reference = _check(device, runner, networks, predicted, undisturbed, progress)
+    checked = _check(device, runner, networks, predicted, usual, progress)
     return TableCheck(
         device=device,
         space=space.name,
         seed=seed,
         environment=dict(runner.environment()),
         networks=tuple(checked),
-        speed=_speed(model, reference),
+        speed=None if usual is None else float(np.mean([network.reference_ms for network in checked])) / usual,
     )
 
 
 def check_networks(device: str, networks: Sequence[Architecture], predicted: Sequence[Estimate]) -> list[Checked]:
-    """Time `networks`, whose predictions are frozen, in `PROCESSES` fresh processes each."""
-    undisturbed = _undisturbed_ms(load_latency(device))
-    return _check(device, device_runner(device), networks, predicted, undisturbed, lambda done, total: None)[0]
+    """Time `networks`, whose predictions are frozen, in fresh processes."""
+    usual = usual_reference_ms(load_latency(device))
+    return _check(device, device_runner(device), networks, predicted, usual, lambda done, total: None)
 
 
 def _check(
@@ -198,60 +202,63 @@ def _check(
     runner: Runner,
     networks: Sequence[Architecture],
     predicted: Sequence[Estimate],
-    undisturbed: float | None,
+    usual: float | None,
     progress: Callable[[int, int], None],
-) -> tuple[list[Checked], list[float]]:
-    """The networks checked, and the reference network's time in each process."""
+) -> list[Checked]:
+    """The networks checked, up to `TOGETHER` of them in the same processes."""
+    found: list[Checked] = []
+    for start in range(0, len(networks), TOGETHER):
+        progress(start, len(networks))
+        portion = slice(start, start + TOGETHER)
+        found.extend(_check_portion(device, runner, networks[portion], predicted[portion], usual))
+    progress(len(networks), len(networks))
+    return found
+
+
+def _check_portion(
+    device: str, runner: Runner, networks: Sequence[Architecture], predicted: Sequence[Estimate], usual: float | None
+) -> list[Checked]:
     items = [network_item(network, "check") for network in networks]
-    times, reference = _measure(device, runner, items, undisturbed, progress)
-    checked = [
+
+    def process(turn: int) -> list[Timing]:
+        batch = [reference_item(), *items, reference_item()]
+        return time_items(runner, batch, files_folder(device), rounds=ROUNDS, seed=1000 * turn)
+
+    clock, reference, corrected, mean = timed_in_processes(process, usual)
+    return [
         Checked(
             name=network.name,
             digest=network.digest,
             macs=network.macs,
             predicted=estimate,
-            measured_ms=float(np.median(own)),
-            processes_ms=tuple(own),
-            reference_ms=float(np.mean(reference)),
+            measured_ms=float(mean[i]),
+            processes_ms=tuple(corrected[:, i].tolist()),
+            clock_ms=float(np.median(clock[:, i])),
+            reference_ms=float(reference.mean()),
         )
-        for network, estimate, own in zip(networks, predicted, times, strict=True)
+        for i, (network, estimate) in enumerate(zip(networks, predicted, strict=True))
     ]
-    return checked, reference
 
 
-def _measure(
-    device: str, runner: Runner, items: Sequence[Item], undisturbed: float | None, progress: Callable[[int, int], None]
-) -> tuple[list[list[float]], list[float]]:
-    """For each item its least time in ms in each of `PROCESSES` processes, and the reference network's in all of them.
+def timed_in_processes(
+    process: Callable[[int], Sequence[Timing]], usual: float | None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Start processes until their mean is known well enough. Each gives the timings of n networks between two of the
+    reference network. `usual` is the reference's time at the speed that is asked for, None for any.
 
-    A process in which the reference was slower than `undisturbed` by more than the drift's tolerance is repeated, up to
-    `MOST_PROCESSES` in all; where the machine never was undisturbed, the processes where it was least disturbed count.
+    Gives what the clock said (processes, n) and said of the reference (processes,), and at the usual speed the times
+    (processes, n) and their means (n,), all in ms.
     """
-    portions = [range(start, min(start + TOGETHER, len(items))) for start in range(0, len(items), TOGETHER)]
-    found: list[list[list[float]]] = [[] for _ in portions]
-    total = PROCESSES * len(portions)
+    clock: list[list[float]] = []
+    reference: list[float] = []
     for turn in range(MOST_PROCESSES):
-        for portion, processes in zip(portions, found, strict=True):
-            if _calm(processes, undisturbed) < PROCESSES:
-                batch = [reference_item(), *(items[i] for i in portion)]
-                timings = time_items(runner, batch, files_folder(device), rounds=ROUNDS, seed=1000 * turn)
-                processes.append([timing.low_ms for timing in timings])
-            progress(sum(min(_calm(own, undisturbed), PROCESSES) for own in found), total)
-    calmest = [sorted(processes, key=lambda process: process[0])[:PROCESSES] for processes in found]
-    reference = [process[0] for processes in calmest for process in processes]
-    times = [
-        [process[1 + place] for process in processes]
-        for portion, processes in zip(portions, calmest, strict=True)
-        for place in range(len(portion))
-    ]
-    return times, reference
-
-
-def _calm(processes: Sequence[Sequence[float]], undisturbed: float | None) -> int:
-    """In how many processes the reference, which comes first, was as fast as `undisturbed`; all, where that is None."""
-    if undisturbed is None:
-        return len(processes)
-    return int((slowness([process[0] for process in processes], undisturbed) == 0.0).sum())
+        first, *own, last = (timing.typical_ms for timing in process(turn))
+        clock.append(own)
+        reference.append((first + last) / 2.0)
+        corrected, mean, error = at_usual_speed(np.array(clock), np.array(reference), usual)
+        if error <= WANTED_ERROR:
+            break
+    return np.array(clock), np.array(reference), corrected, mean
 
 
 def _timed_before(device: str, runner: Runner) -> set[str]:
@@ -263,13 +270,7 @@ def _timed_before(device: str, runner: Runner) -> set[str]:
         return {timing.digest for timing in store.timings()}
 
 
-def _speed(model: LatencyModel, reference_ms: Sequence[float]) -> float | None:
-    """The reference's mean time over that in the undisturbed batches of the table; None for a table of another make."""
-    found = model.operators.manifest.get("calm_reference_ms") if model.operators else None
-    return float(np.mean(reference_ms)) / found if isinstance(found, float) else None
-
-
-def _undisturbed_ms(model: LatencyModel) -> float | None:
-    """The reference's time on the undisturbed machine when the table was built; None for a table of another make."""
+def usual_reference_ms(model: LatencyModel) -> float | None:
+    """The reference's time when the table was built, on the machine as it usually was; None for other tables."""
     found = model.operators.manifest.get("reference_ms") if model.operators else None
     return float(found) if isinstance(found, float) else None

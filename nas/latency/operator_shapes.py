@@ -108,8 +108,12 @@ def roofline_terms(table: OperatorTable) -> Floats:
     blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
     macs = table.macs * blocked * _filled(table.out_channels)
     ones = np.ones(len(table))
+    gathered = np.where(
+        _ragged(table) & (table.kernel > 1), table.macs * table.groups / np.maximum(table.out_channels, 1.0), 0.0
+    )
+    read = np.maximum(table.input_elements, gathered)
     return np.column_stack([
-        macs / 1e9, table.input_elements / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, ones / 1e3,
+        macs / 1e9, read / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, ones / 1e3,
     ])  # fmt: skip
 
 

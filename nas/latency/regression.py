@@ -1,14 +1,15 @@
 """Fitting operators and segments to whole networks that were timed: one linear Gaussian model for both.
 
-    time = (fixed + Σ segments) · (1 + b),    segment = Σ operators + e,    operator = roofline · (1 + g)
+    time = (fixed + Σ segments) · (1 + s) · (1 + b),    segment = Σ operators + e,    operator = roofline · (1 + g)
 
 The roofline is non-negative least squares of relative errors, one a group of operators (`operator_shapes.groups`),
 drawn weakly towards a common prior, so that a group that was never timed still costs something. g is a Gaussian
 process of the operator's shape, one a group (Rasmussen & Williams 2006, section 2; in the basis of some of its points,
 section 8.3.1); e, one a segment, is what the operators of that segment cost in their context beyond what their shapes
-say; b, one a batch, is how fast the machine was while that batch of networks was timed: a prediction is for the
-average batch. All are inferred together from the networks' times, in which every segment runs where it belongs. The
-scales are those of the greatest marginal likelihood; the interval comes from networks left out, one at a time.
+say; s, one a batch, is how much slower than usual the reference network ran in that batch of networks, and b how fast
+the machine was beyond that: a prediction is for the machine as it usually was. All but s are inferred together from the
+networks' times, in which every segment runs where it belongs. The scales are those of the greatest marginal likelihood;
+the interval comes from networks left out, one at a time.
 """
 
 from __future__ import annotations
@@ -38,13 +39,12 @@ _GRID: Mapping[str, tuple[float, ...]] = {
     "length": (1.0, 1.5, 2.2, 3.3),
     "scale": (0.1, 0.15, 0.22, 0.33, 0.5),
     "segment_sd": (0.005, 0.015, 0.03, 0.05, 0.08),
-    "noise": (0.005, 0.008, 0.012, 0.018, 0.027, 0.04),
+    "noise": (0.005, 0.008, 0.012, 0.018, 0.027, 0.04, 0.06),
     "batch_sd": (0.003, 0.006, 0.012, 0.024, 0.048, 0.1),
 }
 _START = {"length": 1.5, "scale": 0.22, "segment_sd": 0.03, "noise": 0.012, "batch_sd": 0.006}
-_SLOWED, _SLOW_NOISE = 0.7, 2.0
-"""By how much of a machine's slowness a time is corrected, and how many times it the noise is: small networks are
-slowed more than the reference, large ones less."""
+_SLOW_NOISE = 0.3
+"""How much of a machine's slowness is noise: it does not slow all networks as it does the reference."""
 _SURE = 0.25
 """Noise of a sure time in squares, against that of a single process."""
 _CLOCK_MS = 0.005
@@ -259,8 +259,8 @@ def fit_networks(
     """Fit operators and segments to n timings, each of a network given by its segments: `latency_ms` (n,), and the
     number of the `batch` that it was timed in (n,). A network may come in several batches. `typical` (n,) marks the
     networks that are like those that will be asked for: they set the floor of the interval (by default, all do).
-    `slowness` (n,) is how much slower than undisturbed the machine ran meanwhile (`nas.measure.drift`): such a time
-    is corrected by most of that and counts little. `sure` (n,) marks times that several processes agreed on: they are
+    `slowness` (n,) is how much slower than usual the machine ran meanwhile (`nas.measure.drift`): a time is corrected
+    by that, and counts less the larger it is. `sure` (n,) marks times that several processes agreed on: they are
     never taken for disturbed, and count more.
 
     The same input gives the same result on one BLAS thread. Raises `InputError` for fewer than `MIN_NETWORKS`, or a
@@ -272,16 +272,14 @@ def fit_networks(
     if not (np.isfinite(latency_ms).all() and (latency_ms > 0).all()):
         raise InputError("latencies must be positive finite numbers of ms, but some are not.")
     slow = np.zeros(len(latency_ms)) if slowness is None else slowness
-    latency_ms = latency_ms / (1.0 + _SLOWED * slow)
+    latency_ms = latency_ms / (1.0 + slow)
     sure = np.zeros(len(latency_ms), dtype=np.bool_) if sure is None else sure
     known_noise = (_SLOW_NOISE * slow) ** 2
     scales = _find_scales(networks, latency_ms, batch, known_noise, sure)
     design = _Design(networks, latency_ms, batch, sure)
     posterior = _Posterior(design, _basis(design, scales.length), known_noise)
     posterior.disturbed = known_noise + _disturbed(posterior, scales)
-    calm = slow == 0.0
-    typical = calm if typical is None else calm & typical
-    if typical.sum() < _ENOUGH_TYPICAL:
+    if typical is None or typical.sum() < _ENOUGH_TYPICAL:
         typical = np.ones(len(latency_ms), dtype=np.bool_)
     return _result(design, posterior, scales, manifest, typical)
 

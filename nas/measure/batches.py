@@ -34,9 +34,9 @@ def time_graphs(
         found.append(_time_batch(runner, {name: graphs[name] for name in names}, rounds, threads))
     joined: dict[tuple[str, int], Timing] = {}
     for count in threads:
-        fastest = min(batch[first, count].low_ms for batch in found)
+        fastest = min(batch[first, count].typical_ms for batch in found)
         for batch in found:
-            factor = fastest / batch[first, count].low_ms
+            factor = fastest / batch[first, count].typical_ms
             joined |= {key: timing.scaled(factor) for key, timing in batch.items() if key[1] == count}
     return joined
 

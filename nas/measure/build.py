@@ -14,10 +14,10 @@ from nas.measure.runner import RUNS_A_VISIT, Runner, Timing
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
 from nas.space import known_network
 
-ROUNDS = 8
+ROUNDS = 12
 BATCH = 10
 """Networks that are timed in one process, the reference apart."""
-WIDE_SPREAD = 0.25
+WIDE_SPREAD = 0.5
 """Runs whose median lies farther above the least one were disturbed: the network is timed again once."""
 _WRITE_SECONDS, _START_SECONDS = 0.25, 1.2
 
@@ -53,7 +53,7 @@ def reference_item() -> Item:
 def look(runner: Runner, folder: Path) -> Pace:
     """Time the reference once, a second or two, to know how long the rest will take."""
     (timing,) = time_items(runner, [reference_item()], folder, rounds=3)
-    return Pace(ms_a_mac=timing.low_ms / reference_item().macs)
+    return Pace(ms_a_mac=timing.typical_ms / reference_item().macs)
 
 
 def time_items(runner: Runner, items: Sequence[Item], folder: Path, *, rounds: int, seed: int = 0) -> list[Timing]:
@@ -113,7 +113,7 @@ def build(
         store.add_batch(new, seconds=took)
         spent, count = spent + took, count + len(batch)
         ratio += 0.3 * (took / expected - ratio)
-        progress(BuildProgress(networks=count, spent_s=spent, budget_s=budget_s, reference_ms=timings[0].low_ms))
+        progress(BuildProgress(networks=count, spent_s=spent, budget_s=budget_s, reference_ms=timings[0].typical_ms))
 
 
 def _undisturbed(runner: Runner, items: Sequence[Item], folder: Path, *, seed: int) -> list[Timing]:
@@ -131,7 +131,7 @@ def _new_timing(item: Item, timing: Timing) -> NewTiming:
         digest=item.digest,
         role=item.role,
         segments=item.segments,
-        latency_ms=timing.low_ms,
+        latency_ms=timing.typical_ms,
         spread=timing.spread,
         runs=len(timing.wall_ms),
     )

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nas.latency.estimate import Estimate
-from nas.measure.runner import Timing
+from nas.measure.runner import Timing, typical
 
 _PARTS = 5
 
 
 def measured(timing: Timing) -> Estimate:
-    """The least time of a run (`Timing.low_ms`), source *measured*.
+    """The typical time of a run (`Timing.typical_ms`), source *measured*.
 
-    The runs are cut into up to five consecutive parts, each with a least time of its own; the interval reaches, up and
-    down by one factor, to the highest of these: what a fifth of the runs could have found instead.
+    The runs are cut into up to five consecutive parts, each with a typical time of its own; the interval reaches, up
+    and down by one factor, to the one farthest off: what a fifth of the runs could have found instead.
     """
     runs = np.array(timing.cpu_ms or timing.wall_ms)
     parts = np.array_split(runs, min(_PARTS, len(runs)))
-    apart = max(float(part.min()) for part in parts) / timing.low_ms
+    apart = math.exp(max(abs(math.log(typical(part.tolist()) / timing.typical_ms)) for part in parts))
     return Estimate(
-        mean_ms=timing.low_ms,
-        low_ms=timing.low_ms / apart,
-        high_ms=timing.low_ms * apart,
+        mean_ms=timing.typical_ms,
+        low_ms=timing.typical_ms / apart,
+        high_ms=timing.typical_ms * apart,
         source="measured",
         shares={"measured": 1.0},
     )

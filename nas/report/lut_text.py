@@ -163,7 +163,7 @@ def built_text(found: BuiltTable) -> str:
 
 
 def _error_table(record: Mapping[str, Any]) -> str:
-    """Errors as measured and, where the machine's speed is known, at the speed that it had for the table."""
+    """Errors at the speed that the machine had for the table, where that is known, and by the clock."""
     named = {
         "median error": ("median_error", ".1f"),
         "within 5 %": ("within_5_percent", ".0f"),
@@ -171,14 +171,15 @@ def _error_table(record: Mapping[str, Any]) -> str:
         "worst": ("worst_error", ".1f"),
         "median of predicted over measured, less 1": ("bias", "+.1f"),
     }
-    columns, headers = [record], ["", "as measured"]
-    if record["at_table_speed"] is not None:
-        columns.append(record["at_table_speed"])
-        headers.append(f"speed corrected by {record['speed']:.3f}")
+    if record["speed"] is None:
+        columns, headers = [record], ["", "by the clock"]
+    else:
+        columns = [record, record["by_the_clock"]]
+        headers = ["", "at the table's speed", f"by the clock, {100 * (record['speed'] - 1):+.1f} %"]
     rows = [(name, *(f"{100 * column[key]:{form}} %" for column in columns)) for name, (key, form) in named.items()]
     note = (
-        "\nThe correction is the reference network's time in the same processes over that in the undisturbed batches of"
-        " the table."
+        "\nThe table's speed is that at which the reference network takes its median time of the build; it ran in every"
+        " process, and by the clock took that much longer."
     )
     return tabulate(rows, headers, disable_numparse=True) + (note if len(columns) > 1 else "")
 

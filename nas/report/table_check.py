@@ -19,8 +19,9 @@ Made by `nas lut verify --device {device} --space {space} --networks {count} --s
 {environment}.
 
 The networks were drawn with the seed, none of them timed for the table; every prediction was made before anything was
-timed. A measured time is the median, over three processes that ran undisturbed (docs/latency.md), of the least of
-{runs} runs by the thread's clock.
+timed. A measured time is the mean over three to eight processes of the mean of the fastest three quarters of {runs}
+runs by the thread's clock, at the speed that the machine usually had when the table was built: each process is brought
+to it by the reference network's time in that process (docs/latency.md).
 
 ```text
 {text}

@@ -140,7 +140,7 @@ def test_a_check_as_a_document_of_another_space(built: Path, capsys: pytest.Capt
     assert found.keys() == {
         "device", "space", "seed", "environment", "count", "median_error", "p90_error", "worst_error",
         "within_5_percent", "within_10_percent", "bias", "inside_interval", "span", "spearman", "speed",
-        "at_table_speed", "networks",
+        "by_the_clock", "networks",
     }  # fmt: skip
     assert (found["space"], found["count"]) == ("tiny", 5)
     assert found["networks"][0].keys() == CHECKED and found["networks"][0]["predicted"].keys() == ESTIMATE

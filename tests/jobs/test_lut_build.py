@@ -261,9 +261,9 @@ def test_a_check_predicts_first_and_times_networks_that_the_table_has_not_seen(r
     told: list[tuple[int, int]] = []
     found = verify_table("local", "small", count=15, seed=3, progress=lambda *state: told.append(state))
     assert len({n.digest for n in found.networks}) == 15 and not {n.digest for n in found.networks} & done
-    # 15 networks are two portions of at most 12, each timed in three undisturbed processes, of eight at most.
+    # 15 networks are two portions of at most 12, each timed in three to eight processes.
     assert 6 <= runner.processes - before <= 16
-    assert told[-1] == (6, 6) and [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (15, 15) and [done for done, _ in told] == sorted(done for done, _ in told)
     again = verify_table("local", "small", count=15, seed=3)
     assert [n.digest for n in again.networks] == [n.digest for n in found.networks]
     space = measured_space("small")
@@ -277,8 +277,8 @@ def test_a_check_predicts_first_and_times_networks_that_the_table_has_not_seen(r
     assert record["spearman"]["all"]["predicted"] > 0.9
     assert json.loads(json.dumps(record)) == record
     for network in record["networks"]:
-        assert len(network["processes_ms"]) == 3
-        assert network["measured_ms"] == pytest.approx(sorted(network["processes_ms"])[1])
+        assert 3 <= len(network["processes_ms"]) <= 8
+        assert min(network["processes_ms"]) <= network["measured_ms"] <= max(network["processes_ms"])
         assert network["error"] == pytest.approx(network["predicted"]["mean_ms"] / network["measured_ms"] - 1.0)
     assert ROUNDS >= 1
 
@@ -290,7 +290,8 @@ def test_a_check_tells_of_a_machine_that_became_slower(
     monkeypatch.setattr("tests.measure.devices.true_ms", lambda networks: 1.25 * true_ms(networks))
     found = verify_table("local", "small", count=6).as_json()
     assert found["speed"] == pytest.approx(1.25, abs=0.03)
-    assert found["bias"] == pytest.approx(1 / 1.25 - 1.0, abs=0.05)
+    assert found["by_the_clock"]["bias"] == pytest.approx(1 / 1.25 - 1.0, abs=0.05)
+    assert found["bias"] == pytest.approx(0.0, abs=0.05)
 
 
 def test_a_space_that_was_timed_whole_has_nothing_left_to_check(runner: SimulatedRunner) -> None:

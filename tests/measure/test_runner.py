@@ -10,9 +10,10 @@ from nas.measure.local import LITERT, ONNX_RUNTIME, LocalRunner
 from nas.measure.runner import Timing, find_runner, run_statistics
 
 
-def test_the_least_run_counts_by_the_clock_of_the_thread_where_there_is_one() -> None:
-    assert Timing(wall_ms=(3.0, 2.0, 4.0)).low_ms == 2.0
-    assert Timing(wall_ms=(3.0, 2.0, 4.0), cpu_ms=(1.5, 1.8, 1.6)).low_ms == 1.5
+def test_the_fastest_three_quarters_count_by_the_clock_of_the_thread_where_there_is_one() -> None:
+    assert Timing(wall_ms=(3.0, 2.0, 90.0, 4.0)).typical_ms == 3.0
+    assert Timing(wall_ms=(3.0, 2.0, 90.0, 4.0), cpu_ms=(1.4, 1.8, 1.6, 1.6)).typical_ms == pytest.approx(4.6 / 3)
+    assert Timing(wall_ms=(2.0, 3.0)).typical_ms == 2.5  # three quarters of two, rounded up
 
 
 def test_the_spread_is_how_far_the_median_lies_above_the_least() -> None:
