@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -167,6 +168,7 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
     path = store_path(request.device)
     with TimingStore(path, runner.environment(), restart=request.restart) as store:
         folder = files_folder(request.device)
+        _remove_dead_files(folder.parent)
         if store.seconds() < _for_timing(request):
             pace = look(runner, folder)
             items = _items(space, request.seed)
@@ -318,6 +320,23 @@ def _items(space: SearchSpace, seed: int) -> Iterator[Item]:
 
 def _for_timing(request: TableRequest) -> float:
     return max(request.budget_s - FIT_SECONDS, 0.6 * request.budget_s)
+
+
+def _remove_dead_files(folder: Path) -> None:
+    """Remove what processes that were killed left in `folder`, a subfolder a process."""
+    for own in folder.glob("*"):
+        if own.name.isdecimal() and not _runs(int(own.name)):
+            shutil.rmtree(own, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def files_folder(device: str) -> Path:

@@ -202,8 +202,8 @@ def _strays(timings: Mapping[tuple[str, int], Timing]) -> tuple[str, ...]:
         return ()
     text = (
         f"in {many} of {len(timings)} timings the median run takes over {100 * MAX_SPREAD:.0f} % longer than the least"
-        f" ({worst[0]}: {100 * timings[worst].spread:.0f} %): something else keeps the machine busy; the least times,"
-        " which are shown, suffer less."
+        f" ({worst[0]}: {100 * timings[worst].spread:.0f} %): something else keeps the machine busy; what is shown"
+        " leaves out the slowest quarter of the runs, and suffers less."
     )
     return (text,)
 

@@ -104,6 +104,18 @@ def test_a_plan_says_what_a_build_then_does_and_stores_nothing(runner: Simulated
     assert (fresh.timed_before, fresh.roles) == (0, planned.roles)
 
 
+def test_files_of_a_build_that_was_killed_are_removed_by_the_next(runner: SimulatedRunner) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    own = lut_build.files_folder("local")
+    dead = own.parent / str(process.pid)
+    for folder in (own, dead):
+        folder.mkdir(parents=True)
+        (folder / "network0.onnx").write_bytes(b"")
+    lut_build._remove_dead_files(own.parent)
+    assert (own / "network0.onnx").exists() and not dead.exists()
+
+
 def test_a_plan_for_a_budget_that_is_spent_has_nothing_more(runner: SimulatedRunner) -> None:
     build_table(REQUEST, progress=ignore)
     planned = plan_table(replace(REQUEST, budget_s=30.0))
