@@ -13,11 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.errors import InputError, NasError
 from nas.graph import Graph
+from nas.graph.ops import Activation
 from nas.measure.runner import RUNS_A_VISIT, Timing
 from nas.nets.onnx_writer import export_onnx
+
+if TYPE_CHECKING:
+    from nas.nets.module import GraphModule
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -38,16 +43,26 @@ class Engine:
 
 
 def _write_onnx(graph: Graph, path: Path, seed: int) -> Path:
-    from nas.nets.module import build_graph
-
-    return export_onnx(build_graph(graph, seed=seed), path)
+    return export_onnx(_module(graph, seed), path)
 
 
 def _write_litert(graph: Graph, path: Path, seed: int) -> Path:
     from nas.nets.litert_writer import write_litert
-    from nas.nets.module import build_graph
 
-    return write_litert(build_graph(graph, seed=seed), path)
+    return write_litert(_module(graph, seed), path)
+
+
+def _module(graph: Graph, seed: int) -> GraphModule:
+    """`graph` with random weights; with PReLU, also with statistics in its norms.
+
+    ONNX Runtime's PReLU branches by the sign of each element, and takes many times as long where signs are mixed, as in
+    a trained network, as where a channel has one sign throughout, as without statistics.
+    """
+    from nas.nets.module import build_graph, with_statistics
+
+    module = build_graph(graph, seed=seed)
+    has_prelu = any(isinstance(node.op, Activation) and node.op.function == "prelu" for node in graph.nodes)
+    return with_statistics(module, seed=seed) if has_prelu else module
 
 
 ONNX_RUNTIME = Engine(

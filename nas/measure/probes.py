@@ -82,8 +82,8 @@ def _plain(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -
 
 def _bottleneck(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
     per_group = int(rng.choice((4, 8, 16, 24, 32)))
-    groups = int(rng.choice((1, 1, 2, 4, 8, 16)))
-    inner = per_group * groups
+    groups = int(rng.choice((1, 1, 2, 4, 8, 16, 32)))
+    inner = min(per_group * groups, _WIDEST // groups * groups)
     y = b.conv(b.conv(x, inner, 1, act=act), inner, 3, stride, groups=groups, act=act)
     if rng.random() < 0.3:
         y = _gated(b, y, rng)
@@ -107,8 +107,26 @@ def _shuffled(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str
     groups = int(rng.choice((2, 3, 4, 8)))
     inner = max(groups, x.channels // groups * groups)
     y = b.conv(x, inner, 1, act=act)
-    y = b.shuffle(b.conv(y, inner, 1, groups=groups, act=act), groups)
-    return _joined(b, x, b.conv(b.depthwise(y, 3, stride), width, 1, act=act))
+    expanded = inner * int(rng.choice((1, 1, 2, 4, 6)))
+    y = b.shuffle(b.conv(y, min(expanded, _WIDEST // groups * groups), 1, groups=groups, act=act), groups)
+    y = b.depthwise(y, 3, stride)
+    if rng.random() < 0.5:
+        y = b.shuffle(b.conv(y, max(1, width // groups) * groups, 1, groups=groups), groups)
+    return _joined(b, x, b.conv(y, width, 1, act=act))
+
+
+def _doubled(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
+    def cheap(x: Tensor, out: int, act: str) -> Tensor:
+        half = (out + 1) // 2
+        y = b.conv(x, half, 1, act=act)
+        return b.slice(b.concat([y, b.depthwise(y, int(rng.choice((3, 5))), act=act)]), 0, out)
+
+    y = cheap(x, min(int(rng.choice((2, 3, 6))) * x.channels, _WIDEST), act)
+    if stride == 2:
+        y = b.depthwise(y, 3, 2)
+    if rng.random() < 0.3:
+        y = _gated(b, y, rng)
+    return _joined(b, x, cheap(y, width, "none"))
 
 
 def _divided(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
@@ -179,7 +197,13 @@ def _multiplied(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: s
 def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
-    y = b.norm(b.depthwise(x, 7, norm=False, bias=True), "group")
+    y = b.depthwise(x, 7, norm=False, bias=True)
+    if rng.random() < 0.5:
+        y = b.norm(y, "group")
+    else:
+        _, rows, columns = y.shape
+        y = b.rearrange(y, (width, rows * columns), (1, 0), (rows * columns, width))
+        y = b.rearrange(b.norm(y, "layer"), (rows * columns, width), (1, 0), (width, rows, columns))
     y = b.conv(
         b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True
     )
@@ -218,6 +242,7 @@ _BLOCKS: Mapping[str, Block] = {
     "inverted": _inverted,
     "separable": _separable,
     "shuffled": _shuffled,
+    "doubled": _doubled,
     "divided": _divided,
     "concatenated": _concatenated,
     "grown": _grown,
