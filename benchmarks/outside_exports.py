@@ -24,9 +24,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.reference_networks import Norm, macs, plain_attention
+from benchmarks.reference_networks import macs, plain_attention
 from nas.files import write_bytes
 from nas.nets.extras import quiet, require
+from nas.nets.module import set_statistics
 
 LARGEST_MACS = 4_000_000_000
 LEGACY, DYNAMO = "legacy", "dynamo"
@@ -142,7 +143,7 @@ class Outside:
     def make(self) -> nn.Module:
         """The network in eval mode, branches merged."""
         module = _MAKERS[self.library](self.model)
-        with_statistics(module, self.pixels)
+        set_statistics(module, (3, self.pixels, self.pixels))
         if self.library == "timm":
             module = importlib.import_module("timm.utils").reparameterize_model(module)
         return module.eval()
@@ -193,18 +194,6 @@ _MAKERS: dict[str, Callable[[str], nn.Module]] = {
     "torchvision": _of_torchvision,
     "pytorchcv": _of_pytorchcv,
 }
-
-
-def with_statistics(module: nn.Module, pixels: int) -> None:
-    """Give the batch norms of `module` the statistics that two random images have there."""
-    norms = [part for part in module.modules() if isinstance(part, Norm)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        module.train()(torch.randn(2, 3, pixels, pixels))
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
 
 
 def exports(folder: Path) -> Iterator[Exported]:

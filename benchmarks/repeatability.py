@@ -30,7 +30,9 @@ _TEXT = """\
 
 {count} networks of `{space}` (seed {seed}), none measured: what each table predicts for them, against the first table's
 predictions. A table's own account of itself is beside it: how its timed networks are predicted from the others, and how
-much the reference network's time strayed from batch to batch.
+much the reference network's time strayed from batch to batch. A table predicts for the machine as it usually was while
+the table was built, which the reference network's median time tells:
+*brought to the first reference* takes that out.
 
 {table}
 
@@ -66,7 +68,7 @@ def main() -> None:
     rows = []
     for name, (own, manifest) in zip(names, found, strict=True):
         difference = np.abs(own / found[0][0] - 1.0)
-        reference, first = manifest["calm_reference_ms"], found[0][1]["calm_reference_ms"]
+        reference, first = manifest["reference_ms"], found[0][1]["reference_ms"]
         assert isinstance(reference, float) and isinstance(first, float)
         corrected = np.abs(own / reference * first / found[0][0] - 1.0)
         scores, scales = manifest["scores"], manifest["scales"]

@@ -58,11 +58,12 @@ def _module(graph: Graph, seed: int) -> GraphModule:
     ONNX Runtime's PReLU branches by the sign of each element, and takes many times as long where signs are mixed, as in
     a trained network, as where a channel has one sign throughout, as without statistics.
     """
-    from nas.nets.module import build_graph, with_statistics
+    from nas.nets.module import build_graph, set_statistics
 
     module = build_graph(graph, seed=seed)
-    has_prelu = any(isinstance(node.op, Activation) and node.op.function == "prelu" for node in graph.nodes)
-    return with_statistics(module, seed=seed) if has_prelu else module
+    if any(isinstance(node.op, Activation) and node.op.function == "prelu" for node in graph.nodes):
+        set_statistics(module, graph.input_shape, seed=seed)
+    return module
 
 
 ONNX_RUNTIME = Engine(

@@ -175,18 +175,18 @@ def build_graph(
     return module
 
 
-def with_statistics(module: GraphModule, *, seed: int = 0) -> GraphModule:
-    """`module`, its batch norms with the statistics that two random images have there; in eval mode."""
+def set_statistics(module: nn.Module, image: tuple[int, ...], *, seed: int = 0) -> None:
+    """Give the batch norms of `module` the statistics that two random images (C, H, W) have there; in eval mode."""
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        module.train()(torch.randn(2, *module.graph.input_shape, generator=generator))
+        module.train()(torch.randn(2, *image, generator=generator))
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
-    return module.eval()
+    module.eval()
 
 
 def _gain(source: Op, consumers: list[Op]) -> float:

@@ -17,7 +17,7 @@ from tests.measure.devices import SimulatedRunner
 
 DEVICE = ("--device", "local")
 ESTIMATE = {"mean_ms", "low_ms", "high_ms", "source", "shares", "warnings"}
-CHECKED = {"name", "digest", "macs", "predicted", "measured_ms", "processes_ms", "error", "inside"}
+CHECKED = {"name", "digest", "macs", "predicted", "measured_ms", "processes_ms", "clock_ms", "error", "inside"}
 
 
 @pytest.fixture(scope="module")

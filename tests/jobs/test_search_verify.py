@@ -221,7 +221,7 @@ def test_where_no_round_is_accepted_the_best_network_that_met_the_target_is_the_
     assert not found.accepted and len(found.rounds) == MAX_ROUNDS
     assert all(part.fault for part in found.rounds)
     timed = {one.digest: one for part in reversed(found.rounds) for one in part.checked}
-    met = {digest for digest, one in timed.items() if max(one.processes_ms) <= CEILING * target_ms}
+    met = {digest for digest, one in timed.items() if one.measured_ms <= CEILING * target_ms}
     best = max((n for n in networks() if n.digest in met), key=lambda n: accuracy(n).low)
     assert answer.best.architecture.digest == best.digest == found.measured.digest
     assert found.measured.measured_ms <= CEILING * target_ms
