@@ -33,9 +33,10 @@ _TEXT = """\
 {environment}
 
 `nas search --device local --space {space} --verify`, {count} searches a target, seeds 0 to {last}, each from the same
-table. *Measured* is the median of three fresh processes. *Within* counts answers measured between 0.9 and 1.02 of the
-target; an answer below 0.9 says in its notes that nothing slower ranks higher. *Inside at first* counts first rounds
-whose measured time lay in the frozen interval, *inside in the end* the same for the answers.
+table. *Measured* is the mean over fresh processes, at the speed that the machine usually had for the table. *Within*
+counts answers measured between 0.9 and 1.02 of the target; an answer below 0.9 says in its notes that nothing slower
+ranks higher. *Inside at first* counts first rounds whose measured time lay in the frozen interval, *inside in the end*
+the same for the answers.
 
 {table}
 
