@@ -19,7 +19,7 @@ from nas.space.batch import LayerBatch
 from nas.space.compiled import CompiledSpace
 from nas.space.search_space import SearchSpace
 
-NUM_PROBES = 320
+NUM_PROBES = 640
 REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000

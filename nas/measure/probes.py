@@ -149,7 +149,7 @@ def _concatenated(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act:
         parts.append(x)
     elif rng.random() < 0.6:
         function: Literal["max", "avg"] = "max" if rng.random() < 0.5 else "avg"
-        parts.append(b.conv(b.pool(x, function, 3, 1, padding=1, ceil=bool(rng.random() < 0.3)), narrow, 1, act=act))
+        parts.append(b.conv(b.pool(x, function, 3, 1, padding=1, ceil=bool(rng.random() < 0.5)), narrow, 1, act=act))
     return b.concat(parts)
 
 

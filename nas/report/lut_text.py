@@ -175,11 +175,11 @@ def _error_table(record: Mapping[str, Any]) -> str:
         columns, headers = [record], ["", "by the clock"]
     else:
         columns = [record, record["by_the_clock"]]
-        headers = ["", "at the table's speed", f"by the clock, {100 * (record['speed'] - 1):+.1f} %"]
+        headers = ["", "at the table's speed", "by the clock"]
     rows = [(name, *(f"{100 * column[key]:{form}} %" for column in columns)) for name, (key, form) in named.items()]
     note = (
         "\nThe table's speed is that at which the reference network takes its median time of the build; it ran in every"
-        " process, and by the clock took that much longer."
+        f" process, and its time by the clock differed from that by {100 * (record['speed'] - 1):+.1f} %."
     )
     return tabulate(rows, headers, disable_numparse=True) + (note if len(columns) > 1 else "")
 
