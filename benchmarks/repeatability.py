@@ -31,8 +31,8 @@ _TEXT = """\
 {count} networks of `{space}` (seed {seed}), none measured: what each table predicts for them, against the first table's
 predictions. A table's own account of itself is beside it: how its timed networks are predicted from the others, and how
 much the reference network's time strayed from batch to batch. A table predicts for the machine as it usually was while
-the table was built, which the reference network's median time tells:
-*brought to the first reference* takes that out.
+the table was built, which the reference network's median time tells; the column *brought to the first reference* takes
+that out.
 
 {table}
 
