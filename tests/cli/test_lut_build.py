@@ -172,7 +172,7 @@ def test_a_search_whose_answer_is_timed(built: Path, capsys: pytest.CaptureFixtu
     assert record["result"]["verification"]["answer"] == verification["answer"]
     assert main(command) == 0
     out, err = capsys.readouterr()
-    for words in ("measured", "at the table's speed, mean of", "Predicted first, then timed in fresh processes", "round"):
+    for words in ("measured", "at the table's speed, mean of", "Predicted first, then timed", "round"):
         assert words in out
     assert "timing the answer" in err
 
