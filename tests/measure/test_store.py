@@ -218,7 +218,7 @@ def test_a_file_of_a_later_schema_is_refused(path: Path) -> None:
         pass
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
+        connection.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
     connection.close()
-    with pytest.raises(InputError, match="schema must be 1, but got '2'; start anew with --restart"):
+    with pytest.raises(InputError, match="schema must be 2, but got '3'; start anew with --restart"):
         TimingStore(path, HERE)
