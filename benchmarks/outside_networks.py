@@ -155,6 +155,7 @@ def measure(device: str, networks: Sequence[Exported], folder: Path) -> None:
     runner, results = device_runner(device), Results(device)
     found = [network for network in networks if (folder / f"{network.name}{runner.suffix}").exists()]
     _predict(found, results, folder)
+    usual = usual_reference_ms(load_latency(device))
     with tempfile.TemporaryDirectory() as scratch:
         item = reference_item()
         reference = runner.write(item.graph(), Path(scratch) / f"reference{runner.suffix}")
@@ -162,7 +163,7 @@ def measure(device: str, networks: Sequence[Exported], folder: Path) -> None:
             known = [result for network in found[start : start + TOGETHER] if (result := results.get(network.name))]
             waiting = [result for result in known if not result.refusal and not result.is_whole]
             if waiting:
-                _time(runner, waiting, results, folder, reference)
+                _time(runner, waiting, results, folder, reference, usual)
 
 
 def _predict(networks: Sequence[Exported], results: Results, folder: Path) -> None:
@@ -175,10 +176,11 @@ def _predict(networks: Sequence[Exported], results: Results, folder: Path) -> No
                 results.put(Result(network=network, predicted=None, refusal=str(error)))
 
 
-def _time(runner: Runner, waiting: Sequence[Result], results: Results, folder: Path, reference: Path) -> None:
+def _time(
+    runner: Runner, waiting: Sequence[Result], results: Results, folder: Path, reference: Path, usual: float | None
+) -> None:
     """Time the networks of `waiting` together; where one of them cannot run, without it."""
     files = [folder / f"{result.network.name}{runner.suffix}" for result in waiting]
-    usual = usual_reference_ms(load_latency(results.device))
     try:
         clock, beside, _, mean = timed_in_processes(
             lambda turn: runner.time([reference, *files, reference], rounds=ROUNDS), usual
@@ -192,7 +194,7 @@ def _time(runner: Runner, waiting: Sequence[Result], results: Results, folder: P
                 left.append(result)
         if len(left) == len(waiting):
             raise
-        _time(runner, left, results, folder, reference)
+        _time(runner, left, results, folder, reference, usual)
         return
     results.add_reference(beside.tolist())
     for i, result in enumerate(waiting):

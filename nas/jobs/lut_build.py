@@ -16,7 +16,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from nas.errors import InputError
-from nas.files import write_bytes
+from nas.files import is_alive, write_bytes
 from nas.jobs.lut import load_latency
 from nas.latency.cost_model import Floats
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
@@ -325,18 +325,8 @@ def _for_timing(request: TableRequest) -> float:
 def _remove_dead_files(folder: Path) -> None:
     """Remove what processes that were killed left in `folder`, a subfolder a process."""
     for own in folder.glob("*"):
-        if own.name.isdecimal() and not _runs(int(own.name)):
+        if own.name.isdecimal() and not is_alive(int(own.name)):
             shutil.rmtree(own, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
-    return True
 
 
 def files_folder(device: str) -> Path:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from nas import resources
 from nas.errors import NasError, unknown_name
-from nas.files import writing
+from nas.files import is_alive, writing
 from nas.runs.models import SCHEMA_VERSION, ArtefactRow, Base, RunRow, SchemaRow
 from nas.runs.records import Artefact, RunRecord, Status
 
@@ -142,7 +142,7 @@ class RunStore:
 
     def _record(self, row: RunRow) -> RunRecord:
         status = cast(Status, row.status)
-        if status == "running" and row.host == platform.node() and not _is_alive(row.process):
+        if status == "running" and row.host == platform.node() and not is_alive(row.process):
             status = "interrupted"  # killed, with no chance to say so
         return RunRecord(
             id=row.id,
@@ -239,16 +239,6 @@ def _create_tables(engine: Engine) -> None:
         if not engine.dialect.has_table(connection, RunRow.__tablename__):
             Base.metadata.create_all(connection)
             connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _fault(path: Path, reason: str) -> str:
