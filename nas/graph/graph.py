@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
+from nas.graph.layouts import Copies, copies_alone, copies_in_context
+from nas.graph.node import Node
 from nas.graph.operators import OperatorTable
-from nas.graph.ops import Activation, Input, Op, Row, Shape, elements
+from nas.graph.ops import Activation, Input, Row, Shape, elements
 
-
-class Node(NamedTuple):
-    """One operator in a graph; its value is known by its position there.
-
-    `layer` numbers the layer (block) of the architecture that it belongs to; 0 for the input. `feature` marks a map
-    inside a layer that a backbone may hand out, as it does the results of layers.
-    """
-
-    op: Op
-    inputs: tuple[int, ...]
-    shape: Shape
-    layer: int
-    feature: bool = False
+CONTEXT = " ~ reorders "
+"""What divides a key from the copies that a segment needs in a network, where they are not the usual ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """The operators between two points where a single tensor is alive: what a stopwatch can time in context.
 
-    `key` is the canonical text of its inference operators with their shapes; equal keys mean equal work.
+    `key` is the canonical text of its inference operators with their shapes; equal keys mean equal work. `rows` are the
+    operators and the copies into other layouts between them (`nas.graph.layouts`).
     """
 
     key: str
@@ -39,7 +30,7 @@ class Segment:
 
     @property
     def operators(self) -> OperatorTable:
-        """The inference operators as columns."""
+        """The rows as columns."""
         return OperatorTable.from_rows(self.rows)
 
 
@@ -100,17 +91,30 @@ class Graph:
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """One segment a layer, in order; together they hold every operator once."""
-        found, start = [], 1
-        for i in range(2, len(self.nodes) + 1):
-            if i == len(self.nodes) or self.nodes[i].layer != self.nodes[start].layer:
-                found.append(_segment(self.nodes, start, i))
-                start = i
-        return tuple(found)
+        """One segment a layer, in order; together they hold every operator once. None knows its neighbours: the same
+        layer on the same map is the same segment in all networks."""
+        return tuple(_segment(self.nodes, start, stop) for start, stop in self._layers)
+
+    @cached_property
+    def segments_in_context(self) -> tuple[Segment, ...]:
+        """As `segments`, but with the copies between layouts that this very network needs; where these are not those of
+        the segment alone, the key names them behind `CONTEXT`."""
+        copies = copies_in_context(self.nodes)
+        return tuple(_segment(self.nodes, start, stop, copies) for start, stop in self._layers)
+
+    @property
+    def _layers(self) -> list[tuple[int, int]]:
+        """Where each layer starts and stops among the nodes."""
+        layers = [node.layer for node in self.nodes]
+        starts = [i for i in range(1, len(layers)) if i == 1 or layers[i] != layers[i - 1]]
+        return list(zip(starts, [*starts[1:], len(layers)], strict=True))
 
 
-def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
+def _segment(nodes: tuple[Node, ...], start: int, stop: int, context: Copies | None = None) -> Segment:
     """The segment of nodes[start:stop]; values are numbered from 0, its input, so that equal work has equal text."""
+    copies = usual = copies_alone(nodes, start, stop)
+    if context is not None and context.among(start, stop) != usual.among(start, stop):
+        copies = context
     consumers: dict[int, int] = {}
     for node in nodes[start:stop]:
         for i in node.inputs:
@@ -122,7 +126,7 @@ def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
     for i in range(start, stop):
         node = nodes[i]
         shapes = tuple(nodes[j].shape for j in node.inputs)
-        rows.extend(node.op.rows(shapes, node.shape))
+        rows.extend((*copies.before.get(i, ()), *node.op.rows(shapes, node.shape), *copies.behind.get(i, ())))
         params += node.op.params(shapes)
         macs += node.op.macs(shapes, node.shape)
         sources = [number.setdefault(j, 0) if j < start else number[j] for j in node.inputs]
@@ -136,8 +140,11 @@ def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
         before = f"{_dims(shapes[0])}>" if not words else ""
         words.append(f"{node.op.text()}{refs} {before}{_dims(node.shape)}")
         number[i] = len(words)
+    key = "; ".join(words)
+    if copies is not usual:
+        key += CONTEXT + ", ".join("x".join(map(str, row[5:8])) for row in copies.among(start, stop))
     layer = nodes[start].layer
-    return Segment(key="; ".join(words), layer=layer, params=params, macs=macs, rows=tuple(rows))
+    return Segment(key=key, layer=layer, params=params, macs=macs, rows=tuple(rows))
 
 
 def _dims(shape: Shape) -> str:

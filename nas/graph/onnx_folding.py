@@ -98,7 +98,8 @@ class _Folding:
         return self._constant_size(node) > 1 and self._constant_size(node) in (shape[1:2] + shape[-1:])
 
     def absorb_into_product(self, node: OnnxNode) -> bool:
-        """Batch norms (also written as product and sum) and biases behind a convolution or linear layer."""
+        """Batch norms (also written as product and sum) and biases behind a convolution or linear layer, and factors
+        behind a convolution."""
         if node.kind not in _PRODUCTS or (node.kind == "MatMul" and not self._has_weights(node)):
             return False
         reader = self._reader(node)
@@ -110,6 +111,9 @@ class _Folding:
             return True
         if self._channel_constant(reader, ("Mul", "Div")):
             after = self._reader(reader)
+            if node.kind == "Conv" and (after is None or not self._channel_constant(after, ("Add", "Sub"))):
+                self._swallow(node, reader)
+                return True
             if after is not None and self._channel_constant(after, ("Add", "Sub")):
                 self._swallow(node, reader)
                 self._swallow(node, after)

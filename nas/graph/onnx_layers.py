@@ -23,12 +23,13 @@ class View(Op):
 
 @dataclass(frozen=True, slots=True)
 class Part(Op):
-    """A part of a value, along any axes."""
+    """A part of a value, along any axes; with `copies` a copy also where it is the whole, as runtimes do not look."""
 
     name: ClassVar[str] = "part"
+    copies: bool = False
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return slice_rows(inputs[0], out)
+        return slice_rows(inputs[0], out, copies=self.copies)
 
 
 @dataclass(frozen=True, slots=True)

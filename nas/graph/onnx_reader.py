@@ -53,6 +53,8 @@ from nas.graph.ops import (
 )
 
 _MOVES = ("Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Gather", "GatherND", "GatherElements", "Compress")
+_NO_END = 2.0**31 - 1
+"""From here on, the end of a slice means the last element."""
 _VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Identity", "Dropout", "Cast", "CastLike")
 _BINARIES: Mapping[str, str] = {
     "Add": "add", "Sub": "sub", "Sum": "add", "Max": "max", "Min": "max", "Mean": "add", "Mul": "mul", "Div": "mul",
@@ -276,7 +278,9 @@ class _Reader:
         ):
             self._moves(node)
             return
-        op = Part() if node.kind in ("Split", "Slice") else View()
+        ends = self._values(node.inputs[2]) if node.kind == "Slice" and len(node.inputs) > 2 else None
+        copies = bool(ends) and max(ends or [0.0]) < _NO_END  # a written end is looked at by no runtime
+        op = Part(copies) if node.kind in ("Split", "Slice") else View()
         for name in (name for name in node.outputs if name):
             self._put(op, self._operands(node)[:1], name)
 

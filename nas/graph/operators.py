@@ -19,6 +19,7 @@ se_mul     product of a map with one value a channel (or a token) computed from 
 scale      product or sum with a learned vector
 cat        concatenation; slice, the copy of a part
 layout     transposition, padding, tiling
+reorder    copy of a map into the layout that the next operator reads (`nas.graph.layouts`)
 norm:NAME  normalisation that stays at inference: layer, group or batch
 softmax, resize, other:NAME
 ========== ============================================================================================
@@ -87,9 +88,9 @@ class OperatorTable:
 
 
 def as_traced(table: OperatorTable) -> OperatorTable:
-    """The operators as tracers list them: no slices, one kind each of pooling and of norms, nothing of what stays
-    together in cat and layout."""
-    found = table.select(table.kind != "slice")
+    """The operators as tracers list them: no slices and no reorders, one kind each of pooling and of norms, nothing of
+    what stays together in cat and layout."""
+    found = table.select(~np.isin(table.kind, ("slice", "reorder")))
     kind = found.kind
     kind = np.where(
         np.char.startswith(kind, "avgpool"), "pool", np.where(np.char.startswith(kind, "norm"), "norm", kind)

@@ -397,9 +397,12 @@ class Concat(Op):
         return (_row("cat", elements(out), out, in_channels=common),)
 
 
-def slice_rows(whole: Shape, out: Shape) -> tuple[Row, ...]:
-    """What copying the part of shape `out` out of a value of shape `whole` leaves to do."""
-    return () if whole == out else (_row("slice", elements(out), out, in_channels=map_shape(whole)[0]),)
+def slice_rows(whole: Shape, out: Shape, *, copies: bool = False) -> tuple[Row, ...]:
+    """What copying the part of shape `out` out of a value of shape `whole` leaves to do: nothing for the whole, unless
+    it `copies` that too."""
+    if whole == out and not copies:
+        return ()
+    return (_row("slice", elements(out), out, in_channels=map_shape(whole)[0]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,6 +540,8 @@ class Norm(Op):
         return 2 * (inputs[0][-1] if self.function == "layer" else inputs[0][0])
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
+        if self.function == "layer":
+            out = (out[-1], 1, elements(out) // out[-1])  # tokens in a row, as those of a linear layer
         return (_row(f"norm:{self.function}", elements(inputs[0]), out),)
 
     def text(self) -> str:

@@ -56,7 +56,7 @@ def resolve_segments(item: object) -> Sequence[HasSegments]:
     if Path(item).suffix == ".onnx":
         from nas.graph.onnx_reader import read_onnx
 
-        return read_onnx(Path(item)).segments
+        return read_onnx(Path(item)).segments_in_context
     return load_architecture(item).graph().segments
 
 

@@ -110,7 +110,7 @@ _ROLES: Mapping[str, _Role] = {
     **dict.fromkeys(("act:sigmoid", "act:hsigmoid"), _fused("gate", overhead="overhead")),
     **dict.fromkeys(("cat", "layout", "resize"), _Role(maps="rearrange")),
     **dict.fromkeys(("norm", "norm:layer", "norm:group", "norm:batch", "softmax"), _Role(maps="normalise")),
-    "slice": _Role(maps="-", overhead="-"),
+    **dict.fromkeys(("slice", "reorder"), _Role(maps="-", overhead="-")),
     "grp": _Role(work="grouped"),
     "dw": _Role(rate="rate_depthwise", maps="depthwise_maps"),
     _LARGE_DEPTHWISE: _Role(rate="rate_depthwise", work="depthwise_large", maps="depthwise_maps"),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError, UnknownOperatorError
+from nas.graph.graph import CONTEXT
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats, Ints
 from nas.latency.device import Device, device_folder, load_device
@@ -155,7 +156,7 @@ class LatencyModel:
 
     def _rows(self, keys: Sequence[str]) -> list[TableRow | None]:
         """The row that serves each segment, or None for the cost model."""
-        rows = [self.rows.get(key) for key in keys]
+        rows = [self.rows.get(key) or self.rows.get(key.partition(CONTEXT)[0]) for key in keys]
         if self.operators is None and any(row is None for row in rows):
             raise UnknownOperatorError(
                 f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"

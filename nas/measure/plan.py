@@ -13,13 +13,14 @@ from scipy.sparse import csr_matrix
 
 from nas.graph import Graph, Segment
 from nas.measure.probes import probe_graph
+from nas.measure.repeats import repeat_graph
 from nas.space import Architecture, known_networks
 from nas.space.architecture import build_layer
 from nas.space.batch import LayerBatch
 from nas.space.compiled import CompiledSpace
 from nas.space.search_space import SearchSpace
 
-NUM_PROBES = 640
+NUM_PROBES, NUM_REPEATS = 480, 400
 REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000
@@ -48,19 +49,22 @@ def network_item(network: Architecture, role: str) -> Item:
 
 
 def generic_items(seed: int = 0) -> list[Item]:
-    """The known networks without the reference, and probes for operators that these lack; in an order that is mixed by
-    `seed`."""
+    """The known networks without the reference, and probes and repeats for operators that these lack; in an order that
+    is mixed by `seed`."""
     others = [network for network in known_networks() if network.name != REFERENCE_NETWORK]
     found = [network_item(network, "known") for network in others if network.macs <= _LARGEST_MACS]
-    found += [probe for probe in map(_probe, range(NUM_PROBES)) if probe.macs <= _LARGEST_MACS]
+    probes = [_probe(f"probe-{number}", probe_graph(number)) for number in range(NUM_PROBES)]
+    found += [probe for probe in probes if probe.macs <= _LARGEST_MACS]
+    found += [_probe(f"repeat-{number}", repeat_graph(number)) for number in range(NUM_REPEATS)]
+    found = list({item.digest: item for item in found}.values())
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]
 
 
-def _probe(number: int) -> Item:
-    graph = probe_graph(number)
-    digest = hashlib.sha256("\n".join(segment.key for segment in graph.segments).encode()).hexdigest()[:16]
-    return Item(name=f"probe-{number}", digest=digest, role="probe", segments=graph.segments, graph=lambda: graph)
+def _probe(name: str, graph: Graph) -> Item:
+    segments = graph.segments_in_context
+    digest = hashlib.sha256("\n".join(segment.key for segment in segments).encode()).hexdigest()[:16]
+    return Item(name=name, digest=digest, role="probe", segments=segments, graph=lambda: graph)
 
 
 def space_items(space: SearchSpace, seed: int = 0) -> Iterator[Item]:
@@ -122,10 +126,10 @@ def _least_timed_first(items: Sequence[Item], seen: dict[str, int]) -> Iterator[
 
 
 def ordered(generic: Sequence[Item], own: Iterator[Item]) -> Iterator[Item]:
-    """The order of timing: generic networks and those of the space by turns, then those of the space."""
-    for item in generic:
+    """The order of timing: two generic networks and one of the space by turns, then those of the space."""
+    for number, item in enumerate(generic):
         yield item
-        yield from itertools.islice(own, 1)
+        yield from itertools.islice(own, number % 2)
     yield from own
 
 

@@ -53,7 +53,10 @@ def probe_graph(number: int) -> Graph:
 
 
 def _stem(b: Builder, rng: Rng, width: int, act: str) -> Tensor:
-    kind = int(rng.integers(4))
+    kind = int(rng.integers(5))
+    if kind == 4:
+        x = b.pool(b.conv(b.input, width // 2, 3, act=act), "max", 2, 2)
+        return b.pool(b.conv(x, width, 3, act=act), "max", 2, 2)
     if kind == 0:
         return b.pool(b.conv(b.input, width, 7, 2, act=act), "max", 3, 2, padding=1)
     if kind == 1:
@@ -63,7 +66,8 @@ def _stem(b: Builder, rng: Rng, width: int, act: str) -> Tensor:
     return b.conv(b.input, width, 3, 2, act=act)
 
 
-def _gated(b: Builder, x: Tensor, rng: Rng) -> Tensor:
+def gated(b: Builder, x: Tensor, rng: Rng) -> Tensor:
+    """`x` times a squeeze-and-excitation gate of a random width."""
     squeezed = max(8, x.channels // int(rng.choice((4, 8, 16))) // 4 * 4)
     gate = b.conv(b.global_pool(x), squeezed, 1, act="relu", norm=False, bias=True)
     gate = b.conv(gate, x.channels, 1, act=str(rng.choice(("sigmoid", "hsigmoid"))), norm=False, bias=True)
@@ -86,7 +90,7 @@ def _bottleneck(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: s
     inner = min(per_group * groups, _WIDEST // groups * groups)
     y = b.conv(b.conv(x, inner, 1, act=act), inner, 3, stride, groups=groups, act=act)
     if rng.random() < 0.3:
-        y = _gated(b, y, rng)
+        y = gated(b, y, rng)
     return b.act(_joined(b, x, b.conv(y, width, 1)), act)
 
 
@@ -95,7 +99,7 @@ def _inverted(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str
     y = b.conv(x, min(expansion * x.channels, _WIDEST), int(rng.choice((1, 1, 1, 3))), act=act)
     y = b.depthwise(y, kernel, stride, act=act)
     if rng.random() < 0.4:
-        y = _gated(b, y, rng)
+        y = gated(b, y, rng)
     return _joined(b, x, b.conv(y, width, 1))
 
 
@@ -125,7 +129,7 @@ def _doubled(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str)
     if stride == 2:
         y = b.depthwise(y, 3, 2)
     if rng.random() < 0.3:
-        y = _gated(b, y, rng)
+        y = gated(b, y, rng)
     return _joined(b, x, cheap(y, width, "none"))
 
 
@@ -169,7 +173,7 @@ def _mixed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -
     y = b.concat(parts)
     y = b.act(b.norm(y, "batch") if rng.random() < 0.7 else y, act)
     if rng.random() < 0.5:
-        y = _gated(b, y, rng)
+        y = gated(b, y, rng)
     return _joined(b, x, b.conv(y, width, 1))
 
 
@@ -198,16 +202,19 @@ def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) 
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
     y = b.depthwise(x, 7, norm=False, bias=True)
-    if rng.random() < 0.5:
+    inner = min(4 * width, _WIDEST)
+    kind = int(rng.integers(3))
+    if kind == 0:
         y = b.norm(y, "group")
-    else:
-        _, rows, columns = y.shape
-        y = b.rearrange(y, (width, rows * columns), (1, 0), (rows * columns, width))
-        y = b.rearrange(b.norm(y, "layer"), (rows * columns, width), (1, 0), (width, rows, columns))
-    y = b.conv(
-        b.conv(y, min(4 * width, _WIDEST), 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True
-    )
-    return b.sum(x, b.learned_scale(y))
+    if kind > 0:
+        y = b.norm(b.rearrange(y, y.shape, (1, 2, 0), (*y.shape[1:], width)), "layer")
+    if kind == 1:
+        y = b.learned_scale(b.linear(b.act(b.linear(y, inner), "gelu"), width))
+    if kind > 0:
+        y = b.rearrange(y, y.shape, (2, 0, 1), x.shape)
+    if kind != 1:
+        y = b.conv(b.conv(y, inner, 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
+    return b.sum(x, y)
 
 
 def _tokens(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
@@ -217,14 +224,15 @@ def _tokens(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) 
     y = b.depthwise(x, int(rng.choice((3, 5, 7, 9))), norm=False, bias=True)
     y = b.rearrange(y, (width, rows * columns), (1, 0), (rows * columns, width))
     if rows * columns <= _MOST_TOKENS and rng.random() < 0.5:
-        y = b.sum(y, _attention(b, rng, b.norm(y, "layer")))
+        y = b.sum(y, attention(b, rng, b.norm(y, "layer")))
     inner = min(int(rng.choice((2, 4))) * width, _WIDEST)
     z = b.linear(b.act(b.linear(b.norm(y, "layer"), inner), str(rng.choice(("gelu", "silu")))), width)
     y = b.sum(y, z) if rng.random() < 0.5 else b.learned_scale(z)
     return b.sum(x, b.rearrange(y, (rows * columns, width), (1, 0), (width, rows, columns)))
 
 
-def _attention(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+def attention(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    """Self-attention over the tokens `x`, with a random number of heads."""
     tokens, width = x.shape
     heads = int(rng.choice((1, 2, 4)))
     depth = max(8, width // heads)

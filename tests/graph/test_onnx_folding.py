@@ -26,7 +26,7 @@ NETWORKS: dict[str, tuple[list[str], list[NodeProto]]] = {
     "batch norm": (["dense"], [CONV, norm("c", "y")]),
     "batch norm written out": (["dense"], [CONV, node("Mul", ["c", "m4"], "m"), node("Add", ["m", "m4b"], "y")]),
     "bias": (["dense"], [CONV, node("Add", ["c", "m4"], "y")]),
-    "layer scale stays": (["dense", "scale"], [CONV, node("Mul", ["c", "m4"], "y")]),
+    "layer scale": (["dense"], [CONV, node("Mul", ["c", "m4"], "y")]),
     "number stays": (["dense", "scale"], [CONV, node("Mul", ["c", "two"], "y")]),
     "product and sum of numbers are one": (
         ["dense", "scale"], [CONV, node("Mul", ["c", "two"], "m"), node("Add", ["m", "eps"], "y")],

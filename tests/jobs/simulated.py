@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from nas.measure import plan
 from nas.measure.plan import Item
+from nas.measure.probes import probe_graph
 from tests.measure.devices import SimulatedRunner
 
 
@@ -24,7 +24,7 @@ def write_space(workspace: Path, document: dict[str, Any]) -> str:
 
 def few_generic_items(seed: int = 0) -> list[Item]:
     """Some probes in place of hundreds of generic networks."""
-    return [plan._probe(number) for number in itertools.islice(range(seed, seed + 8), 8)]
+    return [plan._probe(f"probe-{number}", probe_graph(number)) for number in range(seed, seed + 8)]
 
 
 def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner) -> None:

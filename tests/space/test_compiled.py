@@ -51,7 +51,7 @@ def _check(compiled: CompiledSpace, codes: Codes) -> None:
     for code, found in zip(codes, sums, strict=True):
         network = compiled.space.decode(code)
         graph = network.graph()
-        operators = graph.operators()
+        operators = OperatorTable.concatenate([segment.operators for segment in graph.segments])
         floats = _contributions(operators, np.full(len(operators), float(network.resolution))).sum(axis=0)
         assert found[0] == graph.params
         assert found[1] == graph.macs
