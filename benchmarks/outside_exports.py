@@ -217,14 +217,17 @@ def export(folder: Path) -> None:
             _export_litert(outside, records[outside.name], folder)
 
 
-def with_open_branches(module: nn.Module) -> nn.Module:
-    """The network with a 1 where a norm's scale starts at 0, as libraries have it at the end of residual branches: a
-    converter folds such a branch away, and the file would not be the network."""
+def as_if_trained(module: nn.Module) -> nn.Module:
+    """The network with a 1 where a norm's scale starts at 0, as libraries have it at the end of residual branches, and
+    a slope of its own for each channel of a PReLU: a converter folds such a branch away, and makes one product of equal
+    slopes, and the file would not be the network."""
     with torch.no_grad():
         for part in module.modules():
             weight = getattr(part, "weight", None)
             if isinstance(part, nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm) and isinstance(weight, torch.Tensor):
                 weight[weight == 0] = 1.0
+            if isinstance(part, nn.PReLU):
+                part.weight.uniform_(0.05, 0.45)
     return module
 
 
@@ -232,7 +235,7 @@ def _export_onnx(outside: Outside, folder: Path) -> None:
     torch.manual_seed(0)
     path, made = folder / f"{outside.name}.onnx", folder / f"{outside.name}.part.onnx"
     try:
-        module = with_open_branches(outside.make())
+        module = as_if_trained(outside.make())
         count = macs(plain_attention(copy.deepcopy(module)), outside.pixels)
         if count > LARGEST_MACS:
             raise ValueError(f"a network must have at most {LARGEST_MACS} multiply-adds, but has {count}")
@@ -257,7 +260,7 @@ def _export_litert(outside: Outside, record: Exported, folder: Path) -> None:
     _write(folder, Exported(**{**asdict(record), "litert": "the process ended"}))
     torch.manual_seed(0)
     try:
-        module = with_open_branches(outside.make())
+        module = as_if_trained(outside.make())
         with quiet(), torch.no_grad():
             image = torch.zeros(1, 3, outside.pixels, outside.pixels)
             content = require("litert_torch", "litert").convert(module, (image,)).model_content()

@@ -35,8 +35,6 @@ from nas.graph.ops import (
 
 Layout = Literal["plain", "blocks"]
 _BLOCK, _ALIGNMENT = 16, 4
-_TO_LAST, _TO_FIRST = ((1, 2, 0), (0, 2, 3, 1)), ((2, 0, 1), (0, 3, 1, 2))
-"""Transpositions of a map whose channels come to the last axis, and back, without and with the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +99,9 @@ class _Tracker:
     def step(self, nodes: Sequence[Node], i: int) -> list[tuple[int, Layout, Row]]:
         """Go on to node `i`: what is copied for it, as (position of the value, into which layout, row)."""
         op, inputs, shape = nodes[i].op, nodes[i].inputs, nodes[i].shape
-        if isinstance(op, Rearrange) and op.order in _TO_LAST + _TO_FIRST:  # such a copy is itself the change of layout
+        if isinstance(op, Rearrange) and op.channels_to:  # such a copy is itself the change of layout
             self.enter(i, "plain")
-            if op.order in _TO_FIRST:
+            if op.channels_to == "first":
                 self._there[i].add("blocks")
             return []
         shapes = tuple(nodes[j].shape for j in inputs)

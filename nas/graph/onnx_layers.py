@@ -23,13 +23,12 @@ class View(Op):
 
 @dataclass(frozen=True, slots=True)
 class Part(Op):
-    """A part of a value, along any axes; with `copies` a copy also where it is the whole, as runtimes do not look."""
+    """A part of a value, along any axes, or the whole where its end is written as if it were a part."""
 
     name: ClassVar[str] = "part"
-    copies: bool = False
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return slice_rows(inputs[0], out, copies=self.copies)
+        return slice_rows(inputs[0], out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,8 +279,11 @@ class _Reader:
             self._moves(node)
             return
         ends = self._values(node.inputs[2]) if node.kind == "Slice" and len(node.inputs) > 2 else None
-        copies = bool(ends) and max(ends or [0.0]) < _NO_END  # a written end is looked at by no runtime
-        op = Part(copies) if node.kind in ("Split", "Slice") else View()
+        written = ends is not None and max(ends) < _NO_END
+        parts = node.kind in ("Split", "Slice") and (
+            written or self._shape(node.inputs[0]) != self._shape(node.outputs[0])
+        )
+        op = Part() if parts else View()
         for name in (name for name in node.outputs if name):
             self._put(op, self._operands(node)[:1], name)
 

@@ -17,8 +17,9 @@ pool       maximum pooling; avgpool, average pooling; avgpool:ceil, with a size 
 add, mul   elementwise, of two maps
 se_mul     product of a map with one value a channel (or a token) computed from it
 scale      product or sum with a learned vector
-cat        concatenation; slice, the copy of a part
-layout     transposition, padding, tiling
+cat        concatenation; slice, the copy of a part; slice:whole, of all, which some
+           runtimes leave out
+layout     transposition, padding, tiling; layout:channels, of a map's channels to the last axis, or from there
 reorder    copy of a map into the layout that the next operator reads (`nas.graph.layouts`)
 norm:NAME  normalisation that stays at inference: layer, group or batch
 softmax, resize, other:NAME
@@ -90,11 +91,10 @@ class OperatorTable:
 def as_traced(table: OperatorTable) -> OperatorTable:
     """The operators as tracers list them: no slices and no reorders, one kind each of pooling and of norms, nothing of
     what stays together in cat and layout."""
-    found = table.select(~np.isin(table.kind, ("slice", "reorder")))
+    found = table.select(~np.isin(table.kind, ("slice", "slice:whole", "reorder")))
     kind = found.kind
-    kind = np.where(
-        np.char.startswith(kind, "avgpool"), "pool", np.where(np.char.startswith(kind, "norm"), "norm", kind)
-    )
+    for start, name in (("avgpool", "pool"), ("norm", "norm"), ("layout", "layout")):
+        kind = np.where(np.char.startswith(kind, start), name, kind)
     moved = np.isin(kind, ("cat", "layout"))
     return replace(found, kind=kind, in_channels=np.where(moved, 0.0, found.in_channels))
 

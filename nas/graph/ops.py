@@ -397,12 +397,10 @@ class Concat(Op):
         return (_row("cat", elements(out), out, in_channels=common),)
 
 
-def slice_rows(whole: Shape, out: Shape, *, copies: bool = False) -> tuple[Row, ...]:
-    """What copying the part of shape `out` out of a value of shape `whole` leaves to do: nothing for the whole, unless
-    it `copies` that too."""
-    if whole == out and not copies:
-        return ()
-    return (_row("slice", elements(out), out, in_channels=map_shape(whole)[0]),)
+def slice_rows(whole: Shape, out: Shape) -> tuple[Row, ...]:
+    """What copying the part of shape `out` out of a value of shape `whole` leaves to do."""
+    kind = "slice:whole" if whole == out else "slice"
+    return (_row(kind, elements(out), out, in_channels=map_shape(whole)[0]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +466,16 @@ class Rearrange(Op):
         return self.order != tuple(range(len(self.split)))
 
     @property
+    def channels_to(self) -> Literal["last", "first"] | None:
+        """Where it brings the channels of a map, if that is all that it does."""
+        split, order = self.split, self.order
+        if len(split) == 4 and split[0] == 1 and order[0] == 0:  # with the batch
+            split, order = split[1:], tuple(axis - 1 for axis in order[1:])
+        if order == (1, 2, 0):
+            return "last"
+        return "first" if order == (2, 0, 1) and self.merge == (split[2], *split[:2]) else None
+
+    @property
     def together(self) -> int:
         """How many neighbouring elements stay neighbours."""
         count, axis = 1, len(self.split) - 1
@@ -479,7 +487,8 @@ class Rearrange(Op):
         if not self.moves_data:
             return ()
         size = elements(out)
-        return (("layout", 1, 1, 1, self.together, map_shape(out)[0], 1, 1, 0, size, size, 0),)
+        kind = "layout:channels" if self.channels_to else "layout"
+        return ((kind, 1, 1, 1, self.together, map_shape(out)[0], 1, 1, 0, size, size, 0),)
 
     def text(self) -> str:
         split, order, merge = ("x".join(map(str, axes)) for axes in (self.split, self.order, self.merge))

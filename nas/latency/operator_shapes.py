@@ -17,7 +17,8 @@ from nas.latency.cost_model import Floats
 CHANNEL_BLOCK = 16
 """Channels a vector kernel takes at once (one AVX-512 register of float32; two or four registers elsewhere)."""
 TERMS = ("macs", "input", "output", "weights", "operator")
-"""What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ operators."""
+"""What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ calls: one an
+operator, or one a group."""
 NUM_TERMS = len(TERMS)
 NUM_COORDINATES = 10
 _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
@@ -39,7 +40,7 @@ def groups(table: OperatorTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     channels are not aligned ("ragged").
     """
     kinds, kind = np.unique(table.kind, return_inverse=True)
-    kernel = np.searchsorted([2.0, 5.0, 7.0], table.kernel, side="right")
+    kernel = np.searchsorted([1.5, 4.5, 6.5], _kernel(table), side="right")
     kernel = np.where(np.isin(table.kind, _BY_KERNEL), kernel, 0)
     ragged = _ragged(table)
     codes, number = np.unique((kind.reshape(-1) * 4 + kernel) * 2 + ragged, return_inverse=True)
@@ -74,6 +75,13 @@ def _parts(name: str) -> tuple[str, int, bool]:
     return whole.removesuffix(_KERNEL_CLASSES[kernel]), kernel, name.endswith(_RAGGED)
 
 
+def _kernel(table: OperatorTable) -> Floats:
+    """The side of a square kernel of the same area, shape (n,); that of a pool as it is."""
+    pairs = table.in_channels * table.out_channels
+    area = table.weight_elements * np.maximum(table.groups, 1.0) / np.maximum(pairs, 1.0)
+    return np.asarray(np.where((area >= 1.0) & (pairs > 0.0), np.sqrt(area), table.kernel))
+
+
 def _filled(channels: Floats) -> Floats:
     """`channels` rounded up to whole blocks, over `channels`."""
     channels = np.maximum(channels, 1.0)
@@ -101,19 +109,21 @@ def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
 def roofline_terms(table: OperatorTable) -> Floats:
     """What a roofline charges each operator for, shape (n, NUM_TERMS), in the units of `TERMS`, none negative.
 
-    Multiply-adds count with the blocks that they fill; an image's three channels are not blocked.
+    Multiply-adds count with the blocks that they fill; an image's three channels are not blocked. A convolution whose
+    groups do not fit the blocks is a product for each group.
     """
     depthwise = (table.groups > 1) & (table.groups == table.in_channels)
     inner = table.in_channels / np.maximum(table.groups, 1.0)
     blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
     macs = table.macs * blocked * _filled(table.out_channels)
-    ones = np.ones(len(table))
+    ragged = _ragged(table)
+    calls = np.where(ragged & (table.in_channels > 0), np.maximum(table.groups, 1.0), 1.0)
     gathered = np.where(
-        _ragged(table) & (table.kernel > 1), table.macs * table.groups / np.maximum(table.out_channels, 1.0), 0.0
+        ragged & (table.kernel > 1), table.macs * table.groups / np.maximum(table.out_channels, 1.0), 0.0
     )
     read = np.maximum(table.input_elements, gathered)
     return np.column_stack([
-        macs / 1e9, read / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, ones / 1e3,
+        macs / 1e9, read / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, calls / 1e3,
     ])  # fmt: skip
 
 
@@ -128,7 +138,7 @@ def coordinates(table: OperatorTable) -> Floats:
         log2(table.in_channels),
         log2(table.out_channels),
         log2(table.out_height * table.out_width),
-        _SPATIAL_WEIGHT * log2(table.kernel),
+        _SPATIAL_WEIGHT * log2(_kernel(table)),
         _SPATIAL_WEIGHT * log2(table.stride),
         log2(table.groups) / 2.0,
         log2(table.input_elements),

@@ -20,7 +20,7 @@ from nas.space.batch import LayerBatch
 from nas.space.compiled import CompiledSpace
 from nas.space.search_space import SearchSpace
 
-NUM_PROBES, NUM_REPEATS = 480, 400
+NUM_PROBES, NUM_REPEATS = 400, 480
 REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000
@@ -55,8 +55,8 @@ def generic_items(seed: int = 0) -> list[Item]:
     found = [network_item(network, "known") for network in others if network.macs <= _LARGEST_MACS]
     probes = [_probe(f"probe-{number}", probe_graph(number)) for number in range(NUM_PROBES)]
     found += [probe for probe in probes if probe.macs <= _LARGEST_MACS]
-    found += [_probe(f"repeat-{number}", repeat_graph(number)) for number in range(NUM_REPEATS)]
-    found = list({item.digest: item for item in found}.values())
+    repeats = [_probe(f"repeat-{number}", repeat_graph(number)) for number in range(NUM_REPEATS)]
+    found += {repeat.digest: repeat for repeat in repeats}.values()
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]
 

@@ -201,17 +201,17 @@ def _multiplied(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: s
 def _normed(b: Builder, rng: Rng, x: Tensor, width: int, stride: int, act: str) -> Tensor:
     if x.channels != width or stride != 1:
         x = b.conv(x, width, 3, stride, act=act)
-    y = b.depthwise(x, 7, norm=False, bias=True)
+    y, (_, rows, columns) = b.depthwise(x, 7, norm=False, bias=True), x.shape
     inner = min(4 * width, _WIDEST)
     kind = int(rng.integers(3))
     if kind == 0:
         y = b.norm(y, "group")
     if kind > 0:
-        y = b.norm(b.rearrange(y, y.shape, (1, 2, 0), (*y.shape[1:], width)), "layer")
+        y = b.norm(b.rearrange(y, y.shape, (1, 2, 0), (rows * columns, width)), "layer")
     if kind == 1:
         y = b.learned_scale(b.linear(b.act(b.linear(y, inner), "gelu"), width))
     if kind > 0:
-        y = b.rearrange(y, y.shape, (2, 0, 1), x.shape)
+        y = b.rearrange(y, (rows, columns, width), (2, 0, 1), x.shape)
     if kind != 1:
         y = b.conv(b.conv(y, inner, 1, act="gelu", norm=False, bias=True), width, 1, norm=False, bias=True)
     return b.sum(x, y)

@@ -18,8 +18,8 @@ from nas.measure.probes import Rng, attention, gated
 
 _SIDES = (7, 8, 10, 14, 14, 16, 20, 28, 28, 32, 40, 56, 56, 64, 80, 112, 112)
 _WIDTHS = (
-    8, 12, 16, 18, 20, 24, 32, 36, 40, 48, 58, 64, 72, 80, 96, 112, 116, 128, 144, 160, 192, 240, 256, 320, 384, 480,
-    512, 672, 960,
+    8, 12, 16, 18, 20, 24, 32, 36, 40, 48, 58, 64, 72, 80, 96, 112, 116, 128, 144, 152, 160, 192, 240, 256, 320, 368,
+    384, 480, 512, 672, 960,
 )  # fmt: skip
 _ELEMENTS = (8_000, 1_000_000)
 _WORK, _WORK_AN_ELEMENT, _COPIES = 120e6, 40.0, (3, 20)
@@ -81,10 +81,20 @@ def _separable(b: Builder, rng: Rng, x: Tensor) -> Tensor:
     return b.conv(b.depthwise(x, int(rng.choice((3, 3, 5, 7))), act=_act(rng)), x.channels, 1, act=_act(rng))
 
 
+def _asymmetric(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    kernel = int(rng.choice((3, 3, 5, 7)))
+    return b.conv(b.conv(x, x.channels, (1, kernel), act=_act(rng)), x.channels, (kernel, 1), act=_act(rng))
+
+
 def _grouped(b: Builder, rng: Rng, x: Tensor) -> Tensor:
-    divisors = [g for g in (2, 3, 4, 8, 12, 16, 24, 32) if x.channels % g == 0 and x.channels > g]
-    groups = int(rng.choice(divisors or [1]))
-    return b.conv(x, x.channels, int(rng.choice((1, 3))), groups=groups, act=_act(rng))
+    wide = [width for width in (4, 8, 8, 16, 16, 24, 32, 40, 64) if x.channels % width == 0 and x.channels > width]
+    groups = x.channels // int(rng.choice(wide or [x.channels]))
+    return b.conv(x, x.channels, 3, groups=groups, act=_act(rng))
+
+
+def _grouped_pointwise(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    divisors = [g for g in (2, 3, 4, 8, 16) if x.channels % g == 0]
+    return b.conv(x, x.channels, 1, groups=int(rng.choice(divisors or [1])), act=_act(rng))
 
 
 def _activated(b: Builder, rng: Rng, x: Tensor) -> Tensor:
@@ -140,12 +150,13 @@ def _group_normed(b: Builder, rng: Rng, x: Tensor) -> Tensor:
 
 
 def _channels_last(b: Builder, rng: Rng, x: Tensor) -> Tensor:
-    y = b.norm(b.rearrange(x, x.shape, (1, 2, 0), (*x.shape[1:], x.channels)), "layer")
+    channels, rows, columns = x.shape
+    y = b.norm(b.rearrange(x, x.shape, (1, 2, 0), (rows * columns, channels)), "layer")
     kind = int(rng.integers(3))
     if kind:
-        y = b.linear(b.act(b.linear(y, 4 * x.channels), str(rng.choice(("relu", "gelu")))), x.channels)
+        y = b.linear(b.act(b.linear(y, 4 * channels), str(rng.choice(("relu", "gelu")))), channels)
         y = b.learned_scale(y) if kind == 1 else y
-    return b.rearrange(y, y.shape, (2, 0, 1), x.shape)
+    return b.rearrange(y, (rows, columns, channels), (2, 0, 1), x.shape)
 
 
 def _tokens(b: Builder, rng: Rng, x: Tensor) -> Tensor:
@@ -156,6 +167,37 @@ def _tokens(b: Builder, rng: Rng, x: Tensor) -> Tensor:
     else:
         y = b.linear(b.norm(y, "layer") if rng.random() < 0.5 else y, x.channels)
     return b.rearrange(y, (rows * columns, x.channels), (1, 0), x.shape)
+
+
+def _transposed(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    channels, rows, columns = x.shape
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return b.shuffle(x, int(rng.choice([g for g in (2, 3, 4, 8) if channels % g == 0])))
+    if kind == 1:  # channels exchanged with rows, or with columns
+        order = (1, 0, 2) if rng.random() < 0.5 else (2, 1, 0)
+        turned = tuple(x.shape[axis] for axis in order)
+        return b.rearrange(b.rearrange(x, x.shape, order, turned), turned, order, x.shape)
+    if kind == 2 or rows % 2 or columns % 2:
+        y = b.rearrange(x, (channels, rows * columns), (1, 0), (rows * columns, channels))
+        return b.rearrange(y, y.shape, (1, 0), x.shape)
+    cut = (channels * rows // 2, 2, columns // 2, 2)  # patches of 2x2, as of a MobileViT
+    patches, swapped = (channels, rows * columns // 4, 4), (channels * rows // 2, columns // 2, 2, 2)
+    y = b.rearrange(b.rearrange(x, cut, (0, 2, 1, 3), patches), patches, (2, 1, 0), patches[::-1])
+    return b.rearrange(b.rearrange(y, y.shape, (2, 1, 0), patches), swapped, (0, 2, 1, 3), x.shape)
+
+
+def _attended(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    channels, rows, columns = x.shape
+    tokens = rows * columns
+    depths = [d for d in (8, 16, 32, 64) if channels % d == 0]
+    if tokens > 400 or not depths or rng.random() < 0.3:
+        flat = b.rearrange(x, (channels, tokens), (0, 1), (channels, tokens))
+        return b.rearrange(b.softmax(flat), (channels, tokens), (0, 1), x.shape)
+    depth = int(rng.choice(depths))
+    heads = (channels // depth, tokens, depth)
+    y = b.rearrange(x, heads, (0, 1, 2), heads)
+    return b.rearrange(b.matmul(b.softmax(b.matmul(y, y, transpose=True)), y), heads, (0, 1, 2), x.shape)
 
 
 def _resized(b: Builder, rng: Rng, x: Tensor) -> Tensor:
@@ -170,7 +212,10 @@ _BLOCKS: Mapping[str, Block] = {
     "dense": _dense,
     "depthwise": _depthwise,
     "separable": _separable,
+    "asymmetric": _asymmetric,
     "grouped": _grouped,
+    "grouped again": _grouped,
+    "grouped pointwise": _grouped_pointwise,
     "activated": _activated,
     "added": _added,
     "multiplied": _multiplied,
@@ -183,5 +228,8 @@ _BLOCKS: Mapping[str, Block] = {
     "group normed": _group_normed,
     "channels last": _channels_last,
     "tokens": _tokens,
+    "transposed": _transposed,
+    "transposed again": _transposed,
+    "attended": _attended,
     "resized": _resized,
 }

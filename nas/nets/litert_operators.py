@@ -287,6 +287,8 @@ def _slice(m: Model, c: Call) -> int:
     begin, size = [0] * (len(c.shape) + 1), list(m.shape(x))
     axis = 3 if len(c.shape) == 3 and not c.first else 1
     begin[axis], size[axis] = c.op.start, c.op.stop - c.op.start
+    if tuple(size) == tuple(m.shape(x)):
+        return x
     return m.add("SLICE", [x, m.integers(*begin), m.integers(*size)], tuple(size))
 
 
@@ -298,7 +300,9 @@ def _shuffle(m: Model, c: Call) -> int:
 
 def _rearrange(m: Model, c: Call) -> int:
     (x,) = c.inputs
-    if c.op.moves_data:
+    if c.op.channels_to == "first":  # maps have their channels last in the file, as what it reads has them
+        return m.reshape(x, _stored(c.shape))
+    if c.op.moves_data and c.op.channels_to is None:
         x = m.transpose(m.reshape(x, c.op.split), c.op.order)
     return m.reshape(x, (1, *c.op.merge))
 

@@ -83,6 +83,12 @@ def channels_first(graph: Graph, absorbed: Mapping[int, int]) -> list[bool]:
     return first
 
 
+def reads_first(op: Op, stores_first: bool) -> bool:
+    """Whether `op` reads maps with their channels first: as it stores them, but where it brings them elsewhere."""
+    swaps = isinstance(op, Rearrange) and op.channels_to is not None
+    return stores_first != swaps
+
+
 def _readers(graph: Graph) -> list[list[int]]:
     found: list[list[int]] = [[] for _ in graph.nodes]
     for position, node in enumerate(graph.nodes):
@@ -93,7 +99,9 @@ def _readers(graph: Graph) -> list[list[int]]:
 
 def _needs_first(op: Op) -> bool:
     match op:
-        case Rearrange() | Shuffle() | LearnedScale() | Linear() | MatMul() | GlobalPool(flatten=True):
+        case Rearrange():
+            return op.channels_to != "first"
+        case Shuffle() | LearnedScale() | Linear() | MatMul() | GlobalPool(flatten=True):
             return True
         case Norm(function="group" | "layer"):
             return True

@@ -12,7 +12,7 @@ from nas.errors import UnknownOperatorError
 from nas.files import write_bytes
 from nas.nets.litert_model import Model
 from nas.nets.litert_operators import Call, emit, transposed
-from nas.nets.litert_plan import absorbed, channels_first
+from nas.nets.litert_plan import absorbed, channels_first, reads_first
 from nas.nets.module import GraphModule
 from nas.nets.onnx_writer import INPUT_NAME, OUTPUT_NAME
 
@@ -49,7 +49,7 @@ def _content(module: GraphModule) -> bytes:
             continue
         call = Call(
             op=node.op,
-            inputs=tuple(operand(i, as_first=first[position]) for i in node.inputs),
+            inputs=tuple(operand(i, as_first=reads_first(node.op, first[position])) for i in node.inputs),
             input_shapes=graph.input_shapes(node),
             shape=node.shape,
             layer=module.layer(position),

@@ -148,6 +148,13 @@ def test_einsum_counts_every_product(tmp_path: Path) -> None:
     assert operators(path)[0][6:] == (5 * 4 * 6, 24)
 
 
+@pytest.mark.parametrize(("end", "kinds"), [(4, ["act:relu", "slice:whole"]), (2**63 - 1, ["act:relu"])])
+def test_a_slice_of_all_is_a_copy_where_its_end_is_written(end: int, kinds: list[str], tmp_path: Path) -> None:
+    nodes = [node("Relu", ["x"], "r"), node("Slice", ["r", "from", "to", "axis"], "y")]
+    constants: dict[str, np.ndarray | float | list[int]] = {"from": [0], "to": [end], "axis": [1]}
+    assert [o[0] for o in operators(save(tmp_path / "m.onnx", nodes, (1, 4, 8, 8), constants))] == kinds
+
+
 def test_views_are_free_while_moves_and_copies_of_parts_are_not(tmp_path: Path) -> None:
     nodes = [
         node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]), node("Reshape", ["t", "tokens"], "r"),
@@ -157,7 +164,7 @@ def test_views_are_free_while_moves_and_copies_of_parts_are_not(tmp_path: Path) 
     nodes = [node("Relu", ["x"], "x0"), node("Transpose", ["x0"], "t", perm=[0, 2, 3, 1]), *nodes[1:]]
     assert [o[0] for o in operators(save(tmp_path / "m.onnx", nodes, (1, 4, 8, 8), constants))] == [
         "act:relu",
-        "layout",
+        "layout:channels",
         "slice",
     ]
 

@@ -275,10 +275,34 @@ def test_what_is_moved_together_is_told() -> None:
 
 
 def test_views_leave_nothing_to_do() -> None:
-    assert Slice(0, 4).rows(((4, 5, 5),), (4, 5, 5)) == ()
     assert Rearrange((4, 25), (0, 1), (4, 25)).rows(((4, 5, 5),), (4, 25)) == ()
     assert len(Rearrange((4, 25), (1, 0), (25, 4)).rows(((4, 5, 5),), (25, 4))) == 1
     assert len(Shuffle(2).rows(((4, 5, 5),), (4, 5, 5))) == 2  # a transposition between two copies
+
+
+def test_a_slice_of_all_is_told_from_that_of_a_part() -> None:
+    (row,) = Slice(0, 4).rows(((4, 5, 5),), (4, 5, 5))
+    assert row[0] == "slice:whole"
+
+
+@pytest.mark.parametrize(
+    ("split", "order", "merge", "where"),
+    [
+        ((4, 5, 6), (1, 2, 0), (5, 6, 4), "last"),
+        ((4, 5, 6), (1, 2, 0), (30, 4), "last"),
+        ((1, 4, 5, 6), (0, 2, 3, 1), (1, 5, 6, 4), "last"),
+        ((5, 6, 4), (2, 0, 1), (4, 5, 6), "first"),
+        ((5, 6, 4), (2, 0, 1), (4, 30), None),  # merged as no map is
+        ((4, 5, 6), (2, 1, 0), (6, 5, 4), None),
+        ((4, 30), (1, 0), (30, 4), None),
+    ],
+)
+def test_it_is_told_where_a_rearrangement_brings_the_channels(
+    split: Shape, order: Shape, merge: Shape, where: str | None
+) -> None:
+    rearrange = Rearrange(split, order, merge)
+    assert rearrange.channels_to == where
+    assert rearrange.rows(((4, 5, 6),), merge)[0][0] == ("layout:channels" if where else "layout")
 
 
 def test_different_work_has_different_text() -> None:

@@ -9,6 +9,7 @@ import nas
 from nas.measure import plan
 from nas.measure.plan import (
     NUM_PROBES,
+    NUM_REPEATS,
     REFERENCE_NETWORK,
     Item,
     generic_items,
@@ -43,17 +44,19 @@ def test_a_network_is_an_item_with_its_segments_and_its_graph() -> None:
     assert keys(item) == [segment.key for segment in item.graph().segments]
 
 
-def test_generic_items_are_the_known_networks_of_phones_and_the_probes() -> None:
+def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repeats() -> None:
     items = generic_items(0)
     names = {item.name for item in items if item.role == "known"}
     assert names <= set(known_names())
     # The reference is timed in every batch; networks of more than a few 10⁹ multiply-adds are not for phones.
     assert {name for name in known_names() if known_network(name).macs <= 1.5e9} - names == {REFERENCE_NETWORK}
     probes = [item for item in items if item.role == "probe"]
-    assert NUM_PROBES * 0.8 < len(probes) <= NUM_PROBES
+    random = [item for item in probes if item.name.startswith("probe-")]
+    assert NUM_PROBES * 0.8 < len(random) <= NUM_PROBES
+    assert NUM_REPEATS * 0.8 < len(probes) - len(random) <= NUM_REPEATS
     assert len({item.digest for item in probes}) == len(probes)
     for probe in probes[::20]:
-        assert keys(probe) == [segment.key for segment in probe.graph().segments]
+        assert keys(probe) == [segment.key for segment in probe.graph().segments_in_context]
 
 
 def test_the_seed_sets_the_order_of_generic_items_and_nothing_else() -> None:
@@ -111,7 +114,8 @@ def test_networks_of_the_space_take_turns_with_generic_ones_and_then_go_on() -> 
     space = tiny_space()
     own, generic = list(space_items(space, 0)), generic_items(0)[:3]
     found = list(ordered(generic, iter(own)))
-    assert [item.role for item in found[:6]] == [role for item in generic for role in (item.role, "space")]
+    roles = [item.role for item in generic]
+    assert [item.role for item in found[:5]] == [*roles[:2], "space", roles[2], "space"]
     assert [item.digest for item in found if item.role == "space"] == [item.digest for item in own]
 
 

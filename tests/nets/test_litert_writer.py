@@ -71,6 +71,21 @@ def test_tokens_of_three_axes_are_no_maps(tmp_path: Path) -> None:
     check_against_torch(build_graph(graph_of(attention)), tmp_path / "model.tflite")
 
 
+def channels_last(b: Builder, x: Tensor) -> Tensor:
+    """A perceptron over tokens between convolutions, as of a ConvNeXt."""
+    channels, rows, columns = x.shape
+    y = b.rearrange(b.depthwise(x, 3), x.shape, (1, 2, 0), (rows * columns, channels))
+    y = b.learned_scale(b.linear(b.act(b.linear(b.norm(y, "layer"), 12), "gelu"), channels))
+    return b.conv(b.sum(x, b.rearrange(y, (rows, columns, channels), (2, 0, 1), x.shape)), 8)
+
+
+def test_channels_that_come_last_and_return_are_not_moved(tmp_path: Path) -> None:
+    needs("ai_edge_litert")
+    module = build_graph(graph_of(channels_last))
+    check_against_torch(module, tmp_path / "model.tflite")
+    assert litert_operators(write_litert(module, tmp_path / "model.tflite"))["TRANSPOSE"] == 2  # of image and result
+
+
 def test_what_is_read_twice_is_not_absorbed(tmp_path: Path) -> None:
     needs("ai_edge_litert")
 

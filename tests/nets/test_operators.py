@@ -91,6 +91,7 @@ GRAPHS: dict[str, Write] = {
     "learned scale of tokens": lambda b, x: b.learned_scale(tokens(b, x), 0.3),
     "concat": lambda b, x: b.concat([x, b.act(x, "relu"), x]),
     "slice": lambda b, x: b.slice(x, 1, 4),
+    "slice of all": lambda b, x: b.depthwise(b.slice(b.depthwise(x, 3), 0, x.channels), 3),
     "shuffle": lambda b, x: b.shuffle(x, 3),
     "shuffle of a vector": lambda b, x: b.shuffle(b.global_pool(x, flatten=True), 2),
     "reshape": lambda b, x: b.rearrange(x, (6, 63), (0, 1), (6, 63)),
