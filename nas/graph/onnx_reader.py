@@ -36,6 +36,7 @@ from nas.graph.ops import (
     Affine,
     Binary,
     Concat,
+    Conv,
     GlobalPool,
     Input,
     Linear,
@@ -264,8 +265,18 @@ class _Reader:
         merged = out
         if len(following) == 1 and following[0].kind in ("Reshape", "Flatten") and out not in self._network.outputs:
             merged = following[0].outputs[0]
-        self._put(Rearrange(shape, tuple(order), self._shape(merged)), [x], merged)
+        rearrange = Rearrange(shape, tuple(order), self._shape(merged))
+        if rearrange.channels_to and self._in_blocks(x) != (rearrange.channels_to == "last"):
+            a, b, c = shape[-3:]
+            flat = (a, b * c) if rearrange.channels_to == "last" else (a * b, c)
+            rearrange = Rearrange(flat, (1, 0), self._shape(merged))  # no change of layout that joins it
+        self._put(rearrange, [x], merged)
         self._at.setdefault(out, self._at[merged])
+
+    def _in_blocks(self, x: str) -> bool:
+        """Whether `x` is a map as convolutions leave it."""
+        op = self._nodes[self._at[x]].op
+        return isinstance(op, Conv | Pool | Binary | Concat) or (isinstance(op, Activation) and op.function != "prelu")
 
     def _shuffle(self, node: OnnxNode) -> None:
         self._put(Shuffle(node.attributes["groups"]), node.inputs, node.outputs[0])

@@ -468,12 +468,12 @@ class Rearrange(Op):
     @property
     def channels_to(self) -> Literal["last", "first"] | None:
         """Where it brings the channels of a map, if that is all that it does."""
-        split, order = self.split, self.order
+        split, order, merge = self.split, self.order, self.merge
         if len(split) == 4 and split[0] == 1 and order[0] == 0:  # with the batch
-            split, order = split[1:], tuple(axis - 1 for axis in order[1:])
+            split, order, merge = split[1:], tuple(axis - 1 for axis in order[1:]), merge[1:]
         if order == (1, 2, 0):
             return "last"
-        return "first" if order == (2, 0, 1) and self.merge == (split[2], *split[:2]) else None
+        return "first" if order == (2, 0, 1) and merge == (split[2], *split[:2]) else None
 
     @property
     def together(self) -> int:

@@ -151,7 +151,7 @@ def _group_normed(b: Builder, rng: Rng, x: Tensor) -> Tensor:
 
 def _channels_last(b: Builder, rng: Rng, x: Tensor) -> Tensor:
     channels, rows, columns = x.shape
-    y = b.norm(b.rearrange(x, x.shape, (1, 2, 0), (rows * columns, channels)), "layer")
+    y = b.norm(b.rearrange(b.depthwise(x, 3), x.shape, (1, 2, 0), (rows * columns, channels)), "layer")
     kind = int(rng.integers(3))
     if kind:
         y = b.linear(b.act(b.linear(y, 4 * channels), str(rng.choice(("relu", "gelu")))), channels)
@@ -161,29 +161,30 @@ def _channels_last(b: Builder, rng: Rng, x: Tensor) -> Tensor:
 
 def _tokens(b: Builder, rng: Rng, x: Tensor) -> Tensor:
     _, rows, columns = x.shape
-    y = b.rearrange(x, (x.channels, rows * columns), (1, 0), (rows * columns, x.channels))
-    if rows * columns <= 400 and rng.random() < 0.5:
-        y = attention(b, rng, b.norm(y, "layer") if rng.random() < 0.5 else y)
-    else:
-        y = b.linear(b.norm(y, "layer") if rng.random() < 0.5 else y, x.channels)
+    y = b.rearrange(b.depthwise(x, 3), (x.channels, rows * columns), (1, 0), (rows * columns, x.channels))
+    y = b.norm(y, "layer") if rng.random() < 0.5 else y
+    y = attention(b, rng, y) if rows * columns <= 400 and rng.random() < 0.5 else b.linear(y, x.channels)
     return b.rearrange(y, (rows * columns, x.channels), (1, 0), x.shape)
 
 
 def _transposed(b: Builder, rng: Rng, x: Tensor) -> Tensor:
+    """Transpositions with a convolution or a linear layer between: runtimes join those that follow each other."""
     channels, rows, columns = x.shape
     kind = int(rng.integers(4))
     if kind == 0:
         return b.shuffle(x, int(rng.choice([g for g in (2, 3, 4, 8) if channels % g == 0])))
-    if kind == 1:  # channels exchanged with rows, or with columns
+    x = b.depthwise(x, 3)
+    if kind == 1:  # channels exchanged with rows, or with columns, as in a DiCENet
         order = (1, 0, 2) if rng.random() < 0.5 else (2, 1, 0)
         turned = tuple(x.shape[axis] for axis in order)
-        return b.rearrange(b.rearrange(x, x.shape, order, turned), turned, order, x.shape)
+        return b.rearrange(b.depthwise(b.rearrange(x, x.shape, order, turned), 3), turned, order, x.shape)
     if kind == 2 or rows % 2 or columns % 2:
         y = b.rearrange(x, (channels, rows * columns), (1, 0), (rows * columns, channels))
-        return b.rearrange(y, y.shape, (1, 0), x.shape)
+        return b.rearrange(b.linear(y, channels), y.shape, (1, 0), x.shape)
     cut = (channels * rows // 2, 2, columns // 2, 2)  # patches of 2x2, as of a MobileViT
     patches, swapped = (channels, rows * columns // 4, 4), (channels * rows // 2, columns // 2, 2, 2)
     y = b.rearrange(b.rearrange(x, cut, (0, 2, 1, 3), patches), patches, (2, 1, 0), patches[::-1])
+    y = b.linear(y, channels)
     return b.rearrange(b.rearrange(y, y.shape, (2, 1, 0), patches), swapped, (0, 2, 1, 3), x.shape)
 
 

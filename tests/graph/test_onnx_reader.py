@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import NodeProto
 
 from nas.graph import OperatorTable
 from nas.graph.builder import Builder
@@ -141,6 +142,37 @@ def test_shape_arithmetic_is_folded_away(tmp_path: Path) -> None:
     assert operators(save(tmp_path / "m.onnx", nodes, (1, 3, 8, 8), constants)) == [
         ("lin", 1, 192, 7, 1, 1, 1344, 1344)
     ]
+
+
+CONV = node("Conv", ["x", "w"], "c", pads=[1] * 4)
+CHANNELS_LAST, CHANNELS_FIRST = {"perm": [0, 2, 3, 1]}, {"perm": [0, 3, 1, 2]}
+MOVES: dict[str, tuple[list[NodeProto], list[str]]] = {
+    "of what a convolution leaves in blocks, and back behind tokens": (
+        [
+            CONV, node("Transpose", ["c"], "t", **CHANNELS_LAST), node("Softmax", ["t"], "s"),
+            node("Transpose", ["s"], "b", **CHANNELS_FIRST), node("Relu", ["b"], "y"),
+        ],
+        ["dense", "layout:channels", "softmax", "layout:channels", "act:relu"],
+    ),
+    "of a plain map": (
+        [
+            CONV, node("PRelu", ["c", "slopes"], "p"), node("Transpose", ["p"], "t", **CHANNELS_LAST),
+            node("Softmax", ["t"], "y"),
+        ],
+        ["dense", "act:prelu", "layout", "softmax"],
+    ),
+    "of a map that a convolution made of turned axes": (
+        [CONV, node("Transpose", ["c"], "t", **CHANNELS_FIRST), node("Softmax", ["t"], "y")],
+        ["dense", "layout", "softmax"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_change_of_layout_is_told_from_a_transposition(name: str, tmp_path: Path) -> None:
+    nodes, kinds = MOVES[name]
+    constants = {**WEIGHTS, "slopes": np.ones((4, 1, 1), np.float32)}
+    assert [o[0] for o in operators(save(tmp_path / "m.onnx", nodes, (1, 3, 8, 8), constants))] == kinds
 
 
 def test_einsum_counts_every_product(tmp_path: Path) -> None:
