@@ -25,7 +25,7 @@ from nas.latency.regression import MIN_NETWORKS, Regression, fit_networks
 from nas.latency.table import TableRow, table_text
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
 from nas.measure.drift import CALM, slowness, usual_ms
-from nas.measure.plan import Item, generic_items, ordered, space_items, space_keys
+from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
 from nas.measure.runner import Runner, find_runner
 from nas.measure.store import REFERENCE, VERIFIED, StoredTiming, TimingStore
 from nas.resources import runs_folder, workspace
@@ -315,7 +315,7 @@ def _device_text(device: Device, environment: dict[str, str], date: str) -> byte
 
 
 def _items(space: SearchSpace, seed: int) -> Iterator[Item]:
-    return ordered(generic_items(seed), space_items(space, seed))
+    return ordered(generic_items(seed), space_items(space, seed), further_items())
 
 
 def _for_timing(request: TableRequest) -> float:

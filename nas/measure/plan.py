@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,15 @@ def generic_items(seed: int = 0) -> list[Item]:
     found += {repeat.digest: repeat for repeat in repeats}.values()
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]
+
+
+def further_items() -> Iterator[Item]:
+    """Probes and repeats by turns without end, none of which is among `generic_items`."""
+    for number in itertools.count():
+        probe = _probe(f"probe-{NUM_PROBES + number}", probe_graph(NUM_PROBES + number))
+        if probe.macs <= _LARGEST_MACS:
+            yield probe
+        yield _probe(f"repeat-{NUM_REPEATS + number}", repeat_graph(NUM_REPEATS + number))
 
 
 def _probe(name: str, graph: Graph) -> Item:
@@ -125,11 +134,14 @@ def _least_timed_first(items: Sequence[Item], seen: dict[str, int]) -> Iterator[
         yield items[best]
 
 
-def ordered(generic: Sequence[Item], own: Iterator[Item]) -> Iterator[Item]:
-    """The order of timing: two generic networks and one of the space by turns, then those of the space."""
+def ordered(generic: Sequence[Item], own: Iterator[Item], further: Iterable[Item] = ()) -> Iterator[Item]:
+    """The order of timing: two generic networks and one of the space by turns, then one of each."""
     for number, item in enumerate(generic):
         yield item
         yield from itertools.islice(own, number % 2)
+    for item in further:
+        yield from itertools.islice(own, 1)
+        yield item
     yield from own
 
 

@@ -33,4 +33,5 @@ def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner
     patch.setattr("nas.measure.plan._POOL", 100)
     patch.setattr("nas.jobs.lut_build.find_runner", lambda device, where: runner)
     patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
+    patch.setattr("nas.jobs.lut_build.further_items", tuple)
     patch.setattr("nas.measure.build.time", runner)

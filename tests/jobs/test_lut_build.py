@@ -327,6 +327,7 @@ BUILD = """
 import sys
 import nas.jobs.lut_build as job
 job.generic_items = lambda seed=0: []
+job.further_items = tuple
 from nas.cli.main import main
 sys.exit(main(["lut", "build", "--device", "local", "--space", "tiny", "--budget", "30m"]))
 """

@@ -12,6 +12,7 @@ from nas.measure.plan import (
     NUM_REPEATS,
     REFERENCE_NETWORK,
     Item,
+    further_items,
     generic_items,
     network_item,
     ordered,
@@ -117,6 +118,15 @@ def test_networks_of_the_space_take_turns_with_generic_ones_and_then_go_on() -> 
     roles = [item.role for item in generic]
     assert [item.role for item in found[:5]] == [*roles[:2], "space", roles[2], "space"]
     assert [item.digest for item in found if item.role == "space"] == [item.digest for item in own]
+
+
+def test_a_longer_budget_brings_further_probes_and_repeats() -> None:
+    own, generic = list(space_items(tiny_space(), 0)), generic_items(0)[:1]
+    more = list(itertools.islice(further_items(), 6))
+    assert {item.role for item in more} == {"probe"}
+    assert not {item.digest for item in more} & {item.digest for item in generic_items(0)}
+    found = list(itertools.islice(ordered(generic, iter(own), iter(more)), 5))
+    assert [item.name for item in found] == [generic[0].name, own[0].name, more[0].name, own[1].name, more[1].name]
 
 
 def test_where_the_space_ends_first_the_generic_ones_still_come() -> None:
