@@ -251,7 +251,14 @@ def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
         header = ("", "networks", "within ±5 %", "within ±10 %", "median error", "worst", "inside the interval")
         yield _markdown(header, rows)
         reference = results.reference()
-        table = load_latency(results.device).estimate(REFERENCE_NETWORK).mean_ms
+        model = load_latency(results.device)
+        table = model.estimate(REFERENCE_NETWORK).mean_ms
+        assert model.operators is not None
+        timed = model.operators.manifest["roles"]
+        yield (
+            f"The table was built for {model.operators.manifest['space']} from"
+            f" {', '.join(f'{count} timings of role {role}' for role, count in timed.items())}."
+        )
         yield (
             f"{REFERENCE_NETWORK}, timed in each of the {len(reference)} processes: {min(reference):.3f} to"
             f" {max(reference):.3f} ms, median {np.median(reference):.3f} ms; the table says {table:.3f} ms."
@@ -280,7 +287,7 @@ def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
 def _scores(name: str, errors: NDArray[np.float64], inside: str) -> tuple[str, ...]:
     size = np.abs(errors)
     worst = errors[size.argmax()]
-    shares = (f"{(size <= limit).mean():.0%}" for limit in (0.05, 0.1))
+    shares = (f"{(size <= limit).mean():.1%}" for limit in (0.05, 0.1))
     return (name, str(len(errors)), *shares, f"{np.median(size):.1%}", f"{worst:+.0%}", inside)
 
 
