@@ -369,12 +369,16 @@ def _result(
         manifest={**manifest, "scales": asdict(scales)},
     )
     left_out, left_out_operators = np.log1p(errors), np.log1p(np.maximum(operator_errors, -0.9))
+    # Errors relative to times that stray pull everything down: as many networks are to be too slow as too fast.
+    low = float(np.median(left_out))
+    left_out, left_out_operators, level = left_out - low, left_out_operators - low, float(np.exp(-low))
+    model = replace(model, fixed_ms=level * model.fixed_ms, roofline=level * model.roofline)
     floor = float(np.quantile(np.abs(left_out[typical]), _COVERAGE))
     times = _factor(design, model, floor, left_out_operators)
     segments = _segments(design, posterior, scales, pull, factor)
     return Regression(
         operators=replace(model, floor=floor, factor=times),
-        segments=segments,
+        segments=replace(segments, mean_ms=level * segments.mean_ms),
         left_out=left_out,
         left_out_operators=left_out_operators,
     )
