@@ -34,7 +34,9 @@ from nas.graph.ops import (
 )
 
 Layout = Literal["plain", "blocks"]
-_BLOCK, _ALIGNMENT = 16, 4
+CHANNEL_BLOCK = 16
+"""Channels a vector kernel takes at once (one AVX-512 register of float32; two or four registers elsewhere)."""
+_ALIGNMENT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class _Tracker:
             return []
         self._there[value].add(wanted)
         size = elements(shape)
-        whole_blocks = (shape[0] + _BLOCK - 1) // _BLOCK * _BLOCK * elements(shape[1:])
+        whole_blocks = (shape[0] + CHANNEL_BLOCK - 1) // CHANNEL_BLOCK * CHANNEL_BLOCK * elements(shape[1:])
         return [("reorder", 1, 1, 1, 0, *shape, 0, size, whole_blocks, 0)]
 
 
@@ -128,27 +130,27 @@ def _between(shape: Shape) -> Layout:
 
 
 def _blocked_width(channels: Any) -> bool:
-    return bool(channels >= _BLOCK) and bool(channels % _ALIGNMENT == 0)
+    return bool(channels >= CHANNEL_BLOCK) and bool(channels % _ALIGNMENT == 0)
 
 
 def _layouts(op: Op, shapes: tuple[Shape, ...], out: Shape, in_blocks: bool) -> tuple[Layout, Layout]:
     """What `op` reads and makes, `in_blocks` telling whether all that it reads was made in blocks."""
     if isinstance(op, Conv):
         return _conv_layouts(op, shapes[0][0])
-    if isinstance(op, Pool) and out[0] % _BLOCK == 0 and not (op.function == "avg" and op.ceil and op.count_pad):
+    if isinstance(op, Pool) and out[0] % CHANNEL_BLOCK == 0 and not (op.function == "avg" and op.ceil and op.count_pad):
         return "blocks", "blocks"
     return ("blocks", "blocks") if in_blocks and _keeps_blocks(op, shapes, out) else ("plain", "plain")
 
 
 def _conv_layouts(op: Conv, channels: Any) -> tuple[Layout, Layout]:
-    if op.groups == 1 and channels < _BLOCK:
+    if op.groups == 1 and channels < CHANNEL_BLOCK:
         return "plain", "blocks"
     if op.groups == 1:
         blocks = channels % _ALIGNMENT == 0
     elif op.groups == channels:
         blocks = op.out == channels and channels % _ALIGNMENT == 0
     else:
-        blocks = channels // op.groups % _BLOCK == 0 and op.out // op.groups % _BLOCK == 0
+        blocks = channels // op.groups % CHANNEL_BLOCK == 0 and op.out // op.groups % CHANNEL_BLOCK == 0
     return ("blocks", "blocks") if blocks else ("plain", "plain")
 
 
@@ -160,12 +162,12 @@ def _keeps_blocks(op: Op, shapes: tuple[Shape, ...], out: Shape) -> bool:
         case Binary():
             return op.function in ("add", "mul") and shapes[0] == shapes[1]
         case Concat():
-            return all(shape[0] % _BLOCK == 0 for shape in shapes)
+            return all(shape[0] % CHANNEL_BLOCK == 0 for shape in shapes)
         case Norm():
             return op.function == "batch"
         case Resize():
             return out[1] % shapes[0][1] == 0 and out[2] % shapes[0][2] == 0
         case GlobalPool():
-            return out[0] % _BLOCK == 0
+            return out[0] % CHANNEL_BLOCK == 0
         case _:
             return isinstance(op, LearnedScale)

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.graph.layouts import CHANNEL_BLOCK
 from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats
 
-CHANNEL_BLOCK = 16
-"""Channels a vector kernel takes at once (one AVX-512 register of float32; two or four registers elsewhere)."""
 TERMS = ("macs", "input", "output", "weights", "operator")
 """What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ calls: one an
 operator, or one a group."""
