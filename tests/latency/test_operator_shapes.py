@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.graph.layouts import CHANNEL_BLOCK
 from nas.graph.operators import OperatorTable
 from nas.latency.operator_shapes import (
-    CHANNEL_BLOCK,
     NUM_COORDINATES,
     NUM_TERMS,
     TERMS,
