@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -308,7 +309,9 @@ def _missing(networks: Sequence[Exported]) -> list[str]:
     there = {network.name for network in networks}
     found = [f"* `{outside.name}`: no ONNX file" for outside in catalogue() if outside.name not in there]
     refused = [(network.name, network.litert) for network in networks if network.litert]
-    return found + [f"* `{name}`: litert-torch: {reason}" for name, reason in refused]
+    libraries = "|".join({outside.library for outside in catalogue()})
+    reasons = [(name, re.sub(rf"/\S*/(?=(?:{libraries})/)", "", reason)) for name, reason in refused]
+    return found + [f"* `{name}`: litert-torch: {reason}" for name, reason in reasons]
 
 
 def _markdown(header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
