@@ -169,9 +169,9 @@ def test_every_part_of_the_document_must_be_there(path: tuple[str, ...]) -> None
         regressor_of_json(_changed(DOCUMENT, path, ...), PATH)
 
 
-def test_a_later_schema_and_rooflines_of_another_form_are_refused() -> None:
-    with pytest.raises(InputError, match="schema must be 2, but got 3; build it again"):
-        regressor_of_json({**DOCUMENT, "schema": 3}, PATH)
+def test_another_schema_and_rooflines_of_another_form_are_refused() -> None:
+    with pytest.raises(InputError, match="schema must be 3, but got 2; build it again"):
+        regressor_of_json({**DOCUMENT, "schema": 2}, PATH)
     with pytest.raises(InputError, match="fit together"):
         regressor_of_json({**DOCUMENT, "roofline": [[0.0] * (NUM_TERMS + 1)] * 3}, PATH)
 

@@ -213,12 +213,12 @@ def test_a_file_that_is_cut_off_is_refused(path: Path) -> None:
         read()
 
 
-def test_a_file_of_a_later_schema_is_refused(path: Path) -> None:
+def test_a_file_of_another_schema_is_refused(path: Path) -> None:
     with TimingStore(path, HERE):
         pass
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
+        connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
     connection.close()
-    with pytest.raises(InputError, match="schema must be 2, but got '3'; start anew with --restart"):
+    with pytest.raises(InputError, match="schema must be 3, but got '2'; start anew with --restart"):
         TimingStore(path, HERE)
