@@ -78,11 +78,10 @@ def copies_in_context(nodes: Sequence[Node]) -> Copies:
     tracker.enter(0, "plain")
     for i, node in enumerate(nodes[1:], start=1):
         for j, wanted, row in tracker.step(nodes, i):
-            early = node.layer != nodes[j].layer and wanted == _between(nodes[j].shape) == "blocks"
-            if early and not isinstance(nodes[j].op, Shuffle):
-                copies.behind.setdefault(j, []).append(row)
-            else:
-                copies.before.setdefault(i, []).append(row)
+            elsewhere = node.layer != nodes[j].layer and not isinstance(nodes[j].op, Shuffle)
+            early = elsewhere and wanted == _between(nodes[j].shape) == "blocks"
+            side, place = (copies.behind, j) if early else (copies.before, i)
+            side.setdefault(place, []).append(row)
     return copies
 
 
