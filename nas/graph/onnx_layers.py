@@ -58,7 +58,8 @@ class Scaled(Op):
         return self.size
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (("scale", 1, 1, 1, 0, *map_shape(out), 0, elements(inputs[0]) + self.size, elements(out), 0),)
+        run = elements(out[1:]) if len(out) == 3 and self.size == out[0] else min(self.size, elements(out))
+        return (("scale", 1, 1, 1, run, *map_shape(out), 0, elements(inputs[0]) + self.size, elements(out), 0),)
 
 
 @dataclass(frozen=True, slots=True)

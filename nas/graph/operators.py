@@ -19,7 +19,8 @@ se_mul     product of a map with one value a channel (or a token) computed from 
 scale      product or sum with a learned vector
 cat        concatenation; slice, the copy of a part; slice:whole, of all, which some
            runtimes leave out
-layout     transposition, padding, tiling; layout:channels, of a map's channels to the last axis, or from there
+layout     transposition that moves one axis, padding, tiling; layout:channels, of a map's channels to the last axis, or
+           from there; layout:scattered, of more than one axis
 reorder    copy of a map into the layout that the next operator reads (`nas.graph.layouts`)
 norm:NAME  normalisation that stays at inference: layer, group or batch
 softmax, resize, other:NAME
@@ -50,7 +51,8 @@ class OperatorTable:
 
     `kernel` is the larger side, `macs` counts multiply-adds of convolutions, linear layers and matrix products, element
     counts are per image. `in_channels` is 0 where there are no weights, but for cat it is the greatest common divisor
-    of the parts' channels, for slice the channels of the whole, for layout how many neighbouring elements stay so.
+    of the parts' channels, for slice the channels of the whole, for layout how many neighbouring elements stay so, for
+    norms, softmax, scale and se_mul how many are worked at once.
     """
 
     kind: NDArray[np.str_]
@@ -95,8 +97,8 @@ def as_traced(table: OperatorTable) -> OperatorTable:
     kind = found.kind
     for start, name in (("avgpool", "pool"), ("norm", "norm"), ("layout", "layout")):
         kind = np.where(np.char.startswith(kind, start), name, kind)
-    moved = np.isin(kind, ("cat", "layout"))
-    return replace(found, kind=kind, in_channels=np.where(moved, 0.0, found.in_channels))
+    unlearned = np.isin(kind, ("cat", "layout", "norm", "softmax", "scale", "se_mul"))
+    return replace(found, kind=kind, in_channels=np.where(unlearned, 0.0, found.in_channels))
 
 
 def read_operator_lists(path: Path) -> dict[str, OperatorTable]:

@@ -331,6 +331,16 @@ def _broadcast(first: Shape, second: Shape) -> Shape:
     return tuple(out)
 
 
+def _run(a: Shape, b: Shape) -> int:
+    """How many neighbouring elements of the larger of two values meet the same one of the other, or the next each."""
+    large, small = (a, b) if elements(a) >= elements(b) else (b, a)
+    small = (1,) * (len(large) - len(small)) + small
+    count, axis = 1, len(large) - 1
+    while axis >= 0 and (small[axis] == 1) == (small[-1] == 1):
+        count, axis = count * large[axis], axis - 1
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class Binary(Op):
     """Elementwise sum, product, difference or maximum of two tensors, broadcasting axes of size 1."""
@@ -344,7 +354,7 @@ class Binary(Op):
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         same = inputs[0] == inputs[1]
         if self.function == "mul" and not same:
-            return (_row("se_mul", max(elements(s) for s in inputs), out),)
+            return (_row("se_mul", max(elements(s) for s in inputs), out, in_channels=_run(*inputs)),)
         kind = "mul" if self.function == "mul" else "add"
         return (_row(kind, sum(elements(s) for s in inputs), out),)
 
@@ -361,7 +371,7 @@ class Affine(Op):
     shift: float
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("scale", elements(inputs[0]), out),)
+        return (_row("scale", elements(inputs[0]), out, in_channels=elements(out)),)
 
     def text(self) -> str:
         return f"affine{self.factor:g},{self.shift:g}"
@@ -378,7 +388,8 @@ class LearnedScale(Op):
         return map_shape(inputs[0])[0]
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("scale", elements(inputs[0]) + self.params(inputs), out),)
+        run = elements(out[1:]) if len(out) == 3 else out[-1]
+        return (_row("scale", elements(inputs[0]) + self.params(inputs), out, in_channels=run),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +487,12 @@ class Rearrange(Op):
         return "first" if order == (2, 0, 1) and merge == (split[2], *split[:2]) else None
 
     @property
+    def _moves_one_axis(self) -> bool:
+        """Whether all axes but one keep their order, for which runtimes have faster code."""
+        rests = ([other for other in self.order if other != axis] for axis in self.order)
+        return any(rest == sorted(rest) for rest in rests)
+
+    @property
     def together(self) -> int:
         """How many neighbouring elements stay neighbours."""
         count, axis = 1, len(self.split) - 1
@@ -487,7 +504,7 @@ class Rearrange(Op):
         if not self.moves_data:
             return ()
         size = elements(out)
-        kind = "layout:channels" if self.channels_to else "layout"
+        kind = "layout:channels" if self.channels_to else "layout" if self._moves_one_axis else "layout:scattered"
         return ((kind, 1, 1, 1, self.together, map_shape(out)[0], 1, 1, 0, size, size, 0),)
 
     def text(self) -> str:
@@ -531,7 +548,7 @@ class Softmax(Op):
     name: ClassVar[str] = "softmax"
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("softmax", elements(inputs[0]), out),)
+        return (_row("softmax", elements(inputs[0]), out, in_channels=out[-1]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,9 +566,10 @@ class Norm(Op):
         return 2 * (inputs[0][-1] if self.function == "layer" else inputs[0][0])
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
+        run = {"layer": out[-1], "batch": elements(out[1:]), "group": elements(out)}[self.function]
         if self.function == "layer":
             out = (out[-1], 1, elements(out) // out[-1])  # tokens in a row, as those of a linear layer
-        return (_row(f"norm:{self.function}", elements(inputs[0]), out),)
+        return (_row(f"norm:{self.function}", elements(inputs[0]), out, in_channels=run),)
 
     def text(self) -> str:
         return f"{self.function}norm"

@@ -16,16 +16,17 @@ from nas.graph.operators import OperatorTable
 from nas.latency.cost_model import Floats
 
 TERMS = ("macs", "input", "output", "weights", "operator")
-"""What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights, 10³ calls: one an
-operator, or one a group."""
+"""What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights (or pieces, where a value
+is worked piece by piece), 10³ calls: one an operator, or one a group."""
 NUM_TERMS = len(TERMS)
 NUM_COORDINATES = 10
 _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
 
-_KERNEL_CLASSES = ("", " 3", " 5", " 7+")
+_KERNEL_CLASSES = ("", " 3", " 5", " 7", " 9+")
 _RAGGED = " ragged"
-_BY_KERNEL = ("dense", "dw")
+_BY_KERNEL = ("dense", "dw", "grp")
+_POOLS = ("pool", "avgpool", "avgpool:ceil")
 _ALIGNED: Mapping[str, int] = {"dw": 4, "grp": CHANNEL_BLOCK, "pool": CHANNEL_BLOCK, "avgpool": CHANNEL_BLOCK}
 """Kinds that ONNX Runtime computes in blocks only where the channels of a group are a multiple of this number
 (onnxruntime/core/optimizer/nchwc_transformer.cc, and times of single operators); its other path is many times slower.
@@ -39,12 +40,14 @@ def groups(table: OperatorTable) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     channels are not aligned ("ragged").
     """
     kinds, kind = np.unique(table.kind, return_inverse=True)
-    kernel = np.searchsorted([1.5, 4.5, 6.5], _kernel(table), side="right")
+    kernel = np.searchsorted([1.5, 4.5, 6.5, 8.5], _kernel(table), side="right")
     kernel = np.where(np.isin(table.kind, _BY_KERNEL), kernel, 0)
     ragged = _ragged(table)
-    codes, number = np.unique((kind.reshape(-1) * 4 + kernel) * 2 + ragged, return_inverse=True)
+    classes = len(_KERNEL_CLASSES)
+    codes, number = np.unique((kind.reshape(-1) * classes + kernel) * 2 + ragged, return_inverse=True)
     names = tuple(
-        f"{kinds[code // 8]}{_KERNEL_CLASSES[code // 2 % 4]}{_RAGGED * (code % 2)}" for code in codes.tolist()
+        f"{kinds[code // (2 * classes)]}{_KERNEL_CLASSES[code // 2 % classes]}{_RAGGED * (code % 2)}"
+        for code in codes.tolist()
     )
     return names, number.reshape(-1)
 
@@ -109,21 +112,39 @@ def roofline_terms(table: OperatorTable) -> Floats:
     """What a roofline charges each operator for, shape (n, NUM_TERMS), in the units of `TERMS`, none negative.
 
     Multiply-adds count with the blocks that they fill; an image's three channels are not blocked. A convolution whose
-    groups do not fit the blocks is a product for each group.
+    groups do not fit the blocks is a product for each group, of what is gathered for it where the kernel is larger than
+    1; a pool gathers as well.
     """
     depthwise = (table.groups > 1) & (table.groups == table.in_channels)
     inner = table.in_channels / np.maximum(table.groups, 1.0)
     blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
-    macs = table.macs * blocked * _filled(table.out_channels)
     ragged = _ragged(table)
+    product = ragged & (table.kind == "grp")
+    pixels = table.out_height * table.out_width
+    macs = table.macs * np.where(product, _filled(pixels), blocked * _filled(table.out_channels))
     calls = np.where(ragged & (table.in_channels > 0), np.maximum(table.groups, 1.0), 1.0)
-    gathered = np.where(
-        ragged & (table.kernel > 1), table.macs * table.groups / np.maximum(table.out_channels, 1.0), 0.0
-    )
-    read = np.maximum(table.input_elements, gathered)
-    return np.column_stack([
-        macs / 1e9, read / 1e6, table.output_elements / 1e6, table.weight_elements / 1e6, calls / 1e3,
-    ])  # fmt: skip
+    read = np.maximum(table.input_elements, _gathered(table, ragged))
+    weights = table.weight_elements + _pieces(table)
+    return np.column_stack([macs / 1e9, read / 1e6, table.output_elements / 1e6, weights / 1e6, calls / 1e3])
+
+
+def _gathered(table: OperatorTable, ragged: NDArray[np.bool_]) -> Floats:
+    """Elements that are copied out of the map for each place of the kernel, shape (n,): rows go by fours and the rest
+    one by one, with a stride all cost about twice as much (times of single convolutions under ONNX Runtime)."""
+    width = np.maximum(table.out_width, 1.0)
+    cost = np.where(table.stride > 1, 2.0, 4.0 * (width // 4.0 + width % 4.0) / width)
+    columns = table.macs * table.groups / np.maximum(table.out_channels, 1.0)
+    found = np.where(ragged & (table.kernel > 1), columns * cost, 0.0)
+    return np.asarray(np.where(np.isin(table.kind, _POOLS), table.output_elements * table.kernel**2, found))
+
+
+def _pieces(table: OperatorTable) -> Floats:
+    """In how many pieces an operator without weights works, shape (n,): rows of a norm, blocks of a transposition."""
+    kind = table.kind
+    pieced = np.isin(kind, ("softmax", "scale", "se_mul"))
+    pieced |= np.char.startswith(kind, "layout") | np.char.startswith(kind, "norm:")
+    pieces = table.output_elements / np.maximum(table.in_channels, 1.0)
+    return np.asarray(np.where(pieced & (table.in_channels > 0), pieces, 0.0))
 
 
 def coordinates(table: OperatorTable) -> Floats:

@@ -34,7 +34,7 @@ from nas.latency.operator_shapes import (
     roofline_terms,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 FORM = "regression"
 _LEAST_SHARE = 0.2
 """No operator costs less than this part of its roofline."""

@@ -21,7 +21,8 @@ _GROUPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "SiLU or hard swish": (("act:silu", "act:hswish"), "on which published figures disagree"),
     "attention": (("mm", "softmax"), "which is hardly identified"),
     "channel shuffles, splits and concatenations": (
-        ("cat", "layout", "layout:channels", "resize"), "which some conversions move off an accelerator",
+        ("cat", "layout", "layout:channels", "layout:scattered", "resize"),
+        "which some conversions move off an accelerator",
     ),
     "grouped convolutions": (("grp",), "whose cost is hardly identified"),
 }  # fmt: skip

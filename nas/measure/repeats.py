@@ -93,8 +93,9 @@ def _grouped(b: Builder, rng: Rng, x: Tensor) -> Tensor:
 
 
 def _grouped_pointwise(b: Builder, rng: Rng, x: Tensor) -> Tensor:
-    divisors = [g for g in (2, 3, 4, 8, 16) if x.channels % g == 0]
-    return b.conv(x, x.channels, 1, groups=int(rng.choice(divisors or [1])), act=_act(rng))
+    groups = int(rng.choice([g for g in (2, 3, 4, 8, 16) if x.channels % g == 0]))
+    middle = groups * max(1, int(x.channels // groups * float(rng.choice((0.5, 1, 2, 4)))))
+    return b.conv(b.conv(x, middle, 1, groups=groups, act=_act(rng)), x.channels, 1, groups=groups, act=_act(rng))
 
 
 def _activated(b: Builder, rng: Rng, x: Tensor) -> Tensor:
@@ -132,6 +133,8 @@ def _split(b: Builder, rng: Rng, x: Tensor) -> Tensor:
     ends = [x.channels * i // count for i in range(count + 1)]
     y = b.conv(x, x.channels, 1) if rng.random() < 0.5 else x
     parts = [b.slice(y, ends[i], ends[i + 1]) for i in range(count)]
+    if rng.random() < 0.3:  # without a change of layout
+        return b.concat([b.act(part, "sigmoid") for part in parts])
     worked = [b.conv(part, part.channels, 1) if rng.random() < 0.5 else b.depthwise(part, 3) for part in parts]
     return b.concat(worked)
 
@@ -197,7 +200,7 @@ def _attended(b: Builder, rng: Rng, x: Tensor) -> Tensor:
         return b.rearrange(b.softmax(flat), (channels, tokens), (0, 1), x.shape)
     depth = int(rng.choice(depths))
     heads = (channels // depth, tokens, depth)
-    y = b.rearrange(x, heads, (0, 1, 2), heads)
+    y = b.softmax(b.rearrange(x, heads, (0, 1, 2), heads))  # small, so that the next one makes no denormal numbers
     return b.rearrange(b.matmul(b.softmax(b.matmul(y, y, transpose=True)), y), heads, (0, 1, 2), x.shape)
 
 

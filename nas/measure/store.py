@@ -21,7 +21,7 @@ from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.ops import Row
 from nas.latency.regression import TimedSegment
 
-SCHEMA = 3
+SCHEMA = 4
 REFERENCE, VERIFIED = "reference", "verified"
 """The roles of the network that is timed in every batch, and of those that a search verified in several processes."""
 _TABLES = """

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.graph.ops import Conv, Op
-from nas.nets.layers import BranchSum, Conv2d, ConvNorm, NormLinear
+from nas.nets.layers import BranchSum, Conv2d, ConvNorm, LinearLayer, NormLinear
 
 Kernel = tuple[Tensor, Tensor]
 """The weight (out, in / groups, height, width) and the bias (out,) of a convolution, in float64."""
@@ -79,7 +79,7 @@ def _fused_linear(layer: NormLinear) -> nn.Linear:
     bias = weight @ shift
     if layer.linear.bias is not None:
         bias = bias + layer.linear.bias.double()
-    linear = nn.Linear(layer.linear.in_features, layer.linear.out_features, device="meta")
+    linear = LinearLayer(layer.linear.in_features, layer.linear.out_features)
     linear.weight = nn.Parameter((weight * scale).to(like))
     linear.bias = nn.Parameter(bias.to(like))
     return linear

@@ -1,6 +1,6 @@
 """The layers with weights: what an operator of the graph becomes in torch, and their initial values.
 
-A layer is made without memory or random numbers (on torch's meta device); `initialise` gives it both. Maps are
+A layer is made without values, which would take longer to draw than all else; `initialise` gives them. Maps are
 (N, C, H, W), vectors (N, C), tokens (N, ..., C).
 """
 
@@ -29,13 +29,22 @@ class Conv2d(nn.Conv2d):
         top, left, bottom, right = padding
         symmetric = (top, left) == (bottom, right)
         super().__init__(
-            in_channels, op.out, kernel, op.stride, (top, left) if symmetric else 0, op.dilation, op.groups, bias,
-            device="meta",
-        )  # fmt: skip
+            in_channels, op.out, kernel, op.stride, (top, left) if symmetric else 0, op.dilation, op.groups, bias
+        )
         self.outer_padding = () if symmetric else (left, right, top, bottom)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(functional.pad(x, self.outer_padding) if self.outer_padding else x)
+
+    def reset_parameters(self) -> None:
+        """Draw nothing."""
+
+
+class LinearLayer(nn.Linear):
+    """A linear layer."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing."""
 
 
 class ConvNorm(nn.Module):
@@ -85,7 +94,7 @@ class Slope(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(shape, device="meta"))
+        self.weight = nn.Parameter(torch.empty(shape))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, x, self.weight * x)
@@ -97,14 +106,14 @@ class Scale(nn.Module):
     def __init__(self, shape: Shape, start: float) -> None:
         super().__init__()
         self.start = start
-        self.weight = nn.Parameter(torch.empty(shape, device="meta"))
+        self.weight = nn.Parameter(torch.empty(shape))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight * x
 
 
 def make_layer(op: Op, shape: Shape) -> nn.Module | None:
-    """The training form of `op` on an input of `shape`, on the meta device; None for an operator without weights."""
+    """The training form of `op` on an input of `shape`, without values; None for an operator without weights."""
     match op:
         case Conv(branches=()):
             conv = Conv2d(shape[0], op, kernel=op.kernel, padding=op.padding, bias=op.bias)
@@ -121,16 +130,16 @@ def make_layer(op: Op, shape: Shape) -> nn.Module | None:
                 branches[name] = _branch(op, branch, shape)
             return BranchSum(branches, _batch_norm(op.out) if op.sum_norm else None)
         case Linear():
-            linear = nn.Linear(shape[-1], op.out, bias=op.bias, device="meta")
-            return NormLinear(nn.BatchNorm1d(shape[-1], device="meta"), linear) if op.pre_norm else linear
+            linear = LinearLayer(shape[-1], op.out, bias=op.bias)
+            return NormLinear(nn.BatchNorm1d(shape[-1]), linear) if op.pre_norm else linear
         case Activation(function="prelu"):
             return Slope(_per_channel(shape))
         case LearnedScale():
             return Scale(_per_channel(shape), op.start)
         case Norm(function="layer"):
-            return nn.LayerNorm(shape[-1], device="meta")
+            return nn.LayerNorm(shape[-1])
         case Norm(function="group"):
-            return nn.GroupNorm(1, shape[0], device="meta")
+            return nn.GroupNorm(1, shape[0])
         case Norm(function="batch"):
             return _batch_norm(shape[0])
     return None
@@ -168,7 +177,7 @@ def _branch(op: Conv, branch: Branch, shape: Shape) -> ConvNorm:
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, device="meta")
+    return nn.BatchNorm2d(channels)
 
 
 def _per_channel(shape: Shape) -> Shape:

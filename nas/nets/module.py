@@ -163,7 +163,6 @@ def build_graph(
         if layer is not None:
             layers[position] = layer
     module = GraphModule(graph, layers, layer_names=layer_names, architecture=architecture)
-    module.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
     consumers: dict[int, list[Op]] = {}
     for node in graph.nodes:

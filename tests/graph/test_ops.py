@@ -274,6 +274,29 @@ def test_what_is_moved_together_is_told() -> None:
     assert (whole[together], single[together]) == (25, 1)
 
 
+@pytest.mark.parametrize(
+    ("op", "inputs", "run"),
+    [
+        (Norm("layer"), ((6, 4),), 4),  # each token by itself
+        (Norm("batch"), ((4, 5, 5),), 25),  # each channel by its own numbers
+        (Norm("group"), ((4, 5, 5),), 100),
+        (Softmax(), ((2, 6, 4),), 4),
+        (Affine(2.0, 1.0), ((4, 5, 5),), 100),
+        (LearnedScale(), ((4, 5, 5),), 25),
+        (LearnedScale(), ((6, 4),), 4),
+        (Binary("mul"), ((4, 5, 5), (4, 1, 1)), 25),
+        (Binary("mul"), ((1, 5, 5), (4, 5, 5)), 25),  # one map for all channels
+        (Binary("mul"), ((6, 4), (6, 1)), 4),
+        (Binary("mul"), ((6, 4), (1, 4)), 4),
+        (Binary("mul"), ((4, 5, 5), (1, 1, 1)), 100),
+    ],
+)
+def test_what_is_worked_at_once_is_told(op: Op, inputs: tuple[Shape, ...], run: int) -> None:
+    """In the column of input channels, too: the pieces between are what such operators lose time at."""
+    (row,) = op.rows(inputs, op.infer(inputs))
+    assert row[4] == run
+
+
 def test_views_leave_nothing_to_do() -> None:
     assert Rearrange((4, 25), (0, 1), (4, 25)).rows(((4, 5, 5),), (4, 25)) == ()
     assert len(Rearrange((4, 25), (1, 0), (25, 4)).rows(((4, 5, 5),), (25, 4))) == 1
@@ -286,24 +309,26 @@ def test_a_slice_of_all_is_told_from_that_of_a_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "order", "merge", "where"),
+    ("split", "order", "merge", "where", "kind"),
     [
-        ((4, 5, 6), (1, 2, 0), (5, 6, 4), "last"),
-        ((4, 5, 6), (1, 2, 0), (30, 4), "last"),
-        ((1, 4, 5, 6), (0, 2, 3, 1), (1, 5, 6, 4), "last"),
-        ((5, 6, 4), (2, 0, 1), (4, 5, 6), "first"),
-        ((1, 5, 6, 4), (0, 3, 1, 2), (1, 4, 5, 6), "first"),
-        ((5, 6, 4), (2, 0, 1), (4, 30), None),  # merged as no map is
-        ((4, 5, 6), (2, 1, 0), (6, 5, 4), None),
-        ((4, 30), (1, 0), (30, 4), None),
+        ((4, 5, 6), (1, 2, 0), (5, 6, 4), "last", "layout:channels"),
+        ((4, 5, 6), (1, 2, 0), (30, 4), "last", "layout:channels"),
+        ((1, 4, 5, 6), (0, 2, 3, 1), (1, 5, 6, 4), "last", "layout:channels"),
+        ((5, 6, 4), (2, 0, 1), (4, 5, 6), "first", "layout:channels"),
+        ((1, 5, 6, 4), (0, 3, 1, 2), (1, 4, 5, 6), "first", "layout:channels"),
+        ((5, 6, 4), (2, 0, 1), (4, 30), None, "layout"),  # merged as no map is; one axis goes to the front
+        ((4, 5, 6), (1, 0, 2), (5, 4, 6), None, "layout"),
+        ((4, 30), (1, 0), (30, 4), None, "layout"),
+        ((4, 5, 6), (2, 1, 0), (6, 5, 4), None, "layout:scattered"),
+        ((2, 2, 5, 6), (2, 3, 0, 1), (5, 6, 4), None, "layout:scattered"),
     ],
 )
-def test_it_is_told_where_a_rearrangement_brings_the_channels(
-    split: Shape, order: Shape, merge: Shape, where: str | None
+def test_it_is_told_where_a_rearrangement_brings_the_channels_and_whether_it_moves_more_than_an_axis(
+    split: Shape, order: Shape, merge: Shape, where: str | None, kind: str
 ) -> None:
     rearrange = Rearrange(split, order, merge)
     assert rearrange.channels_to == where
-    assert rearrange.rows(((4, 5, 6),), merge)[0][0] == ("layout:channels" if where else "layout")
+    assert rearrange.rows(((4, 5, 6),), merge)[0][0] == kind
 
 
 def test_different_work_has_different_text() -> None:

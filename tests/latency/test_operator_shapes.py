@@ -63,6 +63,30 @@ def test_a_depthwise_operator_wastes_nothing_on_its_inputs() -> None:
     assert roofline_terms(depthwise)[0, MACS] == pytest.approx(macs / 1e9)
 
 
+def test_a_convolution_whose_groups_fit_no_block_gathers_more_where_rows_are_no_multiple_of_four() -> None:
+    def read(side: int, stride: int = 1) -> float:
+        area, channels, groups = side * side, 24, 3
+        macs = 9 * channels * (channels // groups) * area
+        conv = ("grp", 3, stride, groups, channels, channels, side, side, macs, channels * area, channels * area, 1728)
+        return float(roofline_terms(table(conv))[0, TERMS.index("input")]) * 1e6 / (9 * channels * area)
+
+    assert read(8) == read(28) == pytest.approx(1.0)  # nine places of the kernel, each channel
+    assert read(7) == pytest.approx(16 / 7)  # a vector of four and three single elements
+    assert read(14) == pytest.approx(20 / 14)
+    assert read(8, stride=2) == pytest.approx(2.0)
+
+
+def test_a_pool_reads_an_element_for_each_place_of_its_window() -> None:
+    pool = ("avgpool", 3, 1, 1, 0, 8, 5, 5, 0, 200, 200, 0)
+    assert roofline_terms(table(pool))[0, TERMS.index("input")] == pytest.approx(9 * 200 / 1e6)
+
+
+def test_an_operator_without_weights_counts_its_pieces() -> None:
+    norm = ("norm:layer", 1, 1, 1, 16, 16, 1, 10, 0, 160, 160, 0)  # ten tokens
+    other = ("add", 1, 1, 1, 0, 16, 1, 10, 0, 160, 160, 0)
+    assert roofline_terms(table(norm, other))[:, TERMS.index("weights")] * 1e6 == pytest.approx([10.0, 0.0])
+
+
 def test_like_operators_lie_nearer_than_unlike_ones() -> None:
     points = coordinates(table(pointwise(64, 64, 14), pointwise(64, 72, 14), pointwise(64, 512, 14), classifier(64)))
     near, far, other = np.linalg.norm(points[1:] - points[0], axis=1)

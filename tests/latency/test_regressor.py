@@ -170,7 +170,7 @@ def test_every_part_of_the_document_must_be_there(path: tuple[str, ...]) -> None
 
 
 def test_another_schema_and_rooflines_of_another_form_are_refused() -> None:
-    with pytest.raises(InputError, match="schema must be 3, but got 2; build it again"):
+    with pytest.raises(InputError, match="schema must be 4, but got 2; build it again"):
         regressor_of_json({**DOCUMENT, "schema": 2}, PATH)
     with pytest.raises(InputError, match="fit together"):
         regressor_of_json({**DOCUMENT, "roofline": [[0.0] * (NUM_TERMS + 1)] * 3}, PATH)

@@ -220,5 +220,5 @@ def test_a_file_of_another_schema_is_refused(path: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
     connection.close()
-    with pytest.raises(InputError, match="schema must be 3, but got '2'; start anew with --restart"):
+    with pytest.raises(InputError, match="schema must be 4, but got '2'; start anew with --restart"):
         TimingStore(path, HERE)
