@@ -20,7 +20,7 @@ from nas.accuracy.gaussian_process import Floats
 from nas.blocks import Value
 from nas.blocks.rounding import make_divisible
 from nas.errors import InputError
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer, build_layer, make_layer
 
 ACCEL_FILE, OFA_FILE = Path("accel_nasbench", "accel_nasbench.csv"), Path("ofa_mobilenetv3", "top1.csv")

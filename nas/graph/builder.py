@@ -25,11 +25,11 @@ from nas.graph.ops import (
     Rearrange,
     Reduce,
     Resize,
-    Shape,
     Shuffle,
     Slice,
     Softmax,
 )
+from nas.graph.rows import Shape
 
 
 class Tensor(NamedTuple):

@@ -8,7 +8,8 @@ from functools import cached_property
 from nas.graph.layouts import Copies, copies_alone, copies_in_context
 from nas.graph.node import Node
 from nas.graph.operators import OperatorTable
-from nas.graph.ops import Activation, Input, Row, Shape, elements
+from nas.graph.ops import Activation, Input
+from nas.graph.rows import Row, Shape, elements
 
 CONTEXT = " ~ reorders "
 """What divides a key from the copies that a segment needs in a network, where they are not the usual ones."""

@@ -26,12 +26,10 @@ from nas.graph.ops import (
     Pool,
     Rearrange,
     Resize,
-    Row,
-    Shape,
     Shuffle,
     Slice,
-    elements,
 )
+from nas.graph.rows import Row, Shape, elements
 
 Layout = Literal["plain", "blocks"]
 CHANNEL_BLOCK = 16

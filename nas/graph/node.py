@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nas.graph.ops import Op, Shape
+from nas.graph.ops import Op
+from nas.graph.rows import Shape
 
 
 class Node(NamedTuple):

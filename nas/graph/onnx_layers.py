@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.graph.ops import Conv, Op, Row, Shape, elements, map_shape, slice_rows
+from nas.graph.ops import Conv, Op
+from nas.graph.rows import Row, Shape, elements, make_row, slice_rows
 
 
 def unbatched(shape: Shape) -> Shape:
@@ -41,7 +42,7 @@ class Move(Op):
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         if self.kind == "pad":  # a copy, as of a part
             return slice_rows(inputs[0], out)
-        return (("layout", 1, 1, 1, 0, *map_shape(out), 0, elements(out), elements(out), 0),)
+        return (make_row("layout", elements(out), out),)
 
     def text(self) -> str:
         return self.kind
@@ -59,7 +60,7 @@ class Scaled(Op):
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         run = elements(out[1:]) if len(out) == 3 and self.size == out[0] else min(self.size, elements(out))
-        return (("scale", 1, 1, 1, run, *map_shape(out), 0, elements(inputs[0]) + self.size, elements(out), 0),)
+        return (make_row("scale", elements(inputs[0]) + self.size, out, in_channels=run),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Other(Op):
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         size = sum(elements(shape) for shape in inputs)
-        return ((f"other:{self.kind}", 1, 1, 1, 0, *map_shape(out), 0, size, elements(out), self.weights),)
+        return (make_row(f"other:{self.kind}", size, out, weights=self.weights),)
 
     def text(self) -> str:
         return f"other:{self.kind}"

@@ -47,11 +47,10 @@ from nas.graph.ops import (
     Rearrange,
     Reduce,
     Resize,
-    Shape,
     Shuffle,
     Softmax,
-    elements,
 )
+from nas.graph.rows import Shape, elements
 
 _MOVES = ("Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Gather", "GatherND", "GatherElements", "Compress")
 _NO_END = 2.0**31 - 1

@@ -8,41 +8,16 @@ re-parameterisable branches alive) and the inference form (one convolution with 
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-Shape = tuple[int, ...]
-Row = tuple[str | float, ...]
-"""kind, then the numeric columns of `nas.graph.operators`, in their order."""
+from nas.graph.rows import Row, Shape, elements, make_row, map_shape, run_length, slice_rows
 
 ACTIVATIONS = (
     "relu", "relu6", "hswish", "silu", "gelu", "sigmoid", "hsigmoid", "prelu", "leaky_relu", "tanh",
 )  # fmt: skip
-
-
-def elements(shape: Shape) -> int:
-    """How many numbers a tensor of `shape` holds."""
-    return math.prod(shape)
-
-
-def _row(
-    kind: str, inputs: int, out: Shape, *, kernel: int = 1, stride: int = 1, groups: int = 1, in_channels: int = 0,
-    macs: int = 0, weights: int = 0,
-) -> Row:  # fmt: skip
-    channels, height, width = map_shape(out)
-    return (
-        kind, kernel, stride, groups, in_channels, channels, height, width, macs, inputs, elements(out), weights,
-    )  # fmt: skip
-
-
-def map_shape(shape: Shape) -> Shape:
-    """`shape` as (channels, height, width); tokens have their channels last."""
-    if len(shape) == 3:
-        return shape
-    return (shape[-1], *(1, 1, *shape[:-1])[-2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +220,7 @@ class Linear(Op):
         channels, size = inputs[0][-1], elements(inputs[0])
         kind = "lin" if size == channels else "pw"
         result = (self.out, 1, size // channels)  # tokens in a row, so that the columns tell them from channels
-        return (_row(kind, size, result, in_channels=channels, macs=size * self.out, weights=channels * self.out),)
+        return (make_row(kind, size, result, in_channels=channels, macs=size * self.out, weights=channels * self.out),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +239,7 @@ class Activation(Op):
         return map_shape(inputs[0])[0] if self.function == "prelu" else 0
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row(f"act:{self.function}", elements(inputs[0]), out),)
+        return (make_row(f"act:{self.function}", elements(inputs[0]), out),)
 
     def text(self) -> str:
         return self.function
@@ -282,7 +257,7 @@ class GlobalPool(Op):
         return (channels,) if self.flatten else (channels, 1, 1)
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("gap", elements(inputs[0]), (out[0], 1, 1)),)
+        return (make_row("gap", elements(inputs[0]), (out[0], 1, 1)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +288,7 @@ class Pool(Op):
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         kind = "pool" if self.function == "max" else "avgpool:ceil" if self.ceil and self.count_pad else "avgpool"
-        return (_row(kind, elements(inputs[0]), out, kernel=self.kernel, stride=self.stride),)
+        return (make_row(kind, elements(inputs[0]), out, kernel=self.kernel, stride=self.stride),)
 
     def text(self) -> str:
         flags = "c" * self.ceil + "e" * (not self.count_pad)
@@ -331,16 +306,6 @@ def _broadcast(first: Shape, second: Shape) -> Shape:
     return tuple(out)
 
 
-def _run(a: Shape, b: Shape) -> int:
-    """How many neighbouring elements of the larger of two values meet the same one of the other, or the next each."""
-    large, small = (a, b) if elements(a) >= elements(b) else (b, a)
-    small = (1,) * (len(large) - len(small)) + small
-    count, axis = 1, len(large) - 1
-    while axis >= 0 and (small[axis] == 1) == (small[-1] == 1):
-        count, axis = count * large[axis], axis - 1
-    return count
-
-
 @dataclass(frozen=True, slots=True)
 class Binary(Op):
     """Elementwise sum, product, difference or maximum of two tensors, broadcasting axes of size 1."""
@@ -354,9 +319,9 @@ class Binary(Op):
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         same = inputs[0] == inputs[1]
         if self.function == "mul" and not same:
-            return (_row("se_mul", max(elements(s) for s in inputs), out, in_channels=_run(*inputs)),)
+            return (make_row("se_mul", max(elements(s) for s in inputs), out, in_channels=run_length(*inputs)),)
         kind = "mul" if self.function == "mul" else "add"
-        return (_row(kind, sum(elements(s) for s in inputs), out),)
+        return (make_row(kind, sum(elements(s) for s in inputs), out),)
 
     def text(self) -> str:
         return self.function
@@ -371,7 +336,7 @@ class Affine(Op):
     shift: float
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("scale", elements(inputs[0]), out, in_channels=elements(out)),)
+        return (make_row("scale", elements(inputs[0]), out, in_channels=elements(out)),)
 
     def text(self) -> str:
         return f"affine{self.factor:g},{self.shift:g}"
@@ -389,7 +354,7 @@ class LearnedScale(Op):
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         run = elements(out[1:]) if len(out) == 3 else out[-1]
-        return (_row("scale", elements(inputs[0]) + self.params(inputs), out, in_channels=run),)
+        return (make_row("scale", elements(inputs[0]) + self.params(inputs), out, in_channels=run),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,13 +370,7 @@ class Concat(Op):
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         common = functools.reduce(np.gcd, [shape[0] for shape in inputs])  # also of many sizes at once
-        return (_row("cat", elements(out), out, in_channels=common),)
-
-
-def slice_rows(whole: Shape, out: Shape) -> tuple[Row, ...]:
-    """What copying the part of shape `out` out of a value of shape `whole` leaves to do."""
-    kind = "slice:whole" if whole == out else "slice"
-    return (_row(kind, elements(out), out, in_channels=map_shape(whole)[0]),)
+        return (make_row("cat", elements(out), out, in_channels=common),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,7 +507,7 @@ class Softmax(Op):
     name: ClassVar[str] = "softmax"
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("softmax", elements(inputs[0]), out, in_channels=out[-1]),)
+        return (make_row("softmax", elements(inputs[0]), out, in_channels=out[-1]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,7 +528,7 @@ class Norm(Op):
         run = {"layer": out[-1], "batch": elements(out[1:]), "group": elements(out)}[self.function]
         if self.function == "layer":
             out = (out[-1], 1, elements(out) // out[-1])  # tokens in a row, as those of a linear layer
-        return (_row(f"norm:{self.function}", elements(inputs[0]), out, in_channels=run),)
+        return (make_row(f"norm:{self.function}", elements(inputs[0]), out, in_channels=run),)
 
     def text(self) -> str:
         return f"{self.function}norm"
@@ -589,7 +548,7 @@ class Reduce(Op):
         return tuple(shape)
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("pool", elements(inputs[0]), out),)
+        return (make_row("pool", elements(inputs[0]), out),)
 
     def text(self) -> str:
         return f"{self.function}{self.axis}"
@@ -608,7 +567,7 @@ class Resize(Op):
         return (inputs[0][0], self.height, self.width)
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        return (_row("resize", elements(inputs[0]), out),)
+        return (make_row("resize", elements(inputs[0]), out),)
 
     def text(self) -> str:
         return f"resize{self.height}x{self.width}" + "c" * self.align_corners

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.jobs.costs import Models
 from nas.space.architecture import Architecture, Layer
 from nas.space.compiled import Floats

@@ -19,7 +19,7 @@ from nas.accuracy.estimate import AccuracyEstimate
 from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features
 from nas.accuracy.model import AccuracyModel
 from nas.errors import InputError
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture, Layer, build_layer
 from nas.space.batch import LayerBatch

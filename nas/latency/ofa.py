@@ -25,7 +25,7 @@ from nas.blocks.registry import Value
 from nas.blocks.rounding import make_divisible
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.space.architecture import build_layer, make_layer
 
 _KEYS = ("count", "mean", "std")

@@ -18,7 +18,7 @@ from types import TracebackType
 from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
-from nas.graph.ops import Row
+from nas.graph.rows import Row
 from nas.latency.regression import TimedSegment
 
 SCHEMA = 4

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.nets.extras import require
 
 RUNTIME = "ai_edge_litert"

@@ -29,12 +29,11 @@ from nas.graph.ops import (
     Rearrange,
     Reduce,
     Resize,
-    Shape,
     Shuffle,
     Slice,
     Softmax,
-    elements,
 )
+from nas.graph.rows import Shape, elements
 from nas.nets.functions import LEAKY_SLOPE
 from nas.nets.litert_model import Model
 

@@ -31,11 +31,11 @@ from nas.graph.ops import (
     Rearrange,
     Reduce,
     Resize,
-    Shape,
     Shuffle,
     Slice,
     Softmax,
 )
+from nas.graph.rows import Shape
 from nas.nets.functions import LEAKY_SLOPE
 from nas.nets.module import GraphModule
 

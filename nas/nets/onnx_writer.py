@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nas.errors import InputError
 from nas.files import write_bytes
 from nas.graph import Graph
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.nets.module import GraphModule, build, build_graph
 from nas.nets.onnx_operators import Writer
 from nas.space import Architecture

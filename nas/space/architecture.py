@@ -17,7 +17,7 @@ from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph import Builder, Graph, Segment
 from nas.graph.channels import Flow, channel_flow
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 
 SCHEMA = 1
 _KEYS = ("schema", "name", "family", "resolution", "num_classes", "in_channels", "layers")

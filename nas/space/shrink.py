@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nas.blocks import BLOCKS
-from nas.graph.ops import Shape
+from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer, build_layer
 
 MULTIPLE = 8

@@ -22,12 +22,11 @@ from nas.graph.ops import (
     Rearrange,
     Reduce,
     Resize,
-    Row,
-    Shape,
     Shuffle,
     Slice,
     Softmax,
 )
+from nas.graph.rows import Row, Shape
 
 REPVIT = (Branch(3), Branch(1, norm=False, bias=True), Branch(0, norm=False))
 
