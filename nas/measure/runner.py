@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import InputError
 from nas.graph import Graph
@@ -36,8 +37,8 @@ class Timing:
     @property
     def spread(self) -> float:
         """How far the runs stray upwards: their median over the least, less 1."""
-        runs = self.cpu_ms or self.wall_ms
-        return float(np.median(runs)) / min(runs) - 1.0
+        runs = _possible(self.cpu_ms or self.wall_ms)
+        return float(np.median(runs) / runs.min()) - 1.0
 
     def scaled(self, factor: float) -> Timing:
         """The same runs on a device that takes `factor` times as long."""
@@ -48,7 +49,15 @@ class Timing:
 
 def typical(runs: Sequence[float]) -> float:
     """The mean of the fastest three quarters of `runs`."""
-    return float(np.sort(np.asarray(runs))[: math.ceil(_FASTEST * len(runs))].mean())
+    possible = _possible(runs)
+    return float(possible[: math.ceil(_FASTEST * len(possible))].mean())
+
+
+def _possible(runs: Sequence[float]) -> NDArray[np.float64]:
+    """`runs` in ascending order without those below half of their median: a thread's clock leaves out what a hypervisor
+    took from the processor, and what it learns of late it leaves out of the next run, which may then take no time."""
+    ascending = np.sort(np.asarray(runs, dtype=np.float64))
+    return ascending[ascending >= np.median(ascending) / 2.0]
 
 
 class Runner(Protocol):

@@ -16,6 +16,12 @@ def test_the_fastest_three_quarters_count_by_the_clock_of_the_thread_where_there
     assert Timing(wall_ms=(2.0, 3.0)).typical_ms == 2.5  # three quarters of two, rounded up
 
 
+def test_a_run_that_the_clock_lost_counts_for_nothing() -> None:
+    lost = Timing(wall_ms=(4.0, 4.0, 4.0, 4.0, 4.0), cpu_ms=(4.0, 0.0, 4.2, 1.9, 4.1))
+    assert lost.typical_ms == pytest.approx((4.0 + 4.1 + 4.2) / 3)
+    assert lost.spread == pytest.approx(4.1 / 4.0 - 1.0)
+
+
 def test_the_spread_is_how_far_the_median_lies_above_the_least() -> None:
     assert Timing(wall_ms=(2.0, 3.0, 9.0)).spread == pytest.approx(0.5)
     assert Timing(wall_ms=(2.0, 3.0, 9.0), cpu_ms=(2.0, 2.0, 2.0)).spread == 0.0
