@@ -87,7 +87,7 @@ def main() -> None:
         lines.append(
             f"- Predictions for 60 networks of the space, against those of a build that nobody interrupted: median"
             f" difference {100 * np.median(difference):.2f} %, p90 {100 * np.quantile(difference, 0.9):.2f} %"
-            " (the (M) is 2 % in the median)."
+            " (it is to be at most 2 % in the median)."
         )
     text = _TEXT.format(
         environment=environment_text("python -m benchmarks.killed_build"),

@@ -3,7 +3,7 @@
     python -m benchmarks.repeatability FIRST SECOND [BUSY ...]
 
 FIRST, SECOND and BUSY are workspaces, in each of which `nas lut build --device local --space mobile-core` was run: the
-first two one after the other on a quiet machine, the others beside a busy second process (`python -m
+first two one after the other, the others while a second process kept another core and the memory busy (`python -m
 benchmarks.repeatability busy` is one: it multiplies matrices and copies memory until it is stopped). The networks
 compared are 60 of the space, drawn with seed 7.
 """
@@ -36,7 +36,7 @@ that out.
 
 {table}
 
-The (M) of the issue is a median difference of at most 2 % between the first two.
+The first two are to differ by at most 2 % in the median.
 """
 
 
