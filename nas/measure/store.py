@@ -52,8 +52,8 @@ class StoredSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTiming:
-    """A network's timing: `latency_ms` is the least of `runs` runs, `spread` how far their median lies above it;
-    `batch` numbers the process that it was timed in."""
+    """A network's timing: `latency_ms` is the typical time of `runs` runs, `spread` how far their median lies above the
+    least; `batch` numbers the process that it was timed in."""
 
     batch: int
     name: str
