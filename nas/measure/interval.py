@@ -18,8 +18,7 @@ def measured(timing: Timing) -> Estimate:
     The runs are cut into up to five consecutive parts, each with a typical time of its own; the interval reaches, up
     and down by one factor, to the one farthest off: what a fifth of the runs could have found instead.
     """
-    runs = np.array(timing.cpu_ms or timing.wall_ms)
-    parts = np.array_split(runs, min(_PARTS, len(runs)))
+    parts = np.array_split(np.array(timing.runs), min(_PARTS, len(timing.runs)))
     apart = math.exp(max(abs(math.log(typical(part.tolist()) / timing.typical_ms)) for part in parts))
     return Estimate(
         mean_ms=timing.typical_ms,

@@ -17,9 +17,12 @@ def test_the_fastest_three_quarters_count_by_the_clock_of_the_thread_where_there
 
 
 def test_a_run_that_the_clock_lost_counts_for_nothing() -> None:
-    lost = Timing(wall_ms=(4.0, 4.0, 4.0, 4.0, 4.0), cpu_ms=(4.0, 0.0, 4.2, 1.9, 4.1))
-    assert lost.typical_ms == pytest.approx((4.0 + 4.1 + 4.2) / 3)
-    assert lost.spread == pytest.approx(4.1 / 4.0 - 1.0)
+    lost = Timing(wall_ms=(4.0,) * 8, cpu_ms=(4.0, 0.0, 4.2, 1.9, 4.1, 4.0, 4.0, 4.1))
+    assert lost.runs == (4.0, 4.2, 4.1, 4.0, 4.0, 4.1)
+    assert lost.typical_ms == pytest.approx((3 * 4.0 + 2 * 4.1) / 5)  # three quarters of six, rounded up
+    assert lost.spread == pytest.approx(4.05 / 4.0 - 1.0)
+    assert Timing(wall_ms=(1.0, 9.0)).runs == (1.0, 9.0)  # which of two is right nobody knows
+    assert Timing(wall_ms=(3.0, 3.0), cpu_ms=(0.0, 3.0)).spread == 0.0
 
 
 def test_the_spread_is_how_far_the_median_lies_above_the_least() -> None:
