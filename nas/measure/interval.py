@@ -18,12 +18,14 @@ def measured(timing: Timing) -> Estimate:
     The runs are cut into up to five consecutive parts, each with a typical time of its own; the interval reaches, up
     and down by one factor, to the one farthest off: what a fifth of the runs could have found instead.
     """
-    parts = np.array_split(np.array(timing.runs), min(_PARTS, len(timing.runs)))
-    apart = math.exp(max(abs(math.log(typical(part.tolist()) / timing.typical_ms)) for part in parts))
+    runs = np.array(timing.runs)
+    mean_ms = timing.typical_ms
+    parts = np.array_split(runs, min(_PARTS, len(runs)))
+    apart = math.exp(max(abs(math.log(typical(part.tolist()) / mean_ms)) for part in parts))
     return Estimate(
-        mean_ms=timing.typical_ms,
-        low_ms=timing.typical_ms / apart,
-        high_ms=timing.typical_ms * apart,
+        mean_ms=mean_ms,
+        low_ms=mean_ms / apart,
+        high_ms=mean_ms * apart,
         source="measured",
         shares={"measured": 1.0},
     )

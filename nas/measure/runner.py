@@ -47,7 +47,8 @@ class Timing:
     @property
     def spread(self) -> float:
         """How far the runs stray upwards: their median over the least, less 1."""
-        return float(np.median(self.runs)) / min(self.runs) - 1.0
+        runs = self.runs
+        return float(np.median(runs)) / min(runs) - 1.0
 
     def scaled(self, factor: float) -> Timing:
         """The same runs on a device that takes `factor` times as long."""

@@ -13,15 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.graph.ops import (
-    Activation,
-    Branch,
-    Conv,
-    LearnedScale,
-    Linear,
-    Norm,
-    Op,
-)
+from nas.graph.ops import Activation, Branch, Conv, LearnedScale, Linear, Norm, Op
 from nas.graph.rows import Shape
 
 PRELU_START = 0.25
