@@ -25,11 +25,11 @@ from tqdm import tqdm
 from benchmarks.environment import environment_text
 from nas.errors import NasError
 from nas.files import write_bytes
-from nas.graph.neural_engine import LEAVING, SOURCE
 from nas.nets import GraphModule, build, export_onnx
 from nas.nets.coreml import export_coreml
 from nas.nets.litert import export_litert
 from nas.resources import runs_folder
+from nas.runtimes.neural_engine import LEAVING, SOURCE
 from nas.space import Architecture
 from nas.space.seeds import families, instantiate
 from nas.zoo.check import LIMIT, LITERT_LIMIT, check_coreml, check_litert, check_onnx

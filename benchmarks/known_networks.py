@@ -10,7 +10,7 @@ from benchmarks.environment import environment_text
 from nas.graph import OperatorTable
 from nas.graph.operators import read_operator_lists
 from nas.latency.device import device_folder
-from nas.latency.published import read_published
+from nas.latency.published.rows import read_published
 from nas.space import known_network
 from nas.space.seeds import Family, families
 

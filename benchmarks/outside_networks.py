@@ -37,8 +37,8 @@ from nas.latency.device import device_folder
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.build import reference_item
 from nas.measure.plan import REFERENCE_NETWORK
-from nas.measure.runner import Runner
 from nas.resources import runs_folder
+from nas.runners.runner import Runner
 
 DEVICES = ("local", "local-litert")
 REPORT = Path(__file__).with_name("outside_networks.md")

@@ -18,7 +18,7 @@ from tabulate import tabulate
 import nas
 from benchmarks.environment import environment_text
 from nas.documents import read_yaml
-from nas.jobs.costs import Limits, Models, SpaceProblem
+from nas.evaluate.models import Limits, Models, SpaceProblem
 from nas.jobs.search import SearchAnswer, search, strategy_named
 from nas.resources import shipped_room
 from nas.space.reading import parse_search_space

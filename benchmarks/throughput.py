@@ -18,7 +18,7 @@ from tabulate import tabulate
 import nas
 from benchmarks.environment import environment_text
 from nas.accuracy import AccuracyModel
-from nas.jobs.costs import Limits, Models, SpaceProblem
+from nas.evaluate.models import Limits, Models, SpaceProblem
 from nas.latency import LatencyModel
 from nas.space import Codes, SearchSpace
 from nas.strategies import Reward

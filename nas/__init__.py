@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.accuracy import load_accuracy
     from nas.errors import NasError
-    from nas.graph.onnx_reader import read_onnx as load_graph
     from nas.jobs.lut import load_latency
     from nas.jobs.search import search
     from nas.nets import build, export_onnx
+    from nas.onnx.reader import read_onnx as load_graph
     from nas.space import Architecture, load_architecture, load_space
 
 _HOMES = {
@@ -30,7 +30,7 @@ _HOMES = {
     "export_onnx": "nas.nets",
     "load_accuracy": "nas.accuracy",
     "load_architecture": "nas.space",
-    "load_graph": "nas.graph.onnx_reader:read_onnx",
+    "load_graph": "nas.onnx.reader:read_onnx",
     "load_latency": "nas.jobs.lut",
     "load_space": "nas.space",
     "search": "nas.jobs.search",

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.errors import InputError
 from nas.graph import Builder, Tensor
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import ACTIVATIONS
 
 Value = int | str | bool | float

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nas.blocks.activations import pooled_gate
 from nas.graph import Builder, Tensor
-from nas.graph.activations import pooled_gate
 
 
 def squeeze_excite(b: Builder, x: Tensor, reduced: int, *, gate: str, act: str = "relu") -> Tensor:

@@ -145,7 +145,7 @@ def _check(
 
 def _left_out_scores(device: str, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut import verify_device
-    from nas.latency.scores import summary
+    from nas.latency.published.scores import summary
 
     with _counting("leaving out") as progress:
         found = verify_device(device, progress)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.graph import Graph, Node
 from nas.graph.ops import (
     Activation,
@@ -49,14 +49,21 @@ class Tensor(NamedTuple):
         return len(self.shape) == 3
 
 
+Subgraph = Callable[["Builder", Tensor], Tensor]
+"""Several operators that go by one name."""
+_NO_SUBGRAPHS: Mapping[str, Subgraph] = MappingProxyType({})
+
+
 class Builder:
     """Adds primitive operators to a graph, one node a call; every method returns the new value.
 
-    `layer` numbers the layer under construction: operators of one layer form one segment.
+    `layer` numbers the layer under construction: operators of one layer form one segment. `subgraphs` are activations
+    that are no pointwise function of a map: what `act` calls by their names.
     """
 
-    def __init__(self, input_shape: Shape) -> None:
+    def __init__(self, input_shape: Shape, subgraphs: Mapping[str, Subgraph] = _NO_SUBGRAPHS) -> None:
         self._nodes = [Node(Input(input_shape), (), input_shape, 0)]
+        self._subgraphs = subgraphs
         self.layer = 0
 
     @property
@@ -139,15 +146,15 @@ class Builder:
         return self.add(Linear(out, bias, pre_norm), x)
 
     def act(self, x: Tensor, function: str) -> Tensor:
-        """A pointwise activation, or a subgraph of `DYNAMIC_ACTIVATIONS` on a map; "none" adds nothing."""
+        """A pointwise activation, or one of `subgraphs` on a map; "none" adds nothing."""
         if function == "none":
             return x
-        dynamic = DYNAMIC_ACTIVATIONS.get(function)
-        if dynamic is None:
+        subgraph = self._subgraphs.get(function)
+        if subgraph is None:
             return self.add(Activation(function), x)
         if not x.is_map:
             raise ValueError(f"{function} needs a map of channels, height and width, but got {x.shape}")
-        return dynamic(self, x)
+        return subgraph(self, x)
 
     def global_pool(self, x: Tensor, *, flatten: bool = False) -> Tensor:
         """Global average pooling to (C, 1, 1), or to (C,)."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.graph.layouts import Copies, copies_alone, copies_in_context
 from nas.graph.node import Node
 from nas.graph.operators import OperatorTable
 from nas.graph.ops import Activation, Input
 from nas.graph.rows import Row, Shape, elements
+from nas.runtimes.layouts import Copies, copies_alone, copies_in_context
 
 CONTEXT = " ~ reorders "
 """What divides a key from the copies that a segment needs in a network, where they are not the usual ones."""
@@ -20,7 +20,7 @@ class Segment:
     """The operators between two points where a single tensor is alive: what a stopwatch can time in context.
 
     `key` is the canonical text of its inference operators with their shapes; equal keys mean equal work. `rows` are the
-    operators and the copies into other layouts between them (`nas.graph.layouts`).
+    operators and the copies into other layouts between them (`nas.runtimes.layouts`).
     """
 
     key: str

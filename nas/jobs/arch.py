@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.graph import Graph, OperatorTable
-from nas.graph.neural_engine import leaves_neural_engine
+from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture, known_names, known_network
 
 _PUBLISHED = {"top1": None, "params_M": None, "macs_M": None, "source": ""}

@@ -18,16 +18,23 @@ from nas.files import sha256, write_bytes
 from nas.graph import OperatorTable, Segment
 from nas.graph.operators import read_operator_lists
 from nas.latency import Device, Estimate, LatencyModel, load_device
-from nas.latency.calibrate import FOLDS, Calibrated, calibrate
-from nas.latency.coverage import coverage
 from nas.latency.device import DEVICE_FILE, device_folder, read_device
 from nas.latency.estimate import SOURCES
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments, load_latency_model
-from nas.latency.predictor import OperatorPredictor, make_predictor
-from nas.latency.published import MAX_PIXELS, Calibration, PublishedIndex, PublishedRow, calibration, read_published
-from nas.latency.scores import Verification, read_plan, verify
-from nas.latency.table import TableRow, read_table, table_text
-from nas.latency.validate import Progress
+from nas.latency.published.calibrate import FOLDS, Calibrated, calibrate
+from nas.latency.published.predictor import OperatorPredictor, make_predictor
+from nas.latency.published.rows import (
+    MAX_PIXELS,
+    Calibration,
+    PublishedIndex,
+    PublishedRow,
+    calibration,
+    read_published,
+)
+from nas.latency.published.scores import Verification, read_plan, verify
+from nas.latency.published.validate import Progress
+from nas.latency.table.coverage import coverage
+from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.resources import check_name, workspace
 from nas.space import Architecture, known_names, known_network, load_architecture
 from nas.space.load import load_space
@@ -54,7 +61,7 @@ def resolve_segments(item: object) -> Sequence[HasSegments]:
             f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
         )
     if Path(item).suffix == ".onnx":
-        from nas.graph.onnx_reader import read_onnx
+        from nas.onnx.reader import read_onnx
 
         return read_onnx(Path(item)).segments_in_context
     return load_architecture(item).graph().segments

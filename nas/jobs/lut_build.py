@@ -18,17 +18,18 @@ from threadpoolctl import threadpool_limits
 from nas.errors import InputError
 from nas.files import is_alive, write_bytes
 from nas.jobs.lut import load_latency
-from nas.latency.cost_model import Floats
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.latency.regression import MIN_NETWORKS, Regression, fit_networks
-from nas.latency.table import TableRow, table_text
+from nas.latency.published.cost_model import Floats
+from nas.latency.table.rows import TableRow, table_text
+from nas.latency.timed.regression import MIN_NETWORKS, Regression, fit_networks
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
 from nas.measure.drift import CALM, slowness, usual_ms
 from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
-from nas.measure.runner import Runner, find_runner
 from nas.measure.store import REFERENCE, VERIFIED, StoredTiming, TimingStore
 from nas.resources import runs_folder, workspace
+from nas.runners.find import find_runner
+from nas.runners.runner import Runner
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 

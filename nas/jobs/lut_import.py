@@ -15,9 +15,9 @@ from nas.files import write_bytes
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.estimate import WEAKNESS
 from nas.latency.model import TABLE_FILE
-from nas.latency.ofa import OfaRow, read_ofa_table
-from nas.latency.plausible import require_milliseconds
-from nas.latency.table import TableRow, read_table, shortened, table_text
+from nas.latency.table.ofa import OfaRow, read_ofa_table
+from nas.latency.table.plausible import require_milliseconds
+from nas.latency.table.rows import TableRow, read_table, shortened, table_text
 from nas.resources import workspace
 
 _YAML = (".yaml", ".yml")

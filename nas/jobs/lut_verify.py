@@ -13,12 +13,12 @@ from nas.errors import InputError
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import device_runner, files_folder, measured_space, store_path
 from nas.latency import Estimate, LatencyModel
-from nas.latency.cost_model import Floats
+from nas.latency.published.cost_model import Floats
 from nas.measure.build import reference_item, time_items
 from nas.measure.drift import at_usual_speed
 from nas.measure.plan import network_item
-from nas.measure.runner import Runner, Timing
 from nas.measure.store import TimingStore
+from nas.runners.runner import Runner, Timing
 from nas.space import Architecture
 
 ROUNDS, TOGETHER = 16, 12

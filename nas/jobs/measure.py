@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError
-from nas.graph.onnx_file import MAX_BYTES
 from nas.jobs.lut import load_latency
 from nas.latency import Device, Estimate, load_device
 from nas.latency.device import DEVICE_FILE, device_folder
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.measure import Runner, Timing, find_runner
-from nas.measure.interval import measured
-from nas.measure.runner import RUNS_A_VISIT, run_statistics
+from nas.onnx.file import MAX_BYTES
+from nas.runners import Runner, Timing, find_runner
+from nas.runners.interval import measured
+from nas.runners.runner import RUNS_A_VISIT, run_statistics
 from nas.space import load_architecture
 
 MAX_THREADS = 256

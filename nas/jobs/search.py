@@ -18,11 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, unknown_name
-from nas.jobs.adapt import ChannelAdaptation
-from nas.jobs.costs import Figures, Limits, Models, SpaceProblem
+from nas.evaluate.models import Figures, Limits, Models, SpaceProblem
+from nas.evaluate.shrinking import ChannelAdaptation
 from nas.latency import Estimate, LatencyModel
-from nas.latency.cost_model import Floats
+from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
+from nas.space.encode import encode
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import Evolution, Exhaustive, Progress, RandomSearch, Reward, SearchResult, Strategy, pareto_front
 from nas.strategies.archive import START_LIMIT
@@ -213,7 +214,7 @@ class _Search:
         self._inside: dict[str, Codes] = {}
         for network in self._known:
             with contextlib.suppress(InputError):
-                self._inside[network.name] = space.encode(network.at_resolution(space.resolutions[0]))
+                self._inside[network.name] = encode(space, network.at_resolution(space.resolutions[0]))
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""

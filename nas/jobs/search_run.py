@@ -11,8 +11,8 @@ from typing import Any
 
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError, NasError
+from nas.evaluate.models import Limits
 from nas.files import sha256
-from nas.jobs.costs import Limits
 from nas.jobs.lut import load_latency, published_index
 from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
 from nas.jobs.search_verify import Verification, check_reach, verified_search

@@ -8,6 +8,7 @@ import numpy as np
 
 from nas.errors import InputError
 from nas.space import Architecture, CodeSpace, Point, SearchSpace, known_networks, load_space, space_paths
+from nas.space.encode import encode
 
 
 def space_records() -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ def _record(space: SearchSpace | CodeSpace) -> dict[str, Any]:
 
 def _holds(space: SearchSpace, network: Architecture) -> bool:
     try:
-        space.encode(network)
+        encode(space, network)
     except InputError:
         return False
     return True

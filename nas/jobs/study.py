@@ -16,9 +16,9 @@ from nas.jobs.measure import MAX_SPREAD, Progress, find_device, silent
 from nas.jobs.study_networks import Subject
 from nas.latency import Device, Estimate, load_device
 from nas.latency.device import DEVICE_FILE, device_folder
-from nas.measure import Timing
 from nas.measure.batches import time_graphs
-from nas.measure.interval import measured
+from nas.runners import Timing
+from nas.runners.interval import measured
 
 _RESAMPLES = 2000
 

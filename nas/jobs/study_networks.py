@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.blocks.squeeze_excite import squeeze_excite
 from nas.graph import Builder, Graph
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import ACTIVATIONS
 from nas.space import Architecture, Layer, known_network, known_networks
 
@@ -47,7 +47,7 @@ def plain_network(*, act: str = "relu", se: bool = False, skip: bool = False) ->
     does not print; those here are ours. `se` adds squeeze-and-excitation (reduction 16) before each activation, `skip`
     a connection around every layer that keeps width and size, also before its activation.
     """
-    b = Builder((3, RESOLUTION, RESOLUTION))
+    b = Builder((3, RESOLUTION, RESOLUTION), DYNAMIC_ACTIVATIONS)
     x = b.input
     for width, depth in _STAGES:
         for number in range(depth):

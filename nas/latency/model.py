@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph.graph import CONTEXT
 from nas.graph.operators import OperatorTable
-from nas.latency.cost_model import Floats, Ints
 from nas.latency.device import Device, device_folder, load_device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
-from nas.latency.predictor import read_predictor
-from nas.latency.regressor import FORM, regressor_of_json
-from nas.latency.table import TableRow, read_table, shortened
-from nas.latency.warnings import is_large
+from nas.latency.published.cost_model import Floats, Ints
+from nas.latency.published.predictor import read_predictor
+from nas.latency.published.warnings import is_large
+from nas.latency.table.rows import TableRow, read_table, shortened
+from nas.latency.timed.regressor import FORM, regressor_of_json
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
@@ -169,7 +169,7 @@ class LatencyModel:
 
         The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's; a model
         that was fitted together with the rows knows what they stray by together, and replaces their widths. `large`
-        says that the networks' inputs are above `nas.latency.published.MAX_PIXELS`.
+        says that the networks' inputs are above `nas.latency.published.rows.MAX_PIXELS`.
         """
         half = sums[:, -1] / mean_ms
         if self.operators and not self.operators.rows_widen:

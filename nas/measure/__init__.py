@@ -1,5 +1,1 @@
-"""Where a stopwatch meets hardware: timing networks on a device."""
-
-from nas.measure.runner import Runner, Timing, find_runner
-
-__all__ = ["Runner", "Timing", "find_runner"]
+"""Campaigns of timing: what to time, in which order, kept where, and the tables that are fitted to it."""

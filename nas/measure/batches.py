@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nas.graph import Graph
-from nas.measure.runner import Runner, Timing
+from nas.runners.runner import Runner, Timing
 
 BATCH = 16
 """Networks a batch, the common one included: what fits into memory, and is interleaved within seconds."""

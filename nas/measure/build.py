@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nas.errors import InputError
 from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
-from nas.measure.runner import RUNS_A_VISIT, Runner, Timing
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
+from nas.runners.runner import RUNS_A_VISIT, Runner, Timing
 from nas.space import known_network
 
 ROUNDS = 12

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.latency.cost_model import Floats
+from nas.latency.published.cost_model import Floats
 
 CALM = 0.05
 """A batch that strays no more than this from the usual speed is calm."""

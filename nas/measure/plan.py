@@ -16,8 +16,8 @@ from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
 from nas.space import Architecture, known_networks
 from nas.space.architecture import build_layer
-from nas.space.batch import LayerBatch
-from nas.space.compiled import CompiledSpace
+from nas.space.compile.batch import LayerBatch
+from nas.space.compile.compiled import CompiledSpace
 from nas.space.search_space import SearchSpace
 
 NUM_PROBES, NUM_REPEATS = 400, 480

@@ -12,8 +12,8 @@ import numpy as np
 from tabulate import tabulate
 
 from nas.files import write_bytes, writing
-from nas.latency.scores import Verification
-from nas.latency.validate import relative
+from nas.latency.published.scores import Verification
+from nas.latency.published.validate import relative
 
 _INTRODUCTION = """\
 {calibrating} rows of {networks} networks calibrate the operator costs; {scored} rows (convolutional, at most 300 px)

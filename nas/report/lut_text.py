@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from nas.jobs.lut_build import BuiltTable, TablePlan
 from nas.jobs.lut_import import Choice, Imported
-from nas.latency.table import TableRow, shortened
+from nas.latency.table.rows import TableRow, shortened
 
 _LISTED = 12
 """Choices that are shown one by one."""
@@ -52,7 +52,7 @@ def _row(row: TableRow) -> str:
 
 
 def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
-    """The records of `nas.latency.coverage` as a table; half widths of the 90 % intervals in per cent."""
+    """The records of `nas.latency.table.coverage` as a table; half widths of the 90 % intervals in per cent."""
     rows = [
         (
             part["source"],

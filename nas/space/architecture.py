@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from nas.blocks import BLOCKS, Value
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph import Builder, Graph, Segment
@@ -58,7 +59,7 @@ class LayerResult(NamedTuple):
 @lru_cache(maxsize=200_000)
 def build_layer(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> LayerResult:
     """The segment of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
-    builder = Builder(input_shape)
+    builder = Builder(input_shape, DYNAMIC_ACTIVATIONS)
     builder.layer = 1
     output = _apply(builder, layer, num_classes)
     graph = builder.build()
@@ -131,7 +132,7 @@ class Architecture:
 
     def graph(self) -> Graph:
         """The operators, with shapes. Raises `InputError` where a layer does not fit its input."""
-        builder = Builder(self.input_shape)
+        builder = Builder(self.input_shape, DYNAMIC_ACTIVATIONS)
         for number, layer in enumerate(self.layers, start=1):
             builder.layer = number
             try:

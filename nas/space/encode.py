@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from nas.blocks import BLOCKS
 from nas.errors import InputError
 from nas.space.architecture import Architecture, Layer
+from nas.space.search_space import SearchSpace
 from nas.space.stage import Stage, se_flags
 from nas.space.template import Kind, Template
-
-if TYPE_CHECKING:
-    from nas.space.search_space import SearchSpace
 
 _Options = dict[tuple[str, int], set[tuple[int, float]]]
 """What makes a layer: activation and SE flag → the pairs of kernel size and expansion ratio."""

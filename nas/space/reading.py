@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import ACTIVATIONS
 from nas.space.architecture import SCHEMA, Layer, integer_of, make_layer, text_of
 from nas.space.search_space import SearchSpace

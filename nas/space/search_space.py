@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.space.architecture import Architecture, Layer, build_layer, make_layer
-from nas.space.encode import encode
 from nas.space.stage import Stage, se_flags
 from nas.space.template import Kind
 
@@ -202,7 +201,3 @@ class SearchSpace:
     def reduction(self, position: int, stem_stride: int) -> int:
         """Resolution over the size of the map before a stage (or, for the position behind the last one, the head)."""
         return stem_stride * math.prod(self.stage_stride(i, stem_stride) for i in range(position))
-
-    def encode(self, architecture: Architecture) -> Codes:
-        """The canonical code of a network of the space, shape (genes,); `InputError` where it is none."""
-        return encode(self, architecture)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.blocks import BLOCKS
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.errors import InputError
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.space.architecture import Layer, build_layer
-from nas.space.batch import output_shapes
+from nas.space.compile.batch import output_shapes
+from nas.space.compile.variants import Variants
 from nas.space.search_space import SearchSpace
 from nas.space.stage import Stage
 from nas.space.template import Kind, Template
-from nas.space.variants import Variants
 
 MAX_LAYERS = 2_000_000
 """Different layers that the stages of a space may have: each is a row of the compiled space's table."""

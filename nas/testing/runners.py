@@ -10,7 +10,7 @@ import pytest
 from nas.errors import InputError
 from nas.graph import Graph
 from nas.graph.builder import Builder
-from nas.measure.runner import RUNS_A_VISIT, Runner
+from nas.runners.runner import RUNS_A_VISIT, Runner
 
 
 def small_network(width: int) -> Graph:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nas.graph.neural_engine import leaves_neural_engine
+from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
 

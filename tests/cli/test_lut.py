@@ -101,7 +101,7 @@ def test_devices_are_listed_shown_and_added(
 def test_an_onnx_file_with_unknown_operators_is_predicted_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.graph.onnx_files import node, save
+    from tests.onnx.onnx_files import node, save
 
     nodes = [node("Fancy", ["x"], "f", domain="my.ops"), node("Relu", ["f"], "y")]
     path = save(tmp_path / "m.onnx", nodes, (1, 64, 112, 112))

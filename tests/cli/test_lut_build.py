@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nas.cli.main import main
-from nas.measure.runner import find_runner
+from nas.runners.find import find_runner
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document, tiny_document
 from tests.measure.devices import SimulatedRunner

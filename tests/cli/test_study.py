@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.cli.main import main
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import ACTIVATIONS
 from nas.jobs.study import EXPERIMENTS
 from nas.jobs.study_networks import ATTENTIVE

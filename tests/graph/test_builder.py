@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.graph import Builder
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import Activation, Conv
 
 

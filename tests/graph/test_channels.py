@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from nas.blocks import BLOCKS, Block
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.graph import Builder
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.channels import channel_flow
 from tests.nets.variants import Variant, variants
 

@@ -18,7 +18,7 @@ from nas.jobs.lut import (
     published_index,
 )
 from nas.latency.device import device_folder, device_names
-from nas.latency.table import read_table
+from nas.latency.table.rows import read_table
 from nas.nets.onnx_writer import export_onnx
 from nas.space import known_network
 from tests.shared_data import shared_data

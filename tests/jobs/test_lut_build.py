@@ -22,14 +22,14 @@ from nas.jobs.lut import describe, load_latency, predict
 from nas.jobs.lut_build import TableRequest, build_table, measured_space, plan_table, refit_table, store_path
 from nas.jobs.lut_verify import ROUNDS, equal_macs_spearman, verify_table
 from nas.latency.device import load_device
-from nas.latency.table import read_table
+from nas.latency.table.rows import read_table
 from nas.measure.build import BATCH, BuildProgress
 from nas.measure.plan import space_keys
-from nas.measure.runner import find_runner
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
+from nas.runners.find import find_runner
 from tests.jobs.simulated import few_generic_items, simulate, write_space
 from tests.jobs.small import small_document, tiny_document
-from tests.latency.timed import true_ms
+from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner, add_device
 
 REQUEST = TableRequest(device="local", space="small", budget_s=90.0)

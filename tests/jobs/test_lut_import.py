@@ -15,11 +15,11 @@ from nas.errors import InputError, NasError, UnknownOperatorError
 from nas.jobs.lut import describe, fit_device, load_latency, predict
 from nas.jobs.lut_import import Imported, import_tables
 from nas.latency.device import device_folder
-from nas.latency.table import TableRow, read_table, table_text
+from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.space import Architecture, known_network
 from nas.space.architecture import make_layer
+from tests.latency.table.test_ofa import LAST, TIMES, text
 from tests.latency.test_device import TEXT
-from tests.latency.test_ofa import LAST, TIMES, text
 from tests.shared_data import shared_data
 
 LAST_SEGMENT = "conv1x1s1 16x8x8>96x8x8+hswish"

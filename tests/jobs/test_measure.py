@@ -10,7 +10,7 @@ from nas.errors import InputError
 from nas.jobs import measure as job
 from nas.jobs.measure import measure
 from nas.latency.device import device_folder
-from nas.measure import Timing
+from nas.runners import Timing
 from tests.extras import needs
 from tests.measure.devices import TINY, add_device, tiny_file, tiny_onnx
 

@@ -11,7 +11,7 @@ import pytest
 
 import nas
 from nas.errors import InputError, TargetError
-from nas.jobs.costs import Frontier, Limits, Models, SpaceProblem
+from nas.evaluate.models import Frontier, Limits, Models, SpaceProblem
 from nas.jobs.search import SearchAnswer, search
 from nas.space import Architecture
 from nas.space.search_space import SearchSpace

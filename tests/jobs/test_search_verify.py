@@ -13,8 +13,8 @@ import pytest
 
 from nas.accuracy import AccuracyEstimate
 from nas.errors import InputError, TargetError
+from nas.evaluate.models import Limits
 from nas.jobs import search_verify
-from nas.jobs.costs import Limits
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import TableRequest, build_table, store_path
 from nas.jobs.lut_verify import Checked

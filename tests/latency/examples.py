@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nas.graph.operators import OperatorTable
-from nas.latency.cost_model import COEFFICIENTS, NAMES, CostModel
-from nas.latency.fit import Workload
-from nas.latency.published import Calibration, PublishedRow
+from nas.latency.published.cost_model import COEFFICIENTS, NAMES, CostModel
+from nas.latency.published.fit import Workload
+from nas.latency.published.rows import Calibration, PublishedRow
 
 KINDS = (
     "dense", "grp", "dw", "pw", "lin", "mm", "act:relu", "act:relu6", "act:prelu", "act:leaky_relu", "act:gelu",

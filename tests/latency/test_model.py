@@ -10,10 +10,10 @@ from nas.errors import InputError, UnknownOperatorError
 from nas.graph import OperatorTable, Segment
 from nas.latency.device import Device
 from nas.latency.model import LatencyModel, load_latency_model, read_latency_model
-from nas.latency.table import TableRow, table_text
+from nas.latency.table.rows import TableRow, table_text
 from nas.space import known_network
 from tests.latency.examples import classifier, pointwise, row
-from tests.latency.test_predictor import predictor
+from tests.latency.published.test_predictor import predictor
 
 DEVICE = Device(
     name="mine", chip="c", runtime="r", compute_unit="u", precision="p", protocol="p", date="2024", source="me"

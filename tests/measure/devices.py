@@ -11,10 +11,10 @@ from onnx import TensorProto
 
 from nas.graph import Graph
 from nas.latency.device import device_folder
-from nas.measure.runner import RUNS_A_VISIT, Timing
+from nas.runners.runner import RUNS_A_VISIT, Timing
 from nas.space import parse_architecture
-from tests.graph.onnx_files import node, save
-from tests.latency.timed import true_ms
+from tests.latency.timed.networks import true_ms
+from tests.onnx.onnx_files import node, save
 
 TINY = parse_architecture(
     {

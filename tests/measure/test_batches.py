@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas.graph import Graph
-from nas.measure import Timing
 from nas.measure.batches import BATCH, time_graphs
+from nas.runners import Timing
 from tests.measure.devices import TINY
 
 

@@ -24,10 +24,10 @@ from nas.measure.build import (
     time_items,
 )
 from nas.measure.plan import Item, space_items
-from nas.measure.runner import RUNS_A_VISIT, Timing
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
+from nas.runners.runner import RUNS_A_VISIT, Timing
 from tests.jobs.small import small_space
-from tests.latency.timed import true_ms
+from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner
 
 

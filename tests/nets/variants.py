@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.blocks import Block, Value
+from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.blocks.registry import Act, Channels, Count, Gate, KernelSize, OptionalChannels, Parameter, Stride
 from nas.graph import Builder, Graph
-from nas.graph.activations import DYNAMIC_ACTIVATIONS
 from nas.graph.ops import ACTIVATIONS
 
 NUM_CLASSES = 10

@@ -10,6 +10,7 @@ from nas.documents import parse_yaml
 from nas.errors import InputError
 from nas.space import Architecture, CodeSpace, SearchSpace, known_network, load_architecture, load_space, space_paths
 from nas.space.codes import parse_code_space
+from nas.space.encode import encode
 from tests.space.examples import TINY, space_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "search-spaces.md").read_text(encoding="utf-8")
@@ -69,7 +70,7 @@ def test_the_examples_of_the_page_are_spaces() -> None:
     space = space_of(networks)
     assert {kind for stage in space.stages for kind in stage.kinds} == {"mbconv", "repvit"}
     for network in space.sample(20, np.random.default_rng(0)):
-        assert space.decode(space.encode(network)).digest == network.digest
+        assert space.decode(encode(space, network)).digest == network.digest
     points = parse_code_space(parse_yaml(codes, name="page"), "page")
     assert {"layer0": 2, "layer1": 0, "optimizer": "sgd"} in [
         dict(point.genes) for point in points.sample(200, np.random.default_rng(0))

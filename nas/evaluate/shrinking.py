@@ -1,0 +1,113 @@
+"""NetAdapt on networks: explicit channels, costs updated by what a change touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nas.evaluate.models import Models
+from nas.graph.rows import Shape
+from nas.space.architecture import Architecture, Layer
+from nas.space.compile.compiled import Floats
+from nas.space.shrink import width_changes
+from nas.strategies import Move, NetAdapt, NetAdaptResult
+
+_Place = tuple[Layer, Shape]
+
+
+class ShrunkNetwork:
+    """A network on its way down: its layers, the shapes of their inputs, and its additive costs, shape (columns,)."""
+
+    __slots__ = ("_hash", "inputs", "layers", "sums")
+
+    def __init__(self, layers: tuple[Layer, ...], inputs: tuple[Shape, ...], sums: Floats, key: int) -> None:
+        self.layers, self.inputs, self.sums, self._hash = layers, inputs, sums, key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShrunkNetwork) and self._hash == other._hash and self.layers == other.layers
+
+
+class ChannelAdaptation:
+    """Shrinks networks of one input size by NetAdapt, ranking by the lower bound of accuracy (`Figures.ranked`)."""
+
+    def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
+        self._models = models
+        self._frame: Architecture | None = None
+        self._netadapt = NetAdapt(
+            moves=self._moves, latency_ms=self._bounded_ms, accuracy=self._ranked, beam=beam, step=step
+        )
+
+    def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
+        """The states under the target that shrinking `start` leads to; `network` turns them into networks."""
+        self._frame = start
+        sums = self._models.sums([start])[0]
+        state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
+        return self._netadapt.shrink(state, target_ms=target_ms)
+
+    @staticmethod
+    def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
+        """The network of a state that `start` led to, named by its digest."""
+        network = replace(start, layers=state.layers, genes={}, published=(), paper="")
+        return network.named(f"{start.family}-{network.digest[:8]}")
+
+    def _architecture(self, state: ShrunkNetwork) -> Architecture:
+        assert self._frame is not None
+        return replace(self._frame, layers=state.layers)
+
+    def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
+        changes = list(width_changes(self._architecture(state)))
+        touched = [sorted({*change.layers, *change.inputs}) for change in changes]
+        places: list[list[_Place]] = []
+        for change, positions in zip(changes, touched, strict=True):
+            places.append(
+                [
+                    (
+                        change.layers.get(i, state.layers[i]),
+                        (change.inputs[i], *state.inputs[i][1:]) if i in change.inputs else state.inputs[i],
+                    )
+                    for i in positions
+                ]
+            )
+        old = self._costs([(layer, shape) for layer, shape in zip(state.layers, state.inputs, strict=True)])
+        new = self._costs([place for changed in places for place in changed])
+        at = 0
+        for change, positions, changed in zip(changes, touched, places, strict=True):
+            sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
+            at += len(positions)
+            layers, inputs = list(state.layers), list(state.inputs)
+            for i, (layer, shape) in zip(positions, changed, strict=True):
+                layers[i], inputs[i] = layer, shape
+            key = hash(state) ^ _key((i, state.layers[i]) for i in positions) ^ _key((i, layers[i]) for i in positions)
+            yield Move(layer=change.width, state=ShrunkNetwork(tuple(layers), tuple(inputs), sums, key))
+
+    def _costs(self, places: Sequence[_Place]) -> Floats:
+        assert self._frame is not None
+        return self._models.layer_costs(
+            [(layer, shape, self._frame.num_classes, self._frame.resolution) for layer, shape in places]
+        )
+
+    def _bounded_ms(self, states: list[ShrunkNetwork]) -> Floats:
+        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).bounded_ms
+
+    def _ranked(self, states: list[ShrunkNetwork]) -> Floats:
+        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).ranked
+
+    def _resolutions(self, states: list[ShrunkNetwork]) -> Floats:
+        assert self._frame is not None
+        return np.full(len(states), float(self._frame.resolution))
+
+
+def _key(layers: Iterable[tuple[int, Layer]]) -> int:
+    """A hash that changes layer by layer (the exclusive or of the layers' own)."""
+    key = 0
+    for i, layer in layers:
+        key ^= hash((i, hash(layer)))
+    return key
+
+
+__all__ = ["ChannelAdaptation", "ShrunkNetwork"]

@@ -1,0 +1,1 @@
+"""Latency fitted to whole-network figures that others published."""

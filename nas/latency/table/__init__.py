@@ -1,0 +1,1 @@
+"""Tables of segments: rows, tables of other tools, what is plausible, what is covered."""

@@ -1,0 +1,101 @@
+"""What every way of timing networks on a device offers: write a network as a file, time files, say where it ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from nas.graph import Graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The timed runs of one network, in milliseconds, in their order; a run is one image.
+
+    `cpu_ms` is the clock of the thread that ran it, empty where several threads did or the device has no such clock.
+    """
+
+    wall_ms: tuple[float, ...]
+    cpu_ms: tuple[float, ...] = ()
+
+    @property
+    def typical_ms(self) -> float:
+        """The mean of the fastest three quarters of the runs, by the thread's clock where there is one.
+
+        The slowest were interrupted; the very least depends on luck where other tenants of the machine come and go.
+        """
+        return typical(self.runs)
+
+    @property
+    def runs(self) -> tuple[float, ...]:
+        """The runs by the thread's clock where there is one, in their order, but for those that it lost.
+
+        It leaves out what a hypervisor took from the processor; what it learns of late it leaves out of a later run,
+        which then takes next to no time: none, or under half of what a quarter of the runs stay below.
+        """
+        runs = self.cpu_ms or self.wall_ms
+        least = sorted(runs)[len(runs) // 4] / 2.0
+        return tuple(ms for ms in runs if ms > 0.0 and ms >= least)
+
+    @property
+    def spread(self) -> float:
+        """How far the runs stray upwards: their median over the least, less 1."""
+        runs = self.runs
+        return float(np.median(runs)) / min(runs) - 1.0
+
+    def scaled(self, factor: float) -> Timing:
+        """The same runs on a device that takes `factor` times as long."""
+        return Timing(
+            wall_ms=tuple(factor * ms for ms in self.wall_ms), cpu_ms=tuple(factor * ms for ms in self.cpu_ms)
+        )
+
+
+def typical(runs: Sequence[float]) -> float:
+    """The mean of the fastest three quarters of `runs`."""
+    return float(np.sort(np.asarray(runs))[: math.ceil(_FASTEST * len(runs))].mean())
+
+
+class Runner(Protocol):
+    """Times networks on one device. All of a call happens there in one fresh process, so that a remote runner ships
+    files once and gets numbers back once."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files it runs, such as ".onnx"."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Where it runs: "chip", "runtime" (with its version), "system", "cores" and "governor" where readable."""
+
+    def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
+        """Write the inference form of `graph`, with random weights, to `path`; returns the path."""
+
+    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
+        """Time the files' networks, one image a run, in `rounds` interleaved rounds; one timing a file, in order.
+
+        A round visits every file: one run that does not count, then `RUNS_A_VISIT` that do. Raises `InputError` naming
+        the file that the runtime cannot load or run (its reason in the text), `NasError` where the device is not there.
+        """
+
+
+RUNS_A_VISIT = 1
+_FASTEST = 0.75
+
+
+def run_statistics(timing: Timing) -> dict[str, float]:
+    """The classic table of a phone benchmark, over wall times: mean, standard deviation, median, p90, minimum in ms."""
+    wall = np.array(timing.wall_ms)
+    found = {
+        "mean_ms": float(wall.mean()),
+        "sd_ms": float(wall.std(ddof=1)) if len(wall) > 1 else 0.0,
+        "median_ms": float(np.median(wall)),
+        "p90_ms": float(np.quantile(wall, 0.9)),
+        "min_ms": float(wall.min()),
+    }
+    if timing.cpu_ms:
+        found["cpu_min_ms"] = min(timing.cpu_ms)
+    return found

@@ -1,0 +1,1 @@
+"""A search space compiled to arrays of additive costs."""

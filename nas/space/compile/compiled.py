@@ -1,0 +1,256 @@
+"""A search space compiled to arrays: what a million codes cost is a few gathers and sums.
+
+In a chain of blocks the cost of a block depends on a handful of genes: its own, the width before it, the resolution.
+Every part of a network (stem, transition, block, head) is therefore a place in one table of additive costs, found from
+its genes by lookups. The table is filled by building each block once for whole batches of sizes
+(`nas.space.compile.batch`) and asking the models for the costs of all its operators at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.space.architecture import Layer
+from nas.space.compile.batch import LayerBatch, build_batch
+from nas.space.compile.lookup import Ints, Lookup, affine
+from nas.space.compile.variants import Variants, grid
+from nas.space.search_space import Codes, SearchSpace
+from nas.space.stage import Stage, se_flags
+
+Floats = NDArray[np.float64]
+Costs = Callable[[LayerBatch, NDArray[np.int64]], Floats]
+"""(layers, the resolution of the network of each operator (operators,)) → additive costs, shape (layers, columns)."""
+
+_ABSENT = -(2**30)
+"""Added to a row, it leads to the first one, whose costs are 0."""
+
+
+def layer_sums(values: Floats, batch: LayerBatch) -> Floats:
+    """Sums of per-operator `values` (operators, columns) over each layer of a batch, shape (layers, columns)."""
+    count = len(batch.params)
+    return np.stack([np.bincount(batch.owner, column, count) for column in values.T], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One part of every network: its row in the table is the sum of `places`, and it counts `times` (None: once)."""
+
+    places: tuple[Lookup, ...]
+    times: Lookup | None = None
+
+
+class CompiledSpace:
+    """The additive costs of a space's networks, as one table and the places of its parts.
+
+    `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
+    layers carry their segments' canonical texts (for devices whose tables hold measured rows). `table` has shape
+    (rows, columns).
+    """
+
+    def __init__(self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False) -> None:
+        self.space = space
+        self.names = ("params", "macs", *names)
+        self._costs, self._keys = costs, keys
+        self._blocks: list[Floats] = [np.zeros((1, len(self.names)))]  # row 0 stands for an absent part
+        self._num_rows = 1
+        strides = sorted(set(space.stem_strides))
+        self._derived = {
+            "early": Lookup(["stem"], np.array([strides.index(stride) for stride in space.stem_strides])),
+            "in0": Lookup(["stem"], np.array([space.widths_before[0].index(width) for width in space.stem_widths])),
+        }
+        self._parts = [self._stem()]
+        for position in range(len(space.stages)):
+            self._parts += self._stage(position)
+        self._parts.append(self._head())
+        self.table = np.concatenate(self._blocks)
+        self._blocks = []
+
+    def rows(self, codes: Codes) -> list[tuple[Ints, Ints | None]]:
+        """For each part the rows in `table` (n,), and how often they count (None: once).
+
+        Fastest with a few thousand codes at a time, whose arrays stay in the processor's cache.
+        """
+        columns = dict(zip(self.space.genes, np.ascontiguousarray(np.asarray(codes).T, dtype=np.int32), strict=True))
+        for name, lookup in self._derived.items():
+            columns[name] = lookup.of(columns)
+        known: dict[Lookup, Ints] = {}
+        return [self._rows_of(part, columns, known) for part in self._parts]
+
+    @staticmethod
+    def _rows_of(part: Part, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
+        """`known` keeps the first places of parts, which the blocks of a stage share."""
+        first, *others = part.places
+        if first not in known:
+            known[first] = first.of(columns)
+        rows = known[first]
+        for lookup in others:
+            rows = rows + lookup.of(columns)
+        return np.maximum(rows, 0), None if part.times is None else part.times.of(columns)
+
+    def columns(self, names: Sequence[str]) -> Floats:
+        """Columns of the table, contiguous, shape (rows,) for one name and (rows, names) for several."""
+        found = self.table[:, [self.names.index(name) for name in names]]
+        return np.ascontiguousarray(found[:, 0] if len(names) == 1 else found)
+
+    def _add(self, values: Floats) -> int:
+        """Append rows to the table; the number of the first."""
+        start = self._num_rows
+        self._blocks.append(values)
+        self._num_rows += len(values)
+        return start
+
+    def _layer_costs(
+        self, block: str, args: Mapping[str, Any], shape: tuple[Any, ...], resolution: NDArray[np.int64]
+    ) -> tuple[Floats, tuple[Any, ...]]:
+        """The costs of n layers of one block, shape (n, columns), and the shape of their results."""
+        batch = build_batch(block, args, shape, len(resolution), self.space.num_classes, keys=self._keys)
+        own = np.stack((batch.params, batch.macs), axis=1).astype(np.float64)
+        return np.concatenate((own, self._costs(batch, resolution[batch.owner])), axis=1), batch.output
+
+    def _chain_costs(self, layers: Sequence[Layer], shape: tuple[Any, ...], resolution: NDArray[np.int64]) -> Floats:
+        """The summed costs of a chain of given layers, shape (n, columns); sizes and `resolution` have shape (n,)."""
+        total = np.zeros((len(resolution), len(self.names)))
+        for layer in layers:
+            costs, shape = self._layer_costs(layer.block, dict(layer.args), shape, resolution)
+            total += costs
+        return total
+
+    def _stem(self) -> Part:
+        sides = np.array(self.space.resolutions, dtype=np.int64)
+        costs = [self._chain_costs(stem, (3, sides, sides), sides) for stem in self.space.stems]
+        start = self._add(np.concatenate(costs))
+        sizes = (len(self.space.stems), len(sides))
+        return Part((Lookup(["stem", "resolution"], affine(start, (len(sides), 1), sizes)),))
+
+    def _head(self) -> Part:
+        space, last = self.space, len(self.space.stages)
+        resolution, width = grid(space.resolutions, space.widths_before[last])
+        side = resolution // space.reduction(last, space.stem_strides[0])
+        start = self._add(
+            np.concatenate([self._chain_costs(head, (width, side, side), resolution) for head in space.heads])
+        )
+        sizes = (len(space.heads), len(space.resolutions), len(space.widths_before[last]))
+        return Part(
+            (Lookup(["head", "resolution", f"in{last}"], affine(start, (sizes[1] * sizes[2], sizes[2], 1), sizes)),)
+        )
+
+    def _stage(self, position: int) -> Iterator[Part]:
+        """The parts of a stage: entry, inner blocks one by one, and those beyond the free ones by their SE flag."""
+        stage, space = self.space.stages[position], self.space
+        self._derived |= _widths_behind(space, position)
+        cases = (len(stage.kinds), len(stage.depth), len(stage.se))
+        name = stage.name
+        own = [f"{name}.kind", f"{name}.depth", f"{name}.se"]
+        self._derived[f"{name}.case"] = Lookup(own, np.arange(np.prod(cases)).reshape(cases))
+        kinds = [space.kinds[kind] for kind in stage.kinds]
+        entry = _StageRows(
+            stage, position, [self._fill(Variants(space, position, kind, inner=False)) for kind in kinds]
+        )
+        inner = _StageRows(stage, position, [self._fill(Variants(space, position, kind, inner=True)) for kind in kinds])
+        yield Part((entry.shared, entry.block(1)))
+        changes = [kind.transition is not None for kind in kinds]
+        if any(changes):
+            yield Part((inner.shared, inner.block(1, only=changes)))
+        for block in range(2, stage.num_free + 1):
+            yield Part((inner.shared, inner.block(block)))
+        for flag in (0, 1):
+            times = _beyond(stage, flag)
+            if times.any():
+                case = np.broadcast_to(times, cases).reshape(-1)
+                yield Part((inner.shared, inner.tail(flag)), Lookup([f"{name}.case"], case))
+
+    def _fill(self, variants: Variants) -> _KindRows:
+        """Add the costs of all `variants` to the table; where they stand."""
+        blocks = []
+        for batch in variants:
+            shape = (batch.inputs, batch.side, batch.side)
+            costs, _ = self._layer_costs(batch.block, batch.args, shape, batch.resolution)
+            if variants.is_transition and batch.stride == 1:
+                costs[batch.inputs == batch.width] = 0.0  # no transition where nothing changes
+            blocks.append(costs)
+        start = self._add(np.concatenate(blocks))
+        steps, step = {}, 1
+        for axis, choices in reversed(variants.axes.items()):
+            steps[axis] = step if len(choices) > 1 else 0
+            step *= len(choices)
+        return _KindRows(start, steps, {axis: len(choices) for axis, choices in variants.axes.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _KindRows:
+    """Where the layers of one kind stand: the first row, and for each axis its step and its number of choices."""
+
+    start: int
+    steps: Mapping[str, int]
+    sizes: Mapping[str, int]
+
+
+class _StageRows:
+    """The rows of one place of a stage, for all its kinds: what the whole stage decides, and what a block decides."""
+
+    def __init__(self, stage: Stage, position: int, kinds: Sequence[_KindRows]) -> None:
+        self._stage, self._kinds = stage, kinds
+        name = stage.name
+        genes = {"early": "early", "resolution": "resolution", "in": f"in{position}"}
+        genes |= {"width": f"{name}.width", "act": f"{name}.act"}
+        sizes = [max(kind.sizes[axis] for kind in kinds) for axis in genes]
+        rows = [affine(kind.start, [kind.steps[axis] for axis in genes], sizes) for kind in kinds]
+        self.shared = Lookup([f"{name}.kind", *genes.values()], np.stack(rows))
+
+    def block(self, block: int, *, only: Sequence[bool] | None = None) -> Lookup:
+        """What a free block (1, 2, …) adds to `shared`; absent ones, and kinds not in `only`, are led to row 0."""
+        stage = self._stage
+        rows = self._steps()
+        for k in range(len(stage.kinds)):
+            for i, depth in enumerate(stage.depth):
+                for j, pattern in enumerate(stage.se):
+                    if depth < block or (only is not None and not only[k]):
+                        rows[k, i, j] = _ABSENT
+                    else:
+                        rows[k, i, j] += self._kinds[k].steps["se"] * se_flags(pattern, depth)[block - 1]
+        return self._lookup(rows, block)
+
+    def tail(self, flag: int) -> Lookup:
+        """What the blocks beyond the free ones with this SE flag add to `shared`."""
+        rows = self._steps()
+        rows += np.array([flag * kind.steps["se"] for kind in self._kinds]).reshape(-1, 1, 1, 1, 1)
+        return self._lookup(rows, self._stage.num_free)
+
+    def _steps(self) -> NDArray[np.int64]:
+        """What kernel size and expansion ratio add, shape (kinds, depths, SE patterns, kernels, expansions)."""
+        stage = self._stage
+        sizes = (len(stage.depth), len(stage.se), len(stage.kernel), len(stage.expansion))
+        return np.stack(
+            [affine(0, (0, 0, kind.steps["kernel"], kind.steps["expansion"]), sizes) for kind in self._kinds]
+        )
+
+    def _lookup(self, rows: NDArray[np.int64], block: int) -> Lookup:
+        name = self._stage.name
+        genes = [f"{name}.case", f"{name}.kernel{block}", f"{name}.expansion{block}"]
+        return Lookup(genes, rows.reshape(-1, *rows.shape[3:]))
+
+
+def _widths_behind(space: SearchSpace, position: int) -> dict[str, Lookup]:
+    """The place of the width behind a stage among those that may stand there: its own, or, absent, the one before."""
+    stage = space.stages[position]
+    before, behind = space.widths_before[position], space.widths_before[position + 1]
+    values = np.array(
+        [
+            [[behind.index(width if depth else came) for width in stage.width] for depth in stage.depth]
+            for came in before
+        ]
+    )
+    genes = [f"in{position}", f"{stage.name}.depth", f"{stage.name}.width"]
+    return {f"in{position + 1}": Lookup(genes, values)}
+
+
+def _beyond(stage: Stage, flag: int) -> NDArray[np.int64]:
+    """How many blocks beyond the free ones have this SE flag, shape (depths, SE patterns)."""
+    return np.array(
+        [[se_flags(pattern, depth)[stage.num_free :].count(flag) for pattern in stage.se] for depth in stage.depth]
+    )

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.errors import InputError
+from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
+from nas.latency.published.cost_model import NAMES
+from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
+from tests.latency.examples import calibration, model, pointwise, row, table
+
+
+def predictor(**values: float) -> OperatorPredictor:
+    """Two deviations: the rate by ±20 % and the fixed time by ±10 %."""
+    root = np.zeros((len(NAMES), 2))
+    root[NAMES.index("rate"), 0] = 0.2
+    root[NAMES.index("fixed"), 1] = 0.1
+    return OperatorPredictor(model=model(**values), root=root, floor=0.05, beyond=0.5)
+
+
+def test_the_deviation_is_the_shares_of_what_is_uncertain() -> None:
+    one = predictor(fixed=0.4, rate=1e9, overhead=1e-12, onchip=1e12, memory=1e12)
+    operators = table(pointwise(512, 512, 28))  # 512²·28² / 10⁹ = 0.205520896 ms
+    ms = 512 * 512 * 28 * 28 / 1e9
+    mean = np.array([0.4 + ms])
+    sums = one.uncertainty_features(operators).sum(axis=0)[None, :]
+    expected = np.hypot(0.2 * ms, 0.1 * 0.4) / mean
+    assert one.deviation(mean, sums) == pytest.approx(expected)
+    assert one.half_width(mean, sums) == pytest.approx(np.hypot(0.05, expected))
+
+
+def test_large_inputs_have_at_least_the_width_beyond() -> None:
+    one = predictor()
+    mean, sums = np.array([1.0, 1.0]), np.zeros((2, 2))
+    assert one.half_width(mean, sums, np.array([False, True]))[1] == 0.5
+    assert one.half_width(mean, sums)[1] < 0.5
+
+
+def test_features_are_additive_over_operators() -> None:
+    one = predictor()
+    rows = [pointwise(8, 16, 7), row("act:silu"), row("add")]
+    whole = one.uncertainty_features(table(*rows))
+    assert whole == pytest.approx(np.concatenate([one.uncertainty_features(table(r)) for r in rows]))
+    assert whole.shape == (3, one.num_features)
+
+
+def test_a_made_predictor_has_the_deviations_of_its_calibration() -> None:
+    data = calibration(16, model(), noise=0.02)
+    rows = np.ones(16, dtype=np.bool_)
+    found = calibrate(data, rows)
+    made = make_predictor(found, {})
+    mean = data.workload.network_ms(made.model)
+    sums = data.workload.counts @ made.uncertainty_features(data.workload.operators)
+    errors = errors_of(data, found.fit, rows)
+    expected = found.spread.half_width(errors.deviation, errors.share)
+    assert made.half_width(mean, sums)[data.observations.network] == pytest.approx(expected, rel=1e-6)
+    assert set(CONFLICTING) <= set(NAMES)
+
+
+def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
+    one = predictor()
+    path = tmp_path / "coefficients.json"
+    path.write_text(one.to_json(), encoding="utf-8")
+    again = read_predictor(path)
+    assert again.to_json() == one.to_json()
+    operators = table(row("act:silu"), pointwise(8, 8, 4))
+    assert np.array_equal(again.operator_ms(operators), one.operator_ms(operators))
+
+
+def broken(**changes: object) -> str:
+    return json.dumps({**json.loads(predictor().to_json()), **changes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "[" * 100_000, broken(schema=99), broken(coefficients={}), broken(interval={}),
+        broken(coefficients=dict.fromkeys(NAMES, -1.0)), broken(manifest=3),
+        broken(interval={"floor": 0.1, "beyond": 0.2, "root": [[1.0]]}),
+        broken(interval={"floor": -0.1, "beyond": 0.2, "root": [[1.0]] * len(NAMES)}),
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "coefficients.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="coefficients.json"):
+        read_predictor(path)
