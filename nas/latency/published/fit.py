@@ -4,8 +4,8 @@ Latencies of one network differ from source to source (another app, another stat
 version), so every source has an offset, shrunk towards 0: a prediction without an offset is the average source.
 The fit is the maximum of a posterior: Student-t errors of the logarithms (few large errors do not pull), normal
 priors of the coefficients' logarithms (`nas.latency.published.cost_model.COEFFICIENTS`) and of the offsets; the
-curvature there (Gauss-Newton) gives the coefficients' covariance. Levenberg-Marquardt in NumPy; the same rows give the same bits on
-one BLAS thread.
+curvature there (Gauss-Newton) gives the coefficients' covariance. Levenberg-Marquardt in NumPy; the same rows give the
+same bits on one BLAS thread.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How well the whole calibration predicts networks it has not seen: nested scores, beside two plain baselines.
 
 Each score leaves rows out, runs `nas.latency.published.calibrate.calibrate` on the rest (form, coefficients and
-interval are chosen there), and predicts the rows left out. Predictions are those a user gets: of the average source, without the
-offset of the source that printed the row.
+interval are chosen there), and predicts the rows left out. Predictions are those a user gets: of the average source,
+without the offset of the source that printed the row.
 """
 
 from __future__ import annotations

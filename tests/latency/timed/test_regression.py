@@ -12,11 +12,11 @@ import pytest
 from nas.errors import InputError
 from nas.graph import Segment
 from nas.graph.operators import OperatorTable
-from nas.latency.timed import regression
 from nas.latency.device import Device
 from nas.latency.estimate import Estimate
 from nas.latency.model import LatencyModel
 from nas.latency.table.rows import TableRow
+from nas.latency.timed import regression
 from nas.latency.timed.regression import MIN_NETWORKS, Regression, fit_networks
 from tests.latency.timed.networks import NOISE, Floats, Network, Timed, known, sampled, timed, true_ms
 
