@@ -76,8 +76,10 @@ class SearchOutcome:
         return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, best: None) -> SearchOutcome:
-    """Search, export the answer to the zoo, and record the run.
+def run_search(
+    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
+) -> SearchOutcome:
+    """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
     is an error before the search begins.
@@ -99,7 +101,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
-        with RunStore().start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
+        with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
             published = _Published(request.device)
 
             def searched(model: LatencyModel) -> SearchAnswer:
