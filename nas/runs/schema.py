@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, inspect, insert, select, text
+from sqlalchemy import Connection, delete, insert, inspect, select, text
 
 from nas.errors import NasError
 from nas.runs.models import SCHEMA_VERSION, Base, SchemaRow

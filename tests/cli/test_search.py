@@ -125,8 +125,11 @@ def test_a_run_is_recorded_and_repeats(workspace: Path, capsys: pytest.CaptureFi
     assert record["status"] == "done"
     assert record["result"]["best"]["digest"] == first["best"]["digest"]
     command = shlex.split(record["command"])
-    assert main([*command[1:], "--json"]) == 0
+    other = f"sqlite:///{workspace}/other.db"
+    assert main([*command[1:], "--json", "--storage", other]) == 0
     again = json.loads(capsys.readouterr().out)
+    assert main(["runs", "list", "--json", "--storage", other]) == 0
+    assert [run["run"] for run in json.loads(capsys.readouterr().out)] == [again["run"]]
     assert again["best"]["digest"] == first["best"]["digest"]
     assert again["run"] != first["run"]
 
@@ -159,6 +162,7 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--w", "0.5"), ("w", "negative")),
         (("--confidence", "nan"), ("confidence", "at least 0.5")),
         (("--max-novelty", "inf"), ("max_novelty", "finite")),
+        (("--storage", "runs.db"), ("storage", "SQLAlchemy URL")),
     ],
 )
 def test_bad_input_names_the_rule_and_the_nearest(

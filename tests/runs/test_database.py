@@ -15,7 +15,10 @@ from tests.extras import needs
     [
         ("", "must be a SQLAlchemy URL such as sqlite:///runs.db or postgresql"),
         ("runs.db", "must be a SQLAlchemy URL .*, but got 'runs.db'"),
-        ("postgresql://user:secret@host:port/db", r"must be a SQLAlchemy URL .*, but got 'postgresql://user:\*\*\*@host"),
+        (
+            "postgresql://user:secret@host:port/db",
+            r"must be a SQLAlchemy URL .*, but got 'postgresql://user:\*\*\*@host",
+        ),
         ("sqlite://", "must name a file, as sqlite:///runs.db does, but got :memory:"),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:///file:x?mode=memory&uri=true", "must name a file"),
@@ -46,7 +49,9 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     needs("psycopg")
     store = RunStore(url="postgresql+psycopg://user:secret@127.0.0.1:1/db?sslpassword=hidden")
     for use in (store.records, lambda: store.start("search", command="c")):
-        with pytest.raises(NasError, match=r"postgresql\+psycopg://user:\*\*\*@127.0.0.1:1/db must be reachable") as caught:
+        with pytest.raises(
+            NasError, match=r"postgresql\+psycopg://user:\*\*\*@127.0.0.1:1/db must be reachable"
+        ) as caught:
             use()
         assert caught.value.exit_code == 1
         assert "secret" not in str(caught.value) and "hidden" not in str(caught.value)
