@@ -72,7 +72,7 @@ class Database:
         if re.search(r"not a database|no such (table|column)|malformed", reason):
             return f"{self.place} must be a database of nas, but: {reason}; move it away, and a new one is made."
         if "locked" in reason:
-            return f"{self.place} must be free to write to, but another process holds it for {LOCK_SECONDS:g} s; try again."
+            return f"{self.place} must be free, but another process holds it for {LOCK_SECONDS:g} s; try again."
         return (
             f"{self.place} must be writable and its disk must have room, but: {reason};"
             " free it, or choose another place with --workspace or --storage."
@@ -111,15 +111,13 @@ def _engine(url: URL) -> Engine:
         engine = create_engine(url, poolclass=NullPool, connect_args=options)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = url.get_driver_name()
-        remedy = (
-            "pip install 'nas[postgresql]'" if driver == "psycopg" else "postgresql+psycopg:// is another that may be"
-        )
+        remedy = "pip install 'nas[postgresql]'" if driver == "psycopg" else f"write {_EXAMPLES}"
         raise InputError(
             f"a storage of {url.get_backend_name()} needs its driver {driver}, which is not installed; {remedy}."
         ) from error
     if engine.dialect.is_async:
         raise InputError(
-            f"a storage needs a driver that is not asynchronous, but got {url.drivername}; see {_EXAMPLES}."
+            f"a storage needs a driver that is not asynchronous, but got {url.drivername}; write {_EXAMPLES}."
         )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _with_foreign_keys)

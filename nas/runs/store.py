@@ -26,7 +26,7 @@ from nas.runs.schema import found_version, prepare
 
 DATABASE = "nas.db"
 GRACE_SECONDS = 90.0
-"""A run whose last sign of life is older counts as interrupted; several signs may be late, or clocks differ by a minute."""
+"""A run whose last sign of life is older counts as interrupted: several may be late, or clocks differ by a minute."""
 
 _DISTRIBUTIONS = ("nas", "numpy", "scipy", "scikit-learn", "torch", "onnx", "onnxruntime", "optuna", "sqlalchemy")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,12 +144,13 @@ class RunStoreConformance:
     def test_a_run_ends_once(self, store: RunStore) -> None:
         with store.start("search", command="c") as run:
             run.finish({"best": 1})
-        for end in (
+        endings: list[Callable[[], object]] = [
             lambda: store.finish(run.id, {}),
             lambda: store.fail(run.id, "text"),
             lambda: store.interrupt(run.id),
             lambda: store.beat(run.id),
-        ):
+        ]
+        for end in endings:
             with pytest.raises(NasError, match=rf"run {run.id} must be running, but is done already"):
                 end()
         assert (store.get(run.id).status, store.get(run.id).result) == ("done", {"best": 1})
@@ -163,7 +164,11 @@ class RunStoreConformance:
 
     def test_a_run_that_is_gone_is_named(self, store: RunStore) -> None:
         store.start("search", command="c")
-        for use in (lambda: store.finish("x"), lambda: store.add_artefact("x", "zoo", store.folder)):
+        uses: list[Callable[[], object]] = [
+            lambda: store.finish("x"),
+            lambda: store.add_artefact("x", "zoo", store.folder),
+        ]
+        for use in uses:
             with pytest.raises(NasError, match="run x must be in its database"):
                 use()
 
@@ -174,7 +179,11 @@ class RunStoreConformance:
         clock.advance(1)
         assert store.get(run.id).status == "interrupted"
         assert [found.status for found in store.records()] == ["interrupted"]
-        for sign in (lambda: store.beat(run.id), lambda: run.add_artefact("zoo", store.folder / "net")):
+        signs: list[Callable[[], object]] = [
+            lambda: store.beat(run.id),
+            lambda: run.add_artefact("zoo", store.folder / "net"),
+        ]
+        for sign in signs:
             sign()
             clock.advance(90)
             assert store.get(run.id).status == "running"

@@ -74,9 +74,12 @@ def test_a_file_that_may_only_be_read_is_read_and_named(store: RunStore) -> None
 
 def test_a_disk_that_fills_up_costs_the_record_and_not_the_result(store: RunStore) -> None:
     """A database that may not grow stands for a full disk: SQLite reports both as the same error."""
-    with store.start("search", command="c") as run, on_connecting("PRAGMA max_page_count = 1"):
-        with pytest.raises(NasError, match=r"its disk must have room, but: database or disk is full"):
-            run.finish({"front": ["x" * 1000] * 2000})
+    with (
+        store.start("search", command="c") as run,
+        on_connecting("PRAGMA max_page_count = 1"),
+        pytest.raises(NasError, match=r"its disk must have room, but: database or disk is full"),
+    ):
+        run.finish({"front": ["x" * 1000] * 2000})
     assert store.get(run.id).status == "running"
 
 
