@@ -129,9 +129,9 @@ def run_search(
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
             progress("exporting the answer", answer.best.accuracy.low)
             folder = _export(answer, run.id, request.seed)
-            run.add_artefact("zoo", folder)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
+            run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
     except NasError as error:
         if outcome is None:

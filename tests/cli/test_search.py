@@ -20,7 +20,9 @@ import pytest
 import yaml
 
 from nas.cli.main import main
+from nas.errors import NasError
 from nas.resources import shipped_room
+from nas.runs import RunStore
 from nas.space import read_architecture
 
 SMALL = {
@@ -265,6 +267,19 @@ def test_an_answer_is_not_lost_where_its_files_find_no_room(
     assert document["best"]["latency"]["mean_ms"] <= 0.8
     assert document["best"]["zoo"] is None
     assert "room" in captured.err or "space" in captured.err
+
+
+def test_an_answer_and_its_files_are_not_lost_with_the_database(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise NasError("the server must be reachable, but is gone.")
+
+    monkeypatch.setattr(RunStore, "add_artefact", lost)
+    assert _small("--json") == 1
+    captured = capsys.readouterr()
+    assert (Path(json.loads(captured.out)["best"]["zoo"]) / "model.onnx").is_file()
+    assert "the server must be reachable" in captured.err
 
 
 @pytest.mark.slow
