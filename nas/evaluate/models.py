@@ -21,9 +21,10 @@ from nas.accuracy.model import AccuracyModel
 from nas.errors import InputError
 from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
-from nas.space.architecture import Architecture, Layer, build_layer
+from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.lowering import lower_layer
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import Evaluation
 
@@ -163,7 +164,8 @@ class Models:
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
         """The space with these models' costs."""
-        return CompiledSpace(space, self.costs, names=self.names, keys=self.latency.needs_keys)
+        latency = self.latency
+        return CompiledSpace(space, self.costs, names=self.names, keys=latency.needs_keys, runtime=latency.runtime)
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """Parameters, MACs and the columns `names`, summed over the layers of each network, shape (n, columns)."""
@@ -237,7 +239,8 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        segments = [build_layer(layer, shape, classes).segment for layer, shape, classes, _ in new]
+        runtime = self.latency.runtime
+        segments = [lower_layer(layer, shape, classes, runtime) for layer, shape, classes, _ in new]
         batch = LayerBatch.of_segments(segments)
         resolution = np.array([place[3] for place in new])[batch.owner]
         own = np.stack((batch.params, batch.macs), axis=1)
