@@ -12,7 +12,7 @@ import yaml
 
 from nas.errors import InputError
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, as_traced, read_operator_lists
-from nas.space import known_names, known_network
+from nas.space import find_known, known_as, known_names, known_network
 from nas.space.seeds import families, instantiate, read_family
 from tests.shared_data import shared_data
 
@@ -150,12 +150,12 @@ def test_published_figures_are_the_printed_ones() -> None:
 
 def test_published_size_fits_ours() -> None:
     for name in known_names():
-        network = known_network(name)
-        published = dict(network.published)
-        if published and published["params_M"]:
+        known = find_known(name)
+        network, params_m = known.architecture, known.published.get("params_M")
+        if params_m:
             # Printed figures round, and count either form; MobileNetV3's papers count more than their code has.
             slack = 0.25 if name.startswith("mobilenetv3-small") else 0.06
-            ratio = float(published["params_M"]) * 1e6 / network.params
+            ratio = float(params_m) * 1e6 / network.params
             assert 1 - slack < ratio < 1.15 + slack, name
 
 
@@ -201,8 +201,8 @@ def test_lite_keeps_stem_head_and_outer_repeats() -> None:
 
 
 def test_published_follows_the_resolution() -> None:
-    assert dict(known_network("mobilenetv1-0.5@160").published)["top1"] == 59.1
-    assert known_network("mobilenetv1-0.5@176").published == ()
+    assert find_known("mobilenetv1-0.5@160").published["top1"] == 59.1
+    assert find_known("mobilenetv1-0.5@176").published == {}
 
 
 @pytest.mark.parametrize(
@@ -252,14 +252,18 @@ def _family(tmp_path: Path, **changes: object) -> Path:
 
 
 def test_an_ellipsis_repeats_the_last_value(tmp_path: Path) -> None:
-    network = instantiate(read_family(_family(tmp_path)), "a")
+    network = instantiate(read_family(_family(tmp_path)), "a").architecture
     assert [layer.arg("stride") for layer in network.layers[:3]] == [2, 1, 1]
 
 
 def test_defaults_give_way_to_the_stage(tmp_path: Path) -> None:
     layers = [{"block": "conv", "out": 8}, {"block": "conv", "out": 8, "act": "gelu"}, {"block": "head"}]
     path = _family(tmp_path, defaults={"conv": {"act": "silu"}}, variants={"a": {"layers": layers}})
-    assert [layer.arg("act") for layer in instantiate(read_family(path), "a").layers] == ["silu", "gelu", "none"]
+    assert [layer.arg("act") for layer in instantiate(read_family(path), "a").architecture.layers] == [
+        "silu",
+        "gelu",
+        "none",
+    ]
 
 
 def _stage(**stage: object) -> dict[str, object]:
