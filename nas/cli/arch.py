@@ -99,13 +99,12 @@ def _text(record: dict[str, Any], training: bool) -> str:
     table = tabulate(rows, headers, floatfmt=("", "", "", "", ".2f", ".3f", ".3f", ""))
     published = record["published"]
     form = "training form" if training else "inference form"
-    channels, *size = record["input"]
     facts = [
         (
             f"{record['name']}  (family {record['family']}, {resolution_text(record['resolution'])} px,"
             f" digest {record['digest']})"
         ),
-        f"takes {channels} x {' x '.join(map(str, size))}, tells {record['num_classes']} classes apart",
+        f"images {' x '.join(map(str, record['input']))}, {record['num_classes']} classes",
         f"params {record['params']:,}, MACs {record['macs']:,} ({form})",
         f"activations {record['activations']:,}, memory traffic {record['memory_bytes']:,} bytes at 2 bytes a number",
     ]

@@ -66,8 +66,9 @@ def sample_points(space: str, count: int, seed: int, as_json: bool) -> None:
         click.echo(tabulate([list(r["genes"].values()) for r in records], list(found.genes)))
         return
     rows = [
-        (r["name"], resolution_text(r["resolution"]), r["params"] / 1e6, r["macs"] / 1e6, _stages(r["genes"])) for r in records
-    ]  # fmt: skip
+        (r["name"], resolution_text(r["resolution"]), r["params"] / 1e6, r["macs"] / 1e6, _stages(r["genes"]))
+        for r in records
+    ]
     headers = ("network", "px", "params M", "MACs M", "stages: blocks of a kind @ width")
     click.echo(tabulate(rows, headers, floatfmt=("", "", ".2f", ".1f", "")))
 
@@ -85,8 +86,10 @@ def _text(record: Mapping[str, Any]) -> str:
         rows: list[Sequence[Any]] = [(gene, _list(choices)) for gene, choices in record["genes"].items()]
         return "\n".join([*facts, "", tabulate(rows, ("gene", "choices"), disable_numparse=True)])
     facts += [
-        f"{len(record['genes'])} genes, {_size(record['size'])} codes; {record['num_classes']} classes,"
-        f" {record['in_channels']} channels in",
+        (
+            f"{len(record['genes'])} genes, {_size(record['size'])} codes; {record['num_classes']} classes,"
+            f" images of {record['in_channels']} channels"
+        ),
         f"known networks among its points: {', '.join(record['known']) or 'none'}",
         "",
         f"resolution: {', '.join(map(resolution_text, record['resolution']))}",

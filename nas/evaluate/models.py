@@ -147,7 +147,9 @@ class Models:
         self.latency, self.accuracy, self.limits = latency, accuracy, limits
         self.frontier: Frontier | None = None
         self.latency_names = tuple(f"latency feature {i}" for i in range(latency.num_features))
-        self.names = (_MILLISECONDS, *self.latency_names, *OPERATOR_FEATURES)
+        # Not by their bare names: the MACs that accuracy is predicted from are those of the network on ImageNet.
+        self.feature_names = tuple(f"accuracy feature {name}" for name in OPERATOR_FEATURES)
+        self.names = (_MILLISECONDS, *self.latency_names, *self.feature_names)
         self._known: dict[SizedPlace, Floats] = {}
         if known:
             figures = self.figures(known)
@@ -252,7 +254,7 @@ class SpaceProblem:
         self._models = models
         self._exact = [self.compiled.columns([name]) for name in (_MILLISECONDS, *_PER_NETWORK)]
         self._predicts_exactly = exact
-        features = self.compiled.columns(OPERATOR_FEATURES)
+        features = self.compiled.columns(models.feature_names)
         self._features: NDArray[np.floating] = features if exact else features.astype(np.float32)
         self._bounds = self.compiled.columns(models.latency_names)
         self._resolutions = np.array(space.sides, dtype=np.float32)

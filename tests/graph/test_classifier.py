@@ -21,17 +21,18 @@ def _plain(kind: str, channels: int, side: int) -> Row:
 
 
 BODY = (_conv("pw", 8, 16, 4), _plain("act:relu", 16, 4))
-POOL = _plain("gap", 16, 1)
+POOL, HEAD = _plain("gap", 16, 1), _conv("lin", 16, 7, 1)
 SQUEEZE = (POOL, _conv("lin", 16, 4, 1), _plain("act:relu", 4, 1), _conv("lin", 4, 16, 1), _plain("act:sigmoid", 16, 1))
 
 # The rows of a network, and the positions of those that classify.
 NETWORKS: dict[str, tuple[tuple[Row, ...], list[int]]] = {
-    "linear layer": ((*BODY, POOL, _conv("lin", 16, 7, 1)), [3]),
-    "a layer before it, as wide": ((*BODY, POOL, _conv("lin", 16, 7, 1), _plain("act:relu", 7, 1), _conv("lin", 7, 7, 1)), [5]),
-    "hidden layer without activation": ((*BODY, POOL, _conv("lin", 16, 16, 1), _conv("lin", 16, 7, 1)), [4]),
-    "two heads": ((*BODY, POOL, _conv("lin", 16, 7, 1), _conv("lin", 16, 7, 1), _plain("add", 7, 1)), [3, 4]),
+    "linear layer": ((*BODY, POOL, HEAD), [3]),
+    "a layer before it": ((*BODY, POOL, _conv("lin", 16, 16, 1), _plain("act:relu", 16, 1), HEAD), [5]),
+    "a layer before it, no activation": ((*BODY, POOL, _conv("lin", 16, 16, 1), HEAD), [4]),
+    "as wide as the layer before it": ((*BODY, POOL, _conv("lin", 16, 16, 1), _conv("lin", 16, 16, 1)), [4]),
+    "two heads": ((*BODY, POOL, HEAD, HEAD, _plain("add", 7, 1)), [3, 4]),
     "convolution, pooled": ((*BODY, _conv("pw", 16, 7, 4), _plain("act:relu", 7, 4), _plain("gap", 7, 1)), [2]),
-    "a softmax behind": ((*BODY, POOL, _conv("lin", 16, 7, 1), _plain("softmax", 7, 1)), [3]),
+    "a softmax behind": ((*BODY, POOL, HEAD, _plain("softmax", 7, 1)), [3]),
     "backbone": (BODY, []),
     "backbone, pooled maps before": ((*BODY, *SQUEEZE, _plain("se_mul", 16, 4), _conv("pw", 16, 8, 4)), []),
     "backbone that ends in a gate": ((*BODY, *SQUEEZE, _plain("se_mul", 16, 4)), []),

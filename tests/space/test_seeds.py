@@ -14,6 +14,7 @@ from nas.errors import InputError
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, as_traced, read_operator_lists
 from nas.space import find_known, known_as, known_names, known_network
 from nas.space.seeds import families, instantiate, read_family
+from nas.space.shrink import shrink_moves
 from tests.shared_data import shared_data
 
 _COUNTS = Path(__file__).parent / "reference_counts.csv"
@@ -203,6 +204,23 @@ def test_lite_keeps_stem_head_and_outer_repeats() -> None:
 def test_published_follows_the_resolution() -> None:
     assert find_known("mobilenetv1-0.5@160").published["top1"] == 59.1
     assert find_known("mobilenetv1-0.5@176").published == {}
+
+
+def test_a_network_is_known_by_its_name_and_only_while_it_is_the_same() -> None:
+    known = find_known("mobilenetv1-0.5@160")
+    network = known.architecture
+    assert known_as(network) == known
+    assert (known.name, known.family) == ("mobilenetv1-0.5@160", "mobilenetv1")
+    assert "1704.04861" in known.paper
+    for changed in (
+        network.at_resolution(192),
+        network.adapted(num_classes=10),
+        next(narrower for _, narrower in shrink_moves(network)),
+        network.named("mine"),
+        network.named("mobilenetv1-1.0"),
+        network.named("mobilenetv1-9.0"),
+    ):
+        assert known_as(changed) is None
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> str:
+    def interrupt(*_: object, paper: str) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nas.zoo.export.card_text", interrupt)
