@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from nas.accuracy.artifact import MANIFEST_FILE, read_prior
 from nas.accuracy.estimate import AccuracyEstimate
-from nas.accuracy.features import network_features, operator_sums
+from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features
 from nas.accuracy.gaussian_process import Floats
 from nas.accuracy.prior import Prior
 from nas.accuracy.recipe import Recipe
 from nas.errors import unknown_name
 from nas.resources import check_name, names, rooms
 from nas.space.architecture import Architecture
+from nas.space.compile.batch import LayerBatch, places_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,13 @@ class AccuracyModel:
     manifest: Mapping[str, Any]
 
     def features(self, architectures: Sequence[Architecture]) -> Floats:
-        """The features of networks, shape (n, D)."""
-        resolutions = [float(a.resolution) for a in architectures]
-        sums = operator_sums([a.graph().operators() for a in architectures], resolutions)
-        return np.asarray(network_features(sums, np.array(resolutions)), dtype=np.float64)
+        """The features of networks, as networks for ImageNet, shape (n, D)."""
+        sums = np.zeros((len(architectures), len(OPERATOR_FEATURES)))
+        for own, network in zip(sums, architectures, strict=True):
+            batch = LayerBatch.of_places(places_of(network.on_imagenet()))
+            own[:] = operator_features(batch.operators, network.side, batch.classifier).sum(axis=0)
+        sides = np.array([network.side for network in architectures])
+        return np.asarray(network_features(sums, sides), dtype=np.float64)
 
     def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """The mean accuracies, fractions in [0, 1], shape (n,)."""
@@ -41,7 +45,11 @@ class AccuracyModel:
     def estimate(
         self, architectures: Sequence[Architecture], *, recipe: Recipe | None = None
     ) -> list[AccuracyEstimate]:
-        """The accuracies with their central 90 % intervals, for networks trained with `recipe`."""
+        """The accuracies on ImageNet with their central 90 % intervals, for networks trained with `recipe`.
+
+        What a network is to classify makes no difference: they are those of its layers with 1000 classes and images of
+        three channels.
+        """
         return self.estimate_features(self.features(architectures), recipe=recipe)
 
     def estimate_features(self, features: Floats, *, recipe: Recipe | None = None) -> list[AccuracyEstimate]:

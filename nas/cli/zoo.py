@@ -28,10 +28,12 @@ def list_networks(as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    from nas.space.resolution import resolution_text
+
     rows = [
         (
-            r["name"], r["resolution"], f"{r['params'] / 1e6:.2f}", f"{r['macs'] / 1e6:.1f}", _latency(r), _accuracy(r),
-            ", ".join(r["formats"]),
+            r["name"], resolution_text(r["resolution"]), f"{r['params'] / 1e6:.2f}", f"{r['macs'] / 1e6:.1f}",
+            _latency(r), _accuracy(r), ", ".join(r["formats"]),
         )
         for r in records
     ]  # fmt: skip

@@ -19,17 +19,15 @@ from nas.accuracy.estimate import AccuracyEstimate
 from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features
 from nas.accuracy.model import AccuracyModel
 from nas.errors import InputError
-from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
-from nas.space.architecture import Architecture, Layer
-from nas.space.compile.batch import LayerBatch
+from nas.space.architecture import Architecture
+from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
-from nas.space.lowering import lower_layer
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import Evaluation
 
-_Place = tuple[Layer, Shape, int, int]
-"""A layer in a network: the layer, the shape of its input, the number of classes, the resolution."""
+SizedPlace = tuple[Place, float]
+"""A layer in a network, and the side of the network's input."""
 
 _CHUNK = 4096
 NOVELTY_PENALTY = 0.1
@@ -149,18 +147,24 @@ class Models:
         self.latency, self.accuracy, self.limits = latency, accuracy, limits
         self.frontier: Frontier | None = None
         self.latency_names = tuple(f"latency feature {i}" for i in range(latency.num_features))
-        self.names = (_MILLISECONDS, *self.latency_names, *OPERATOR_FEATURES)
-        self._known: dict[_Place, Floats] = {}
+        # Not by their bare names: the MACs that accuracy is predicted from are those of the network on ImageNet.
+        self.feature_names = tuple(f"accuracy feature {name}" for name in OPERATOR_FEATURES)
+        self.names = (_MILLISECONDS, *self.latency_names, *self.feature_names)
+        self._known: dict[SizedPlace, Floats] = {}
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy)
 
-    def costs(self, batch: LayerBatch, resolution: NDArray[np.int64]) -> Floats:
-        """The additive costs of a batch of layers, columns `names`; `resolution` has shape (operators,)."""
+    def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
+        """The additive costs of a batch of layers, columns `names`; `sides` (layers,) are those of their networks.
+
+        Latency is that of the layers, accuracy that of the same layers on ImageNet.
+        """
         keys = batch.keys or [""] * len(batch.params)
         latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
-        features = operator_features(batch.operators, resolution.astype(np.float64))
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(features, batch)), axis=1)
+        judged = batch.judged
+        features = operator_features(judged.operators, sides[judged.owner], judged.classifier)
+        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(features, judged)), axis=1)
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
         """The space with these models' costs."""
@@ -169,25 +173,19 @@ class Models:
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """Parameters, MACs and the columns `names`, summed over the layers of each network, shape (n, columns)."""
-        chains = [
-            [
-                (layer, shape, network.num_classes, network.resolution)
-                for layer, shape in zip(network.layers, inputs, strict=True)
-            ]
-            for network, inputs in ((network, network.layer_inputs()) for network in architectures)
-        ]
+        chains = [[(place, network.side) for place in places_of(network)] for network in architectures]
         costs = self.layer_costs([place for chain in chains for place in chain])
         starts = np.cumsum([0, *(len(chain) for chain in chains[:-1])])
         return np.asarray(np.add.reduceat(costs, starts, axis=0))
 
-    def layer_costs(self, places: Sequence[_Place]) -> Floats:
-        """The same columns for layers, given with their input's shape, classes and resolution: (layers, columns)."""
+    def layer_costs(self, places: Sequence[SizedPlace]) -> Floats:
+        """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
 
     def figures(self, architectures: Sequence[Architecture]) -> Figures:
         """Exact figures of networks given one by one."""
-        resolution = np.array([network.resolution for network in architectures], dtype=np.float64)
+        resolution = np.array([network.side for network in architectures])
         return self.figures_of_sums(self.sums(architectures), resolution)
 
     def figures_of_sums(self, sums: Floats, resolution: Floats) -> Figures:
@@ -218,7 +216,7 @@ class Models:
     def indistinguishable(self, network: Architecture, others: Sequence[Architecture]) -> list[bool]:
         """For each of `others` whether the 90 % interval of the difference in accuracy to `network` holds 0."""
         operators = self.sums([network, *others])[:, len(_PER_NETWORK) + 1 + len(self.latency_names) :]
-        resolution = np.array([n.resolution for n in (network, *others)], dtype=np.float64)
+        resolution = np.array([n.side for n in (network, *others)])
         features = network_features(operators, resolution)
         found = []
         for other in features[1:]:
@@ -235,16 +233,13 @@ class Models:
             for mean, low, high in columns
         ]
 
-    def _learn(self, places: Sequence[_Place]) -> None:
+    def _learn(self, places: Sequence[SizedPlace]) -> None:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        runtime = self.latency.runtime
-        segments = [lower_layer(layer, shape, classes, runtime) for layer, shape, classes, _ in new]
-        batch = LayerBatch.of_segments(segments)
-        resolution = np.array([place[3] for place in new])[batch.owner]
+        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime)
         own = np.stack((batch.params, batch.macs), axis=1)
-        costs = np.concatenate((own, self.costs(batch, resolution)), axis=1)
+        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new]))), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 
@@ -260,10 +255,10 @@ class SpaceProblem:
         self._models = models
         self._exact = [self.compiled.columns([name]) for name in (_MILLISECONDS, *_PER_NETWORK)]
         self._predicts_exactly = exact
-        features = self.compiled.columns(OPERATOR_FEATURES)
+        features = self.compiled.columns(models.feature_names)
         self._features: NDArray[np.floating] = features if exact else features.astype(np.float32)
         self._bounds = self.compiled.columns(models.latency_names)
-        self._resolutions = np.array(space.resolutions, dtype=np.float32)
+        self._resolutions = np.array(space.sides, dtype=np.float32)
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:

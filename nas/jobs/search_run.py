@@ -19,7 +19,7 @@ from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
-from nas.space import Architecture, load_space, space_paths
+from nas.space import Architecture, list_known, load_space, space_paths
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
 
@@ -173,9 +173,11 @@ class _Published:
     def __init__(self, device: str) -> None:
         self._device = device
         self._index = published_index(device)
+        self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:
-        printed = dict(network.published)
+        known = self._known.get(network.digest)
+        printed = known.published if known else {}
         rows = self._index.find(network.graph().operators())
         top1 = printed.get("top1")
         if top1 is None and not rows:

@@ -135,7 +135,7 @@ def space_keys(space: SearchSpace) -> set[str]:
     """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these."""
     found: set[str] = set()
 
-    def collect(batch: LayerBatch, resolution: NDArray[np.int64]) -> NDArray[np.float64]:
+    def collect(batch: LayerBatch, sides: NDArray[np.float64]) -> NDArray[np.float64]:
         found.update(batch.keys or ())
         return np.zeros((len(batch.params), 0))
 

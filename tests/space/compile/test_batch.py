@@ -11,7 +11,7 @@ from nas.blocks.registry import Channels, OptionalChannels
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.runtimes import OWN
 from nas.space.architecture import build_layer, make_layer
-from nas.space.compile.batch import LayerBatch, build_batch, output_shapes
+from nas.space.compile.batch import LayerBatch, Place, build_batch, output_shapes
 from tests.nets.variants import Variant, variants
 
 CLASSES = 10
@@ -47,15 +47,19 @@ def test_a_batch_is_its_layers_built_one_by_one(block: Block) -> None:
         assert batch.params.tolist() == [result.segment.params for result in alone]
         assert batch.macs.tolist() == [result.segment.macs for result in alone]
         assert np.stack(batch.output, axis=1).tolist() == [list(result.output) for result in alone]
-        assert _operators(batch) == _operators(LayerBatch.of_segments([result.segment for result in alone]))
+        places = [
+            Place(make_layer(block.name, variant.args), (variant.width, size, size), CLASSES) for variant, size in both
+        ]
+        assert _operators(batch) == _operators(LayerBatch.of_places(places))
         shapes = output_shapes(block.name, args, (inputs, side, side), len(both), CLASSES)
         assert np.array_equal(np.stack(shapes), np.stack(batch.output))
 
 
 def _operators(batch: LayerBatch) -> list[tuple[object, ...]]:
-    """(owner, kind, numbers …) of each operator, sorted: a batch does not keep their order."""
+    """(owner, whether it classifies, kind, numbers …) of each operator, sorted: a batch does not keep their order."""
     columns = [getattr(batch.operators, name).tolist() for name in NUMERIC_COLUMNS]
-    return sorted(zip(batch.owner.tolist(), batch.operators.kind.tolist(), *columns, strict=True))
+    marks = batch.classifier.tolist()
+    return sorted(zip(batch.owner.tolist(), marks, batch.operators.kind.tolist(), *columns, strict=True))
 
 
 def test_keys_only_where_they_are_asked_for() -> None:
