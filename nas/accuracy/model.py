@@ -1,68 +1,67 @@
-"""The accuracy of architectures: what a search and a user ask."""
+"""The accuracy of networks: what a search asks of a model, and the models that are loaded by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.artifact import MANIFEST_FILE, read_prior
-from nas.accuracy.estimate import AccuracyEstimate
-from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features
-from nas.accuracy.gaussian_process import Floats
-from nas.accuracy.prior import Prior
-from nas.accuracy.recipe import Recipe
+from nas.accuracy.estimate import AccuracyDifferences, AccuracyEstimate, AccuracyFigures
+from nas.accuracy.prior_model import PriorModel
 from nas.errors import unknown_name
+from nas.graph.operators import OperatorTable
 from nas.resources import check_name, names, rooms
 from nas.space.architecture import Architecture
-from nas.space.compile.batch import LayerBatch, places_of
+
+QUICK_SLACK = 0.005
+"""How far below the exact lower bound a quick one may lie, as a fraction: half a point."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyModel:
-    """A prior under its name, for architectures. Batches of features go to `prior` directly."""
+class AccuracyModel(Protocol):
+    """Accuracies of networks, by sums over their operators: so a space compiles to arrays of these.
 
-    name: str
-    prior: Prior
-    manifest: Mapping[str, Any]
+    The rule of the interval is the model's own: whoever asks takes `low` and `high` as they are.
+    """
 
-    def features(self, architectures: Sequence[Architecture]) -> Floats:
-        """The features of networks, as networks for ImageNet, shape (n, D)."""
-        sums = np.zeros((len(architectures), len(OPERATOR_FEATURES)))
-        for own, network in zip(sums, architectures, strict=True):
-            batch = LayerBatch.of_places(places_of(network.on_imagenet()))
-            own[:] = operator_features(batch.operators, network.side, batch.classifier).sum(axis=0)
-        sides = np.array([network.side for network in architectures])
-        return np.asarray(network_features(sums, sides), dtype=np.float64)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the additive columns that describe a network."""
+        ...
 
-    def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """The mean accuracies, fractions in [0, 1], shape (n,)."""
-        return self.prior.predict_features(self.features(architectures))[0]
+    def operator_columns(
+        self, table: OperatorTable, side: NDArray[np.float64], classifier: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What each operator adds to the columns of its network, shape (n, columns); `side` (n,) is the input side in
+        pixels of the network of each, `classifier` (n,) marks those that give the logits. The operators are those of
+        the networks on ImageNet (`Architecture.on_imagenet`)."""
+        ...
 
-    def estimate(
-        self, architectures: Sequence[Architecture], *, recipe: Recipe | None = None
-    ) -> list[AccuracyEstimate]:
-        """The accuracies on ImageNet with their central 90 % intervals, for networks trained with `recipe`.
+    def figures(
+        self, sums: NDArray[np.floating], resolution: NDArray[np.floating], *, quick: bool = False
+    ) -> AccuracyFigures:
+        """The accuracies of n networks, given their `sums` (n, columns) and `resolution` (n,); each by itself.
 
-        What a network is to classify makes no difference: they are those of its layers with 1000 classes and images of
-        three channels.
+        With `quick` in a way that serves for millions, whose `low` is never above the exact one, and at most
+        `QUICK_SLACK` below; `sums` may then be in single precision.
         """
-        return self.estimate_features(self.features(architectures), recipe=recipe)
+        ...
 
-    def estimate_features(self, features: Floats, *, recipe: Recipe | None = None) -> list[AccuracyEstimate]:
-        """As `estimate`, for network features (n, D)."""
-        mean, low, high = self.prior.predict_features(features, recipe=recipe)
-        text = str(recipe or self.prior.recipe)
-        return [
-            AccuracyEstimate(mean=float(m), low=float(lo), high=float(hi), recipe=text, source="predicted")
-            for m, lo, hi in zip(mean, low, high, strict=True)
-        ]
+    def differences(self, sums: NDArray[np.float64], resolution: NDArray[np.float64]) -> AccuracyDifferences:
+        """How much better networks 1, 2, … are than network 0, given as for `figures`; shape (n − 1,).
+
+        What is unknown about both alike cancels, so an interval is not that of two independent figures.
+        """
+        ...
+
+    def estimate(self, architectures: Sequence[Architecture]) -> list[AccuracyEstimate]:
+        """The accuracies of networks as records, equal to `figures` of their sums."""
+        ...
 
 
-def load_accuracy(name: str) -> AccuracyModel:
+def load_accuracy(name: str) -> PriorModel:
     """The predictor called `name`: the user's own before the shipped one.
 
     Raises `InputError` with the nearest names for one that is not known, and for a damaged one.
@@ -71,5 +70,5 @@ def load_accuracy(name: str) -> AccuracyModel:
     for folder in rooms("predictors"):
         if (folder / name / MANIFEST_FILE).is_file():
             prior, manifest = read_prior(folder / name)
-            return AccuracyModel(name=name, prior=prior, manifest=manifest)
+            return PriorModel(name=name, prior=prior, manifest=manifest)
     raise unknown_name("predictor", name, names("predictors", f"*/{MANIFEST_FILE}"))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nas.evaluate.figures import Figures
 from nas.evaluate.models import Models
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer
@@ -35,18 +36,22 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, ranking by the lower bound of accuracy (`Figures.ranked`)."""
+    """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`."""
 
     def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
         self._models = models
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
         self._netadapt = NetAdapt(
-            moves=self._moves, latency_ms=self._bounded_ms, accuracy=self._ranked, beam=beam, step=step
+            moves=self._moves,
+            standing=lambda states: self._figures(states).standing,
+            score=lambda states: self._figures(states).score,
+            beam=beam,
+            step=step,
         )
 
     def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The states under the target that shrinking `start` leads to; `network` turns them into networks."""
+        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
         self._frame = start
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
@@ -97,15 +102,10 @@ class ChannelAdaptation:
             [(Place(layer, shape, classes, self._imagenet_shapes[i]), side) for i, layer, shape in places]
         )
 
-    def _bounded_ms(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).bounded_ms
-
-    def _ranked(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).ranked
-
-    def _resolutions(self, states: list[ShrunkNetwork]) -> Floats:
+    def _figures(self, states: list[ShrunkNetwork]) -> Figures:
         assert self._frame is not None
-        return np.full(len(states), self._frame.side)
+        resolution = np.full(len(states), self._frame.side)
+        return self._models.figures_of_sums(np.stack([state.sums for state in states]), resolution)
 
 
 def _key(layers: Iterable[tuple[int, Layer]]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas.accuracy import load_accuracy
-from nas.evaluate.models import Limits, Models, SpaceProblem
+from nas.evaluate import Limits, Models, SpaceProblem
 from nas.evaluate.shrinking import ChannelAdaptation
 from nas.jobs.lut import load_latency
 from nas.space import Codes, SearchSpace
@@ -35,9 +35,9 @@ def test_a_space_predicts_as_for_imagenet_and_costs_its_own() -> None:
     codes = _codes(space)
     theirs, ours = (SpaceProblem(each, models, exact=True).evaluate(codes) for each in (space, other))
     assert ours.accuracy == pytest.approx(theirs.accuracy, rel=0, abs=1e-9)
-    assert ours.accuracy_low == pytest.approx(theirs.accuracy_low, rel=0, abs=1e-9)
+    assert ours.score == pytest.approx(theirs.score, rel=0, abs=1e-9)
     # 10 of 1000 classes cost less, and the fourth channel never as much as they do.
-    assert (ours.latency_ms < theirs.latency_ms).all()
+    assert (ours.bounded_ms < theirs.bounded_ms).all()
 
 
 def test_a_code_and_its_network_are_worth_the_same() -> None:
@@ -48,11 +48,11 @@ def test_a_code_and_its_network_are_worth_the_same() -> None:
     assert {n.resolution for n in networks} == {64, (64, 96)}
     problem = SpaceProblem(space, models, exact=True)
     found, figures = problem.evaluate(codes), models.figures(networks)
-    assert found.accuracy == pytest.approx(figures.accuracy, rel=0, abs=1e-9)
-    assert found.latency_ms == pytest.approx(figures.latency_ms, rel=1e-9)
+    assert found.accuracy == pytest.approx(figures.accuracy.mean, rel=0, abs=1e-9)
+    assert found.bounded_ms == pytest.approx(figures.latency_ms, rel=1e-9)
     assert problem.macs(codes).tolist() == [network.macs for network in networks]
     assert figures.params.tolist() == [network.params for network in networks]
-    assert figures.accuracy == pytest.approx(models.accuracy.predict(networks), rel=0, abs=1e-9)
+    assert figures.accuracy.mean == pytest.approx(load_accuracy("imagenet").predict(networks), rel=0, abs=1e-9)
     assert figures.latency_ms == pytest.approx([models.latency.estimate(n).mean_ms for n in networks], rel=1e-9)
 
 
@@ -68,7 +68,9 @@ def test_a_shrunk_network_is_worth_what_it_is_alone() -> None:
     networks = [adaptation.network(shrunk.state, start) for shrunk in met]
     assert any(network.layers[0] != start.layers[0] for network in networks)
     figures, judged = models.figures(networks), models.figures([network.on_imagenet() for network in networks])
-    assert [shrunk.accuracy for shrunk in met] == pytest.approx(figures.ranked, rel=0, abs=1e-9)
-    assert [shrunk.latency_ms for shrunk in met] == pytest.approx(figures.bounded_ms, rel=1e-9)
-    assert figures.accuracy == pytest.approx(judged.accuracy, rel=0, abs=1e-9)
-    assert models.figures([start]).accuracy == pytest.approx(models.accuracy.predict([start]), rel=0, abs=1e-9)
+    assert [shrunk.score for shrunk in met] == pytest.approx(figures.score, rel=0, abs=1e-9)
+    assert [shrunk.bounded_ms for shrunk in met] == pytest.approx(figures.bounded_ms, rel=1e-9)
+    assert figures.accuracy.mean == pytest.approx(judged.accuracy.mean, rel=0, abs=1e-9)
+    assert models.figures([start]).accuracy.mean == pytest.approx(
+        load_accuracy("imagenet").predict([start]), rel=0, abs=1e-9
+    )
