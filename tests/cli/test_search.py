@@ -110,7 +110,7 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
     for words in (
         "untrained",
         "modelled",
-        "predicted for 300 epochs",
+        "predicted for ImageNet, 300 epochs",
         "90 %",
         "known networks",
         "Pareto front",
