@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from nas.blocks import BLOCKS
 from nas.errors import InputError
 from nas.space.architecture import Layer
 from nas.space.divisor import common_divisor
 from nas.space.resolution import resolution_text
 from nas.space.search_space import SearchSpace
 from nas.space.stage import Stage
+from nas.space.template import Kind
 
 STAGE_GENES: Mapping[str, str] = {
     "kind": "kinds", "depth": "depth", "width": "width", "kernel": "kernel", "expansion": "expansion", "se": "se",
@@ -30,7 +32,8 @@ def narrow(space: SearchSpace, settings: Iterable[str]) -> SearchSpace:
 
     `GENE=CHOICE,…` holds for all stages, `stage3.GENE=…` for one; `resolution=…` for the image. What a setting for all
     stages leaves out of activations and SE leaves stems and heads too: chains with other ones are no choices any more.
-    Raises `InputError` for a setting that names no gene or no choice of one, or leaves none.
+    A stage whose only depth is 0 is no stage any more. Raises `InputError` for a setting that names no gene or no
+    choice of one, or leaves none.
     """
     before = space
     for setting in settings:
@@ -55,13 +58,15 @@ def _narrowed(space: SearchSpace, setting: str) -> SearchSpace:
     stages = tuple(
         _stage(stage, gene, wanted, setting) if stage_name in (None, stage.name) else stage for stage in space.stages
     )
+    if stage_name is None and gene == "act":
+        stages = tuple(_stage_of_kinds(space, stage, wanted, setting) for stage in stages)
     if stage_name is None and gene in ("act", "se"):
         stems, heads = (
             _chains(chains, gene, wanted, f"--set {setting} must leave one of the {part} of {space.name}")
             for part, chains in (("stems", space.stems), ("heads", space.heads))
         )
         space = replace(space, stems=stems, heads=heads)
-    return replace(space, stages=stages)
+    return replace(space, stages=tuple(stage for stage in stages if stage.depth != (0,)))
 
 
 def _check_choices(
@@ -79,6 +84,20 @@ def _check_choices(
 def _stage(stage: Stage, gene: str, wanted: Collection[str], setting: str) -> Stage:
     field = STAGE_GENES[gene]
     return replace(stage, **{field: _kept(getattr(stage, field), wanted, setting, f"{gene} of {stage.name}")})
+
+
+def _stage_of_kinds(space: SearchSpace, stage: Stage, wanted: Collection[str], setting: str) -> Stage:
+    """The stage without the kinds whose blocks have another activation whatever the gene says."""
+
+    def fixed(kind: Kind) -> Iterator[Any]:
+        for template in (kind.block, kind.transition):
+            if template is not None and "act" not in template.names:
+                declared = BLOCKS.get(template.block, "template").parameters.get("act")
+                given = dict(template.args).get("act")
+                yield given.literal if given else declared.default if declared else "none"
+
+    kept = [name for name in stage.kinds if all(act in ("none", *wanted) for act in fixed(space.kinds[name]))]
+    return replace(stage, kinds=_kept(stage.kinds, kept, setting, f"the kind of {stage.name}"))
 
 
 def _kept(choices: tuple[Any, ...], wanted: Collection[str], setting: str, what: str) -> tuple[Any, ...]:
@@ -114,12 +133,9 @@ _SE_WIDTHS = ("se", "se_depthwise", "se_pointwise")
 
 def _unknown(setting: str, rule: str, word: str, known: Iterable[str]) -> InputError:
     names = list(known)
-    near = ", ".join(difflib.get_close_matches(word, names, n=3, cutoff=0.4))
-    return InputError(
-        f"--set {setting} {rule}, but got {word!r}"
-        + (f" (nearest: {near})" if near else "")
-        + f"; there are {', '.join(names)}."
-    )
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    hint = f" (nearest: {', '.join(near)})" if near else ""
+    return InputError(f"--set {setting} {rule}, but got {word!r}{hint}; there are {', '.join(names)}.")
 
 
 def _text(choice: Any) -> str:
