@@ -258,7 +258,6 @@ def test_as_many_networks_as_are_needed_are_enough() -> None:
     assert found.operators.manifest["device"] == "numbers"
 
 
-@pytest.mark.slow
 def test_the_known_networks_and_a_space_are_fitted_together() -> None:
     data = timed([*known()[::2], *sampled(60, 8)], 8)
     found = data.fit()
