@@ -117,7 +117,7 @@ def test_confidence_keeps_a_quantile_under_the_target(space: SearchSpace, models
 
 
 def test_a_known_network_is_recommended_only_where_it_is_as_sure_as_asked(models: Models) -> None:
-    """MobileOne-S1 and better ones meet 1.1 ms on average; so surely that one in a thousand does not, only faster ones."""
+    """Better ones meet 1.1 ms on average; so surely that one in a thousand does not, only faster ones do."""
     poor = small_space(
         resolution=[224],
         stages=[{"stride": 2, "depth": [1], "width": [8], "kinds": ["mbconv"], "kernel": [3], "expansion": [1]}] * 4,
