@@ -1,11 +1,12 @@
-"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and tables of once-for-all's users.
+"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and the lookup tables of other tools.
 
-Within one call the order of the files does not matter. Where once-for-all's tables of several image sizes time one
-segment, the largest size's row is taken; a segment that comes twice in any other way is refused.
+Within one call the order of the files does not matter. Where lookup tables of several image sizes time one segment,
+the largest size's row is taken; a segment that comes twice with different figures in any other way is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +16,42 @@ from nas.files import write_bytes
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.estimate import WEAKNESS
 from nas.latency.model import TABLE_FILE
-from nas.latency.table.ofa import OfaRow, read_ofa_table
+from nas.latency.table.lookup import LookupRow, Refused, read_lookup_table
 from nas.latency.table.plausible import require_milliseconds
-from nas.latency.table.rows import TableRow, read_table, shortened, table_text
+from nas.latency.table.rows import COLUMNS, TableRow, read_table, read_text, shortened, table_text
 from nas.resources import workspace
 
-_YAML = (".yaml", ".yml")
+_LOOKUP = (".yaml", ".yml", ".json", ".csv")
+_OWN = "table.csv"
+_OPERATOR = re.compile(
+    r"(conv2d|conv|depthwise_conv2d|activation|batch_norm|eltwise\w*|pool(?:ing|2d)|softmax|relu)[, ]"
+)
+"""How a row of operators begins in PaddleSlim's tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedFile:
-    """One file's rows; `image_size` is that of the networks whose layers were timed, where the file tells it."""
+    """One file's rows; `form` is whose it is (`table.csv`, or a tool's name); `image_size` is that of the networks
+    whose layers were timed, where the file tells it; `refused` are the rows that are no layers here; `assumed` of the
+    rows have no deviation in the file, and an interval of `ASSUMED_SPREAD`."""
 
     path: Path
+    form: str
     image_size: int | None
     rows: Mapping[str, TableRow]
+    refused: tuple[Refused, ...] = ()
+    assumed: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """The record as a mapping, its rows as a number."""
+        return {
+            "file": str(self.path),
+            "form": self.form,
+            "image_size": self.image_size,
+            "rows": len(self.rows),
+            "without_deviation": self.assumed,
+            "refused": [{"row": row.name, "reason": row.reason} for row in self.refused],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +85,22 @@ class Imported:
 
     def as_json(self) -> dict[str, object]:
         """The record as a mapping; every choice with its segment and both means in ms."""
-        files = [{"file": str(file.path), "image_size": file.image_size, "rows": len(file.rows)} for file in self.files]
+        files = [file.as_json() for file in self.files]
         choices = {name: [choice.as_json() for choice in getattr(self, name)] for name in ("replaced", "kept", "sizes")}
         counts = {"rows": self.rows, "added": self.added, "unchanged": self.unchanged}
         return {"folder": str(self.folder), "files": files, **counts, **choices}
 
 
-def import_tables(device: str, files: Sequence[Path]) -> Imported:
+def import_tables(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported:
     """Merge the rows of `files` into the table of `device`, in the workspace's folder of that device.
 
-    The folder gets copies of all the device's files where the device is a shipped one. Rows of once-for-all's tables
-    are *measured*, by whom and when `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and
-    `NasError` where the folder cannot be written to; in either case the table stays what it was.
+    `activations` are those of blocks whose file does not say it (`read_lookup_table`). The folder gets copies of all
+    the device's files where the device is a shipped one. Rows of lookup tables are *measured*, by whom and when
+    `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and `NasError` where the folder cannot
+    be written to; in either case the table stays what it was.
     """
     record, source = load_device(device), device_folder(device)
-    read = tuple(_read(path, record) for path in files)
+    read = tuple(_read(path, record, activations) for path in files)
     rows, sizes = _joined(read)
     before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
     both = [Choice(taken=row, left=before[key]) for key, row in rows.items() if before.get(key, row) != row]
@@ -97,18 +120,31 @@ def import_tables(device: str, files: Sequence[Path]) -> Imported:
     )
 
 
-def _read(path: Path, device: Device) -> ImportedFile:
+def _read(path: Path, device: Device, activations: Sequence[str]) -> ImportedFile:
     suffix = path.suffix.lower()
-    if suffix == ".csv":
-        found = ImportedFile(path=path, image_size=None, rows=read_table(path))
-    elif suffix in _YAML:
-        table = read_ofa_table(path)
-        rows = {row.segment: _measured(row, device) for row in table.rows}
-        found = ImportedFile(path=path, image_size=table.image_size, rows=rows)
-    else:
+    first = read_text(path, suffix[1:].upper() or "text").lstrip().split("\n", 2) if path.suffix else []
+    if any(_OPERATOR.match(line) for line in first[:2]):
         raise InputError(
-            f"{path}: a table must be a file in the form of table.csv (.csv) or a lookup table of once-for-all's users"
-            f" ({', '.join(_YAML)}), but its name ends in neither; rename or convert it."
+            f"{path} must hold layers, but its rows are operators, as PaddleSlim's tables have them: what an operator"
+            " costs by itself is no row of a segment, whose operators run one behind the other; time whole blocks, or"
+            " whole networks (networks.csv, then `nas lut fit`)."
+        )
+    if suffix not in _LOOKUP:
+        raise InputError(
+            f"{path}: a table must be a file in the form of table.csv (.csv) or another tool's lookup table"
+            f" ({', '.join(_LOOKUP)}), but its name ends in neither; rename or convert it."
+        )
+    if suffix == ".csv" and _is_own(first[0] if first else ""):
+        found = ImportedFile(path=path, form=_OWN, image_size=None, rows=read_table(path))
+    else:
+        table = read_lookup_table(path, activations)
+        found = ImportedFile(
+            path=path,
+            form=table.form,
+            image_size=table.image_size,
+            rows={row.segment: _measured(row, device) for row in table.rows},
+            refused=table.refused,
+            assumed=sum(row.std_ms is None for row in table.rows),
         )
     if not found.rows:
         raise InputError(f"{path} must hold at least one row, but has none.")
@@ -116,10 +152,16 @@ def _read(path: Path, device: Device) -> ImportedFile:
     return found
 
 
-def _measured(row: OfaRow, device: Device) -> TableRow:
+def _is_own(header: str) -> bool:
+    """Whether the first line of a CSV file is meant to be the header of a table like ours."""
+    return not header or len(set(COLUMNS).intersection(header.strip().split(","))) > 1
+
+
+def _measured(row: LookupRow, device: Device) -> TableRow:
+    """A row as ours; at least one timing stands behind it where the file does not say how many."""
     low, high = row.interval_ms()
     return TableRow(
-        segment=row.segment, mean_ms=row.mean_ms, low_ms=low, high_ms=high, count=row.count, source="measured",
+        segment=row.segment, mean_ms=row.mean_ms, low_ms=low, high_ms=high, count=row.count or 1, source="measured",
         date=device.date,
     )  # fmt: skip
 
@@ -136,9 +178,12 @@ def _joined(files: Iterable[ImportedFile]) -> tuple[dict[str, TableRow], list[Ch
                 rows[key] = row
                 continue
             if None in (first.image_size, file.image_size) or first.image_size == file.image_size:
+                if rows[key] == row:
+                    continue
                 raise InputError(
-                    f"a segment must come from one file, or from tables of different image sizes, but both {first.path}"
-                    f" and {file.path} have {shortened(key)}; import one of them, or first the one and then the other."
+                    f"a segment must come from one file, from tables of different image sizes, or with the same"
+                    f" figures, but both {first.path} and {file.path} have {shortened(key)}; import one of them, or"
+                    " first the one and then the other."
                 )
             choices.append(Choice(taken=rows[key], left=row))
     return rows, choices

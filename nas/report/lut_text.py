@@ -8,7 +8,8 @@ from typing import Any
 from tabulate import tabulate
 
 from nas.jobs.lut_build import BuiltTable, TablePlan
-from nas.jobs.lut_import import Choice, Imported
+from nas.jobs.lut_import import Choice, Imported, ImportedFile
+from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
 
 _LISTED = 12
@@ -23,6 +24,8 @@ def imported_text(device: str, found: Imported) -> str:
         f"{found.added} are new, {len(found.replaced)} replace rows of the table, {found.unchanged} were there already"
     )
     text = [f"{device}: {read} segments read from {files}; {did}; wrote {found.rows} to {found.folder}"]
+    for file in found.files:
+        text += _file(file)
     if found.sizes:
         text.append(
             f"{len(found.sizes)} segments are in tables of several image sizes: the largest size was taken, the others"
@@ -33,6 +36,17 @@ def imported_text(device: str, found: Imported) -> str:
     if found.kept:
         text += ["not replaced, as the imported rows are of a weaker source:", *_choices(found.kept)]
     return "\n".join(text)
+
+
+def _file(file: ImportedFile) -> list[str]:
+    """A line on a file's form and rows, and one for each row that was refused."""
+    taken = f"  {file.path.name}: {len(file.rows)} segments from the form of {file.form}"
+    if file.assumed:
+        taken += f"; {file.assumed} without a deviation, taken as {100 * ASSUMED_SPREAD:.0f} % of the mean"
+    if not file.refused:
+        return [taken]
+    refused = "1 row was refused" if len(file.refused) == 1 else f"{len(file.refused)} rows were refused"
+    return [f"{taken}; {refused}:", *(f"    {row.name}: {row.reason}" for row in file.refused)]
 
 
 def _difference(choice: Choice) -> float:

@@ -18,10 +18,11 @@ from nas.latency.device import device_folder
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.space import Architecture, known_network
 from nas.space.architecture import make_layer
-from tests.latency.table.test_ofa import LAST, TIMES, text
+from tests.latency.table.test_lookup import LAST, TIMES, text
 from tests.latency.test_device import TEXT
 from tests.shared_data import shared_data
 
+BLOCK = "15x15x8-8x8x12-expand:3-kernel:5-stride:2"
 LAST_SEGMENT = "conv1x1s1 16x8x8>96x8x8+hswish"
 SEGMENTS = ("conv1x1s1 16x56x56>24x56x56+relu", "conv1x1s1 24x56x56>24x56x56+relu")
 ROWS = [
@@ -123,6 +124,21 @@ def test_a_table_like_ours_is_taken_over_row_by_row(folder: Path) -> None:
     assert import_tables("mine", [folder / "table.csv"]).unchanged == 7
 
 
+def test_rows_that_two_files_agree_on_are_no_fault(folder: Path) -> None:
+    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", ROWS[:1])
+    found = import_tables("mine", [one, two])
+    assert (found.rows, found.added, found.sizes) == (2, 2, ())
+
+
+def test_what_a_file_does_not_say_is_told(folder: Path) -> None:
+    file = folder.parent / "t.csv"
+    file.write_text(f"{BLOCK},1.0\n9x9,2.0\n", encoding="utf-8")
+    (found,) = import_tables("mine", [file]).files
+    assert (found.form, found.assumed, [row.name for row in found.refused]) == ("ProxylessNAS", 1, ["9x9"])
+    (row,) = read_table(folder / "table.csv").values()
+    assert (row.source, row.count, row.date) == ("measured", 1, "2024-05-01")
+
+
 def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
     import_tables("mine", [table(folder.parent / "a.csv", ROWS)])
     printed = [replace(ROWS[0], source="modelled", count=0, mean_ms=0.55), replace(ROWS[1], mean_ms=0.45)]
@@ -133,7 +149,7 @@ def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
 
 
 def test_two_files_with_one_segment_and_no_rule_between_them_are_refused(folder: Path) -> None:
-    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", ROWS[:1])
+    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", [replace(ROWS[0], mean_ms=0.55)])
     with pytest.raises(InputError, match=r"must come from one file, .*a\.csv and .*b\.csv have conv1x1s1 16x56x56"):
         import_tables("mine", [one, two])
     same = lookup(folder.parent / "a.yaml", 32), lookup(folder.parent / "b.yaml", 32, factor=2.0)
@@ -170,7 +186,9 @@ def test_a_shipped_device_is_copied_whole(tmp_path: Path, monkeypatch: pytest.Mo
         ("t.csv", "segment,mean_ms,low_ms,high_ms,count,source,date\n", "must hold at least one row"),
         ("t.csv", table_text([replace(ROWS[0], mean_ms=500.0, high_ms=600.0)]), "if they are microseconds"),
         ("t.yaml", text({LAST: (2e6, 1.0, 3)}), "milliseconds of one segment"),
-        ("t.yaml", "x: y\n", "a row must be of the form"),
+        ("t.yaml", "x: y\n", "all 1 are refused: x (no text that is known"),
+        ("t.txt", "board,engine,2024\nconv2d,0,1,1,3,8,8,8,1,3,1,1,1\t3.25\n", "its rows are operators"),
+        ("t.csv", "conv2d,0,1,1,3,8,8,8,1,3,1,1,1\t3.25\n", "its rows are operators"),
     ],
 )
 def test_a_bad_file_changes_nothing(folder: Path, name: str, content: str, words: str) -> None:
