@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nas.evaluate.figures import Figures
 from nas.evaluate.models import Models
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer
@@ -33,17 +34,21 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, ranking by the lower bound of accuracy (`Figures.ranked`)."""
+    """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`."""
 
     def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
         self._models = models
         self._frame: Architecture | None = None
         self._netadapt = NetAdapt(
-            moves=self._moves, latency_ms=self._bounded_ms, accuracy=self._ranked, beam=beam, step=step
+            moves=self._moves,
+            standing=lambda states: self._figures(states).standing,
+            score=lambda states: self._figures(states).score,
+            beam=beam,
+            step=step,
         )
 
     def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The states under the target that shrinking `start` leads to; `network` turns them into networks."""
+        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
         self._frame = start
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
@@ -91,15 +96,10 @@ class ChannelAdaptation:
             [(layer, shape, self._frame.num_classes, self._frame.resolution) for layer, shape in places]
         )
 
-    def _bounded_ms(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).bounded_ms
-
-    def _ranked(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).ranked
-
-    def _resolutions(self, states: list[ShrunkNetwork]) -> Floats:
+    def _figures(self, states: list[ShrunkNetwork]) -> Figures:
         assert self._frame is not None
-        return np.full(len(states), float(self._frame.resolution))
+        resolution = np.full(len(states), float(self._frame.resolution))
+        return self._models.figures_of_sums(np.stack([state.sums for state in states]), resolution)
 
 
 def _key(layers: Iterable[tuple[int, Layer]]) -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.accuracy import AccuracyModel, load_accuracy
+from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
-from nas.evaluate.models import Limits
+from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.lut import load_latency, published_index
 from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
@@ -125,7 +125,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            progress("exporting the answer", answer.best.accuracy.low)
+            progress("exporting the answer", answer.best.accuracy.mean)
             folder = _export(answer, run.id, request.seed)
             run.add_artefact("zoo", folder)
             seconds = time.perf_counter() - began
@@ -153,7 +153,7 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
     )
 
 
-def _inputs(request: SearchRequest, space: SearchSpace, accuracy: AccuracyModel) -> dict[str, Any]:
+def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
     files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
     device = {path.name: sha256(path) for path in files}

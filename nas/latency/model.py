@@ -164,12 +164,14 @@ class LatencyModel:
             )
         return rows
 
-    def bounds(self, mean_ms: Floats, sums: Floats, *, large: bool = False) -> tuple[Floats, Floats]:
+    def bounds(
+        self, mean_ms: Floats, sums: Floats, *, large: NDArray[np.bool_] | bool = False
+    ) -> tuple[Floats, Floats]:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
 
         The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's; a model
         that was fitted together with the rows knows what they stray by together, and replaces their widths. `large`
-        says that the networks' inputs are above `nas.latency.published.rows.MAX_PIXELS`.
+        (n,) marks the networks whose inputs are above `nas.latency.published.rows.MAX_PIXELS`.
         """
         half = sums[:, -1] / mean_ms
         if self.operators and not self.operators.rows_widen:
