@@ -119,7 +119,7 @@ def test_operators_equal_the_traced_ones(name: str, file: str, traced: str) -> N
         theirs = _without(theirs, "layout")
         columns -= {"input_elements"}
     if name.startswith("ofa-"):
-        # Its code averages by a mean over axes, and clips by an addition: the tracer has neither, nor activations of SE.
+        # Its code averages by a mean over axes and clips by an addition; the tracer has neither, nor acts of SE.
         learned = ("dense", "dw", "pw", "lin")
         ours, theirs = (table.select(np.isin(table.kind, learned)) for table in (ours, theirs))
     if name == "poolformer-s12":
