@@ -18,9 +18,10 @@ from nas.evaluate.limits import Limits
 from nas.evaluate.selection import Frontier
 from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
-from nas.space.architecture import Architecture, Layer, build_layer
+from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.lowering import lower_layer
 from nas.space.search_space import SearchSpace
 
 _Place = tuple[Layer, Shape, int, int]
@@ -61,7 +62,8 @@ class Models:
     def compile(self, space: SearchSpace) -> CompiledSpace:
         """The space with these models' costs."""
         names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
-        return CompiledSpace(space, self.costs, names=names, keys=self.latency.needs_keys)
+        latency = self.latency
+        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
@@ -116,7 +118,8 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        segments = [build_layer(layer, shape, classes).segment for layer, shape, classes, _ in new]
+        runtime = self.latency.runtime
+        segments = [lower_layer(layer, shape, classes, runtime) for layer, shape, classes, _ in new]
         batch = LayerBatch.of_segments(segments)
         resolution = np.array([place[3] for place in new])[batch.owner]
         own = np.stack((batch.params, batch.macs), axis=1)

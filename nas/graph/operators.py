@@ -21,7 +21,7 @@ cat        concatenation; slice, the copy of a part; slice:whole, of all, which 
            runtimes leave out
 layout     transposition that moves one axis, padding, tiling; layout:channels, of a map's channels to the last axis, or
            from there; layout:scattered, of more than one axis
-reorder    copy of a map into the layout that the next operator reads (`nas.runtimes.layouts`)
+reorder    copy of a map into the layout that the next operator reads, which a runtime adds (`nas.runtimes.layouts`)
 norm:NAME  normalisation that stays at inference: layer, group or batch
 softmax, resize, other:NAME
 ========== ============================================================================================

@@ -74,7 +74,6 @@ def _layer_counts(graph: Graph, num_layers: int, training: bool) -> tuple[list[i
 
 
 def _traffic(operators: OperatorTable) -> dict[str, int]:
-    operators = operators.select(operators.kind != "reorder")  # the network's own, on any runtime
     written = operators.output_elements.sum()
     moved = operators.input_elements.sum() + written + operators.weight_elements.sum()
     return {"activations": int(written), "memory_bytes": 2 * int(moved)}

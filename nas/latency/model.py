@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError, UnknownOperatorError
-from nas.graph.graph import CONTEXT
+from nas.graph.graph import Graph
 from nas.graph.operators import OperatorTable
 from nas.latency.device import Device, device_folder, load_device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
@@ -26,6 +26,7 @@ from nas.latency.published.predictor import read_predictor
 from nas.latency.published.warnings import is_large
 from nas.latency.table.rows import TableRow, read_table, shortened
 from nas.latency.timed.regressor import FORM, regressor_of_json
+from nas.runtimes import Runtime, find_runtime, usual_key
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
@@ -85,8 +86,8 @@ class OperatorModel(Protocol):
         """The document it is read from."""
 
 
-Resolver = Callable[[object], Sequence[HasSegments]]
-"""Turns what a user names (an architecture, a known network, an .onnx path) into segments."""
+Resolver = Callable[[object, Runtime], Sequence[HasSegments]]
+"""What a user names (an architecture, a known network, an .onnx path) as the segments that a runtime executes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,11 @@ class LatencyModel:
     rows: Mapping[str, TableRow]
     operators: OperatorModel | None
     resolve: Resolver | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the device's runtime makes of a network: the segments that its rows and operators speak of."""
+        return find_runtime(self.device.runtime)
 
     @property
     def fixed_ms(self) -> float:
@@ -156,7 +162,7 @@ class LatencyModel:
 
     def _rows(self, keys: Sequence[str]) -> list[TableRow | None]:
         """The row that serves each segment, or None for the cost model."""
-        rows = [self.rows.get(key) or self.rows.get(key.partition(CONTEXT)[0]) for key in keys]
+        rows = [self.rows.get(key) or self.rows.get(usual_key(key)) for key in keys]
         if self.operators is None and any(row is None for row in rows):
             raise UnknownOperatorError(
                 f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"
@@ -227,17 +233,15 @@ class LatencyModel:
         )
 
     def segments(self, item: object) -> Sequence[HasSegments]:
-        """The segments of an operator table (one without a key), of a graph or an architecture, or of what
-        `resolve` understands."""
+        """The segments of an operator table (one without a key), of a graph, or of what `resolve` understands, as the
+        device's runtime executes them."""
         if isinstance(item, OperatorTable):
             return (_Anonymous(operators=item),)
-        own = getattr(item, "segments", None)
-        if own is not None and not callable(own):
-            found: Sequence[HasSegments] = own
-            return found
+        if isinstance(item, Graph):
+            return self.runtime.segments(item)
         if self.resolve is None:
-            raise InputError(f"a latency needs operators, a graph or an architecture, but got {type(item).__name__}.")
-        return self.resolve(item)
+            raise InputError(f"a latency needs operators or a graph, but got {type(item).__name__}.")
+        return self.resolve(item, self.runtime)
 
     def _costs(self, segments: Sequence[HasSegments]) -> SegmentCosts:
         return self.segment_costs([s.key for s in segments], [s.operators for s in segments])

@@ -59,15 +59,20 @@ class LayerResult(NamedTuple):
 @lru_cache(maxsize=200_000)
 def build_layer(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> LayerResult:
     """The segment of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
+    graph = layer_graph(layer, input_shape, num_classes)
+    return LayerResult(graph.segments[0], graph.output_shape, channel_flow(graph.nodes))
+
+
+def layer_graph(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> Graph:
+    """The operators of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
     builder = Builder(input_shape, DYNAMIC_ACTIVATIONS)
     builder.layer = 1
-    output = _apply(builder, layer, num_classes)
-    graph = builder.build()
-    return LayerResult(graph.segments[0], output, channel_flow(graph.nodes))
+    _apply(builder, layer, num_classes)
+    return builder.build()
 
 
-def _apply(builder: Builder, layer: Layer, num_classes: int) -> Shape:
-    """Add `layer` to the builder's last value; the shape of the result."""
+def _apply(builder: Builder, layer: Layer, num_classes: int) -> None:
+    """Add `layer` to the builder's last value."""
     block = BLOCKS.get(layer.block, "layer")
     args = dict(layer.args)
     if block.takes_classes:
@@ -77,7 +82,6 @@ def _apply(builder: Builder, layer: Layer, num_classes: int) -> Shape:
     output = block.function(builder, builder.last, **args)
     if output != builder.last:
         raise ValueError(f"a block must return the value that it adds last, but {block.name} does not")
-    return output.shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,7 @@ MEASURED = TableRow(
 )
 
 
-class Network:
-    segments = (BODY, HEAD)
+NETWORK = (BODY, HEAD)
 
 
 def plain(**rows: TableRow) -> LatencyModel:
@@ -37,15 +36,15 @@ def test_a_network_is_the_fixed_time_and_its_segments() -> None:
     one = plain()
     assert one.operators is not None
     parts = [one.operators.operator_ms(s.operators).sum() for s in (BODY, HEAD)]
-    assert one.latency_ms([Network()])[0] == pytest.approx(0.4 + sum(parts))
-    assert one.estimate(Network()).shares == {"modelled": 1.0}
+    assert one.estimate_segments(NETWORK).mean_ms == pytest.approx(0.4 + sum(parts))
+    assert one.estimate_segments(NETWORK).shares == {"modelled": 1.0}
 
 
 def test_a_row_serves_its_whole_segment_and_the_weakest_source_names_the_sum() -> None:
     one = plain(head=MEASURED)
     assert one.operators is not None
     body = float(one.operators.operator_ms(BODY.operators).sum())
-    found = one.estimate(Network())
+    found = one.estimate_segments(NETWORK)
     assert found.mean_ms == pytest.approx(0.4 + body + 0.3)
     assert found.source == "modelled"
     assert found.shares == pytest.approx({"measured": 0.3 / found.mean_ms, "modelled": (0.4 + body) / found.mean_ms})
@@ -54,14 +53,14 @@ def test_a_row_serves_its_whole_segment_and_the_weakest_source_names_the_sum() -
 def test_without_a_cost_model_every_segment_must_have_a_row() -> None:
     rows = {"body": replace(MEASURED, segment="body"), "head": replace(MEASURED, mean_ms=0.5, low_ms=0.4, high_ms=0.6)}
     one = LatencyModel(device=DEVICE, rows=rows, operators=None)
-    found = one.estimate(Network())
+    found = one.estimate_segments(NETWORK)
     assert found.mean_ms == pytest.approx(0.8)
     assert (found.source, found.shares) == ("measured", {"measured": 1.0})
     # Half the logarithm of high/low, each times its share: the widths of rows add up.
     half = (np.log(1.1) * 0.3 + np.log(0.6 / 0.4) / 2 * 0.5) / 0.8
     assert found.high_ms == pytest.approx(0.8 * np.exp(half))
     with pytest.raises(UnknownOperatorError, match=r"lacks 1 of 2: segment 2 \[head\]"):
-        LatencyModel(device=DEVICE, rows={"body": rows["body"]}, operators=None).estimate(Network())
+        LatencyModel(device=DEVICE, rows={"body": rows["body"]}, operators=None).estimate_segments(NETWORK)
 
 
 def test_costs_of_segments_add_up_to_the_estimate() -> None:
@@ -69,7 +68,7 @@ def test_costs_of_segments_add_up_to_the_estimate() -> None:
     costs = one.segment_costs([s.key for s in (BODY, HEAD)], [s.operators for s in (BODY, HEAD)])
     mean = np.array([one.fixed_ms + costs.mean_ms.sum()])
     low, high = one.bounds(mean, costs.features.sum(axis=0)[None, :])
-    found = one.estimate(Network())
+    found = one.estimate_segments(NETWORK)
     assert (found.mean_ms, found.low_ms, found.high_ms) == pytest.approx((mean[0], low[0], high[0]))
     assert costs.features.shape == (2, one.num_features)
 
@@ -109,7 +108,7 @@ def test_items_are_tables_graphs_architectures_or_what_the_resolver_takes() -> N
     assert values[0] == pytest.approx(values[1])
     with pytest.raises(InputError, match="but got str"):
         one.estimate("mobilenetv3-small-1.0")
-    named = replace(one, resolve=lambda item: known_network(str(item)).graph().segments)
+    named = replace(one, resolve=lambda item, runtime: runtime.segments(known_network(str(item)).graph()))
     assert named.latency_ms(["mobilenetv3-small-1.0"])[0] == pytest.approx(values[0])
 
 

@@ -215,7 +215,7 @@ def test_layers_end_where_a_single_value_is_alive(tmp_path: Path) -> None:
     ]  # fmt: skip
     graph = read_onnx(save(tmp_path / "m.onnx", nodes, (1, 3, 8, 8), WEIGHTS))
     kinds = [[str(kind) for kind in segment.operators.kind] for segment in graph.segments]
-    assert kinds == [["dense", "act:relu", "act:sigmoid", "add", "reorder"], ["gap"]]
+    assert kinds == [["dense", "act:relu", "act:sigmoid", "add"], ["gap"]]
 
 
 def test_what_the_result_does_not_need_is_left_out(tmp_path: Path) -> None:

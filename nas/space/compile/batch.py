@@ -13,6 +13,7 @@ from nas.blocks import BLOCKS
 from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.graph import Builder, OperatorTable, Segment
 from nas.graph.operators import NUMERIC_COLUMNS
+from nas.runtimes import Runtime
 from nas.space.compile.sizes import MixedSizes, Printed, Sizes, fill
 
 
@@ -45,9 +46,17 @@ class LayerBatch:
 
 
 def build_batch(
-    block: str, args: Mapping[str, Any], input_shape: tuple[Any, ...], count: int, num_classes: int, *, keys: bool
+    block: str,
+    args: Mapping[str, Any],
+    input_shape: tuple[Any, ...],
+    count: int,
+    num_classes: int,
+    *,
+    keys: bool,
+    runtime: Runtime,
 ) -> LayerBatch:
-    """`count` layers of one block, their integer parameters and input sizes given as numbers or arrays (count,).
+    """`count` layers of one block as `runtime` executes them, their integer parameters and input sizes given as numbers
+    or arrays (count,).
 
     Raises `ValueError` where a layer does not fit its input.
     """
@@ -58,7 +67,7 @@ def build_batch(
     columns = [np.zeros((len(NUMERIC_COLUMNS), 0))]
     owners = [np.zeros(0, dtype=np.int64)]
     shapes = []
-    for part in _parts(block, args, input_shape, count, num_classes, with_segments=True):
+    for part in _parts(block, args, input_shape, count, num_classes, runtime):
         members, segment = part.members, part.segment
         assert segment is not None
         shapes.append((members, part.shape))
@@ -87,7 +96,7 @@ def output_shapes(
     block: str, args: Mapping[str, Any], input_shape: tuple[Any, ...], count: int, num_classes: int
 ) -> tuple[NDArray[np.int64], ...]:
     """The `output` of `build_batch`, without the rest."""
-    parts = _parts(block, args, input_shape, count, num_classes, with_segments=False)
+    parts = _parts(block, args, input_shape, count, num_classes, None)
     return _joined([(part.members, part.shape) for part in parts], count)
 
 
@@ -106,10 +115,10 @@ def _parts(
     input_shape: tuple[Any, ...],
     count: int,
     num_classes: int,
-    *,
-    with_segments: bool,
+    runtime: Runtime | None,
 ) -> Iterator[_Part]:
-    """A batch in as many parts as it takes for each to have one structure."""
+    """A batch in as many parts as it takes for each to have one structure, what `runtime` adds included; without one,
+    no segments."""
     declared = BLOCKS.get(block, "layer")
     if declared.takes_classes:
         args = {**args, "classes": num_classes}
@@ -122,7 +131,7 @@ def _parts(
         builder.layer = 1
         try:
             result = declared.function(builder, builder.input, **sizes)
-            segment = builder.build().segments[0] if with_segments else None
+            segment = runtime.segments(builder.build())[0] if runtime else None
         except MixedSizes as mixed:
             waiting += [members[mixed.mask], members[~mixed.mask]]
             continue

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.runtimes import OWN, Runtime
 from nas.space.architecture import Layer
 from nas.space.compile.batch import LayerBatch, build_batch
 from nas.space.compile.lookup import Ints, Lookup, affine
@@ -48,14 +49,16 @@ class CompiledSpace:
     """The additive costs of a space's networks, as one table and the places of its parts.
 
     `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
-    layers carry their segments' canonical texts (for devices whose tables hold measured rows). `table` has shape
-    (rows, columns).
+    layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
+    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns).
     """
 
-    def __init__(self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False) -> None:
+    def __init__(
+        self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False, runtime: Runtime = OWN
+    ) -> None:
         self.space = space
         self.names = ("params", "macs", *names)
-        self._costs, self._keys = costs, keys
+        self._costs, self._keys, self._runtime = costs, keys, runtime
         self._blocks: list[Floats] = [np.zeros((1, len(self.names)))]  # row 0 stands for an absent part
         self._num_rows = 1
         strides = sorted(set(space.stem_strides))
@@ -108,7 +111,8 @@ class CompiledSpace:
         self, block: str, args: Mapping[str, Any], shape: tuple[Any, ...], resolution: NDArray[np.int64]
     ) -> tuple[Floats, tuple[Any, ...]]:
         """The costs of n layers of one block, shape (n, columns), and the shape of their results."""
-        batch = build_batch(block, args, shape, len(resolution), self.space.num_classes, keys=self._keys)
+        count, classes = len(resolution), self.space.num_classes
+        batch = build_batch(block, args, shape, count, classes, keys=self._keys, runtime=self._runtime)
         own = np.stack((batch.params, batch.macs), axis=1).astype(np.float64)
         return np.concatenate((own, self._costs(batch, resolution[batch.owner])), axis=1), batch.output
 
