@@ -40,6 +40,7 @@ class SearchRequest:
     max_macs: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    covered_only: bool = False
     verify: bool = False
 
     def command(self) -> str:
@@ -52,8 +53,9 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
-        if self.verify:
-            words.append("--verify")
+        for name in ("covered_only", "verify"):
+            if getattr(self, name):
+                words.append(f"--{name.replace('_', '-')}")
         return shlex.join(words)
 
 
@@ -113,6 +115,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
                     strategy=request.strategy,
                     limits=limits,
                     published=published,
+                    covered_only=request.covered_only,
                     progress=progress,
                 )
 
