@@ -31,7 +31,8 @@ _LISTED = 8
 class SpaceCoverage:
     """What a table covers of a space.
 
-    Of the `layers` that its networks may have `lacking` have no row. `closed` maps genes to those of their choices that
+    Of the `layers` that its networks may have, each counted once for a place of the space and an input size, `lacking`
+    have no row. `closed` maps genes to those of their choices that
     no network has whose layers all have rows; `choices` is how many choices the genes have that have more than one;
     `is_empty` says that there is no network at all whose layers all have rows.
     """
@@ -56,8 +57,8 @@ def lacking_text(found: SpaceCoverage, space: SearchSpace, latency: LatencyModel
     keys = dict.fromkeys(s.key for s, has in zip(segments, covered, strict=True) if not has)
     such = f" (such as {', '.join(f'[{shortened(key, 64)}]' for key in list(keys)[:3])})" if keys else ""
     text = (
-        f"the table of {latency.device.name} must have a row for every layer that networks of {space.name} may have, but"
-        f" lacks {found.lacking:,} of {found.layers:,}{such}; "
+        f"the table of {latency.device.name} must have a row for every layer that networks of {space.name} may have,"
+        f" but lacks {found.lacking:,} of {found.layers:,}{such}; "
     )
     if found.is_empty:
         return f"{text}no network of the space has rows for all of its layers"
@@ -106,19 +107,19 @@ class _Chain:
 
     def coverage(self) -> SpaceCoverage:
         space, places = self._space, self._compiled.places
-        stems = self._rows(places[0][0], ["resolution", "stem"], [len(space.resolutions), len(space.stems)])
-        last = f"in{len(space.stages)}"
-        heads = self._rows(
-            places[-1][0],
-            ["resolution", "head", last],
-            [len(space.resolutions), len(space.heads), len(space.widths_before[-1])],
-        )
-        stages = [self._stage(i) for i in range(len(space.stages))]
+        count, sides = len(space.stages), len(space.resolutions)
+        stems = self._rows(places[0][0], ["resolution", "stem"], np.ones((sides, len(space.stems)), dtype=np.bool_))
+        met, stages = self._behind_stems(np.ones_like(stems)), []
+        for i in range(count):
+            stages.append(self._stage(i, met))
+            met = self._forward(i, met, np.ones_like(stages[i].shared))
+        last = np.repeat(met.any(axis=1)[:, None], len(space.heads), axis=1)
+        heads = self._rows(places[-1][0], ["resolution", "head", f"in{count}"], last)
         before = [self._behind_stems(stems)]
         for i, stage in enumerate(stages):
             before.append(self._forward(i, before[-1], stage.open()))
         behind = [np.broadcast_to(heads.any(axis=1)[:, None], before[-1].shape)]
-        for i in reversed(range(len(stages))):
+        for i in reversed(range(count)):
             behind.insert(0, self._backward(i, behind[0], stages[i].open()))
         used: dict[str, Bools] = {"resolution": (before[0] & behind[0]).any(axis=(1, 2))}
         used["stem"] = np.array(
@@ -140,36 +141,38 @@ class _Chain:
             closed={gene: values for gene, values in closed.items() if values},
         )
 
-    def _rows(self, part: Part, axes: Sequence[str], sizes: Sequence[int]) -> Bools:
-        """Where a part has its row or is absent, for all combinations of the columns `axes`; shape `sizes`."""
-        grid = np.meshgrid(*(np.arange(size, dtype=np.int32) for size in sizes), indexing="ij")
+    def _rows(self, part: Part, axes: Sequence[str], met: Bools) -> Bools:
+        """Where a part has its row or is absent, for all combinations of the columns `axes`, of which networks meet
+        those that `met` says; of its shape."""
+        grid = np.meshgrid(*(np.arange(size, dtype=np.int32) for size in met.shape), indexing="ij")
         columns = {axis: values.ravel() for axis, values in zip(axes, grid, strict=True)}
-        for axis in axes:
-            if axis.endswith(".case"):
-                stage = next(stage for stage in self._space.stages if axis == f"{stage.name}.case")
-                columns[f"{stage.name}.kind"] = columns[axis] // np.int32(len(stage.depth) * len(stage.se))
+        for stage in self._space.stages:
+            if f"{stage.name}.case" in columns:
+                patterns = np.int32(len(stage.depth) * len(stage.se))
+                columns[f"{stage.name}.kind"] = columns[f"{stage.name}.case"] // patterns
         rows, times = part.rows(columns, {})
-        present = np.ones(len(rows), dtype=np.bool_) if times is None else times > 0
+        present = met.ravel() if times is None else met.ravel() & (times > 0)
         self._met[rows[present]] = True
         self._met[0] = False
-        return np.asarray(~(self._lacks[rows] & present)).reshape(tuple(sizes))
+        return np.asarray(~(self._lacks[rows] & present)).reshape(met.shape)
 
-    def _stage(self, position: int) -> _Stage:
+    def _stage(self, position: int, before: Bools) -> _Stage:
+        """The stage at `position`; `before` says what networks may have before it, shape (resolution, early, in)."""
         stage = self._space.stages[position]
         name = stage.name
         axes = ["resolution", "early", f"in{position}", f"{name}.case", f"{name}.width", f"{name}.act"]
-        cases = len(stage.kinds) * len(stage.depth) * len(stage.se)
-        widths = len(self._space.widths_before[position])
-        sizes = [*self._sizes, widths, cases, len(stage.width), len(stage.act)]
-        shared = np.ones(sizes, dtype=np.bool_)
+        own = (len(stage.kinds) * len(stage.depth) * len(stage.se), len(stage.width), len(stage.act))
+        met = np.broadcast_to(before[..., None, None, None], (*before.shape, *own))
+        sizes = (len(stage.kernel), len(stage.expansion))
+        shared = np.ones(met.shape, dtype=np.bool_)
         blocks: dict[int, Bools] = {}
         for part in self._compiled.places[position + 1]:
             number = _block(part, name)
             if number is None:
-                shared &= self._rows(part, axes, sizes)
+                shared &= self._rows(part, axes, met)
                 continue
-            own = [f"{name}.kernel{number}", f"{name}.expansion{number}"]
-            found = self._rows(part, [*axes, *own], [*sizes, len(stage.kernel), len(stage.expansion)])
+            genes = [f"{name}.kernel{number}", f"{name}.expansion{number}"]
+            found = self._rows(part, [*axes, *genes], np.broadcast_to(met[..., None, None], (*met.shape, *sizes)))
             blocks[number] = blocks[number] & found if number in blocks else found
         return _Stage(shared, blocks)
 
@@ -220,6 +223,8 @@ class _Chain:
         for axis, gene in ((0, "kind"), (2, "se"), (3, "width"), (4, "act")):
             others = tuple(i for i in range(5) if i != axis)
             found[gene] = (whole & present).any(axis=others)
+            if gene in ("se", "act") and not any(self._space.kinds[kind].uses(gene) for kind in own.kinds):
+                found[gene][:] = True  # nobody reads it
         for block in range(1, own.num_free + 1):
             stands = np.array([depth >= block for depth in own.depth])[None, :, None, None, None]
             for i, (gene, choices) in enumerate((("kernel", own.kernel), ("expansion", own.expansion))):
