@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from nas.graph.graph import Graph
 from nas.graph.operators import OperatorTable
 from nas.latency.device import Device, device_folder, load_device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
+from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats, Ints
 from nas.latency.published.predictor import read_predictor
 from nas.latency.published.warnings import is_large
@@ -44,48 +45,6 @@ class HasSegments(Protocol):
 
     @property
     def operators(self) -> OperatorTable: ...
-
-
-class OperatorModel(Protocol):
-    """What operators cost, for segments without a row; all additive over operators."""
-
-    @property
-    def source(self) -> Source:
-        """What its costs rest on: *predicted* or *modelled*."""
-
-    @property
-    def rows_widen(self) -> bool:
-        """Whether the widths of rows add to the interval; not where `half_width` has learned what they stray by."""
-
-    @property
-    def fixed_ms(self) -> float:
-        """The time of a network without operators."""
-
-    @property
-    def num_features(self) -> int:
-        """k: how many uncertainties an operator has."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """What it was fitted to."""
-
-    def operator_ms(self, table: OperatorTable) -> Floats:
-        """Milliseconds of each operator, shape (n,), all positive."""
-
-    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """`operator_ms`, and what each operator adds to the sums that `half_width` reads, shape (n, k), in ms."""
-
-    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
-        """Half the width of the 90 % interval of log latency of n networks, shape (n,)."""
-
-    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
-        """The same of n segments by themselves, shape (n,)."""
-
-    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
-        """A sentence for each reason to doubt what it says of the network with these operators."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The document it is read from."""
 
 
 Resolver = Callable[[object, Runtime], Sequence[HasSegments]]
@@ -189,15 +148,11 @@ class LatencyModel:
     ) -> tuple[Floats, Floats]:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
 
-        The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's; a model
-        that was fitted together with the rows knows what they stray by together, and replaces their widths. `large`
-        (n,) marks the networks whose inputs are above `nas.latency.published.rows.MAX_PIXELS`.
+        The widths of rows add up fully: a table's errors are common to its rows. What joins them is the rule of
+        `operators` (`OperatorModel.half_width`, as is `large`, for all networks or for each).
         """
-        half = sums[:, -1] / mean_ms
-        if self.operators and not self.operators.rows_widen:
-            half = np.zeros_like(half)
-        if self.operators:
-            half = np.hypot(half, self.operators.half_width(mean_ms, sums[:, :-1], large))
+        own, rows_ms = sums[:, :-1], sums[:, -1]
+        half = self.operators.half_width(mean_ms, own, rows_ms, large=large) if self.operators else rows_ms / mean_ms
         spread = np.exp(half)
         return mean_ms / spread, mean_ms * spread
 
@@ -211,9 +166,10 @@ class LatencyModel:
 
     def segment_bounds(self, costs: SegmentCosts) -> tuple[Floats, Floats]:
         """The central 90 % interval of each segment by itself, each shape (n,), in ms."""
-        half = costs.features[:, -1] / costs.mean_ms
+        own, rows_ms = costs.features[:, :-1], costs.features[:, -1]
+        half = rows_ms / costs.mean_ms
         if self.operators:
-            alone = self.operators.segment_half_width(costs.mean_ms, costs.features[:, :-1])
+            alone = self.operators.half_width(costs.mean_ms, own, np.zeros_like(rows_ms), whole=False)
             half = np.where(half > 0.0, half, alone)
         spread = np.exp(half)
         return costs.mean_ms / spread, costs.mean_ms * spread
@@ -234,7 +190,7 @@ class LatencyModel:
         parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
         if self.operators:
             own = SOURCES.index(self.operators.source)
-            timed = not self.operators.rows_widen and own not in costs.source[costs.mean_ms > 0.0]
+            timed = self.operators.source == "predicted" and own not in costs.source[costs.mean_ms > 0.0]
             parts[SOURCES.index("measured") if timed else own] += self.fixed_ms
         shares = {name: float(part / mean) for name, part in zip(SOURCES, parts, strict=True) if part > 0}
         return Estimate(

@@ -93,5 +93,6 @@ class LearnedScale(Op):
         return map_shape(inputs[0])[0]
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        run = elements(out[1:]) if len(out) == 3 else out[-1]
+        factors = (out[0], 1, 1) if len(out) == 3 else out[-1:]
+        run = run_length(out, factors)
         return (make_row("scale", elements(inputs[0]) + self.params(inputs), out, in_channels=run),)

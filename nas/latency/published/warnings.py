@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.graph.operators import OperatorTable
+from nas.graph.operators import LAYOUTS, OperatorTable
 from nas.latency.published.cost_model import CostModel, charged_alike
 from nas.latency.published.rows import MAX_PIXELS
 
@@ -18,7 +18,7 @@ _GROUPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "SiLU or hard swish": (("act:silu", "act:hswish"), "on which published figures disagree"),
     "attention": (("mm", "softmax"), "which is hardly identified"),
     "channel shuffles, splits and concatenations": (
-        ("cat", "layout", "layout:channels", "layout:scattered", "resize"),
+        ("cat", *LAYOUTS, "resize"),
         "which some conversions move off an accelerator",
     ),
     "grouped convolutions": (("grp",), "whose cost is hardly identified"),
