@@ -88,7 +88,7 @@ class _Stage:
         for number, rows in self.blocks.items():
             if number == block:
                 rows = rows.take([choice], axis=rows.ndim - 2 + gene)
-            found = found & rows.any(axis=(-2, -1))
+            found = found & _any(rows, (-2, -1))
         return found
 
 
@@ -113,19 +113,19 @@ class _Chain:
         for i in range(count):
             stages.append(self._stage(i, met))
             met = self._forward(i, met, np.ones_like(stages[i].shared))
-        last = np.repeat(met.any(axis=1)[:, None], len(space.heads), axis=1)
+        last = np.repeat(_any(met, 1)[:, None], len(space.heads), axis=1)
         heads = self._rows(places[-1][0], ["resolution", "head", f"in{count}"], last)
         before = [self._behind_stems(stems)]
         for i, stage in enumerate(stages):
             before.append(self._forward(i, before[-1], stage.open()))
-        behind = [np.broadcast_to(heads.any(axis=1)[:, None], before[-1].shape)]
+        behind = [np.broadcast_to(_any(heads, 1)[:, None], before[-1].shape)]
         for i in reversed(range(count)):
             behind.insert(0, self._backward(i, behind[0], stages[i].open()))
-        used: dict[str, Bools] = {"resolution": (before[0] & behind[0]).any(axis=(1, 2))}
+        used: dict[str, Bools] = {"resolution": _any(before[0] & behind[0], (1, 2))}
         used["stem"] = np.array(
             [(stems[:, s] & behind[0][:, self._early[s], self._in0[s]]).any() for s in range(len(space.stems))]
         )
-        used["head"] = (heads & before[-1].any(axis=1)[:, None]).any(axis=(0, 2))
+        used["head"] = _any(heads & _any(before[-1], 1)[:, None], (0, 2))
         for i, stage in enumerate(stages):
             used |= self._stage_genes(i, stage, before[i], behind[i + 1])
         counted = {gene: choices for gene, choices in space.genes.items() if len(choices) > 1}
@@ -195,17 +195,17 @@ class _Chain:
 
     def _forward(self, position: int, before: Bools, is_open: Bools) -> Bools:
         """Which widths may stand behind a stage, shape (resolution, early, out)."""
-        able = (is_open.any(axis=-1) & before[..., None, None]).reshape(*self._sizes, -1)
+        able = (_any(is_open, -1) & before[..., None, None]).reshape(*self._sizes, -1)
         places = self._widths(position).ravel()
         found = np.zeros((*self._sizes, len(self._space.widths_before[position + 1])), dtype=np.bool_)
         for place in range(found.shape[-1]):
-            found[..., place] = able[..., places == place].any(axis=-1)
+            found[..., place] = _any(able[..., places == place], -1)
         return found
 
     def _backward(self, position: int, behind: Bools, is_open: Bools) -> Bools:
         """Before which a stage and all that follows can stand, shape (resolution, early, in)."""
         goes_on = behind[..., self._widths(position)]
-        return np.asarray((is_open.any(axis=-1) & goes_on).any(axis=(-2, -1)))
+        return _any(_any(is_open, -1) & goes_on, (-2, -1))
 
     def _stage_genes(self, position: int, stage: _Stage, before: Bools, behind: Bools) -> dict[str, Bools]:
         """For each gene of a stage which of its choices some network uses whose layers all have rows."""
@@ -215,14 +215,14 @@ class _Chain:
 
         def of_shared(is_open: Bools) -> Bools:
             """Shape (kind, depth, se, width, act)."""
-            return np.asarray((is_open & goes_on).any(axis=(0, 1, 2)).reshape(shape))
+            return _any(is_open & goes_on, (0, 1, 2)).reshape(shape)
 
         whole = of_shared(stage.open())
         present = np.array([depth > 0 for depth in own.depth])[None, :, None, None, None]
-        found = {"depth": whole.any(axis=(0, 2, 3, 4))}
+        found = {"depth": _any(whole, (0, 2, 3, 4))}
         for axis, gene in ((0, "kind"), (2, "se"), (3, "width"), (4, "act")):
             others = tuple(i for i in range(5) if i != axis)
-            found[gene] = (whole & present).any(axis=others)
+            found[gene] = _any(whole & present, others)
             if gene in ("se", "act") and not any(self._space.kinds[kind].uses(gene) for kind in own.kinds):
                 found[gene][:] = True  # nobody reads it
         for block in range(1, own.num_free + 1):
@@ -235,6 +235,11 @@ class _Chain:
                 if not uses.any():
                     found[f"{gene}{block}"][:] = True
         return {f"{own.name}.{gene}": values for gene, values in found.items()}
+
+
+def _any(values: Bools, axis: int | tuple[int, ...]) -> Bools:
+    """Whether any is true along the axes, an array."""
+    return np.asarray(values.any(axis=axis))
 
 
 def _block(part: Part, stage: str) -> int | None:

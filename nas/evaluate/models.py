@@ -63,7 +63,7 @@ class Models:
         columns = self.accuracy.operator_columns(batch.operators, resolution.astype(np.float64))
         parts = [latency.mean_ms[:, None], latency.features, layer_sums(columns, batch)]
         if "uncovered" in self.groups:
-            parts.append(1.0 - self.latency.covers(keys)[:, None])
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
         return np.concatenate(parts, axis=1)
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
