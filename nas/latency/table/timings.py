@@ -23,6 +23,8 @@ from nas.latency.table.rows import read_text, require_whole
 FIGURES = ("count", "mean", "std", "var")
 _MEANS = ("ms", "mean_ms", "latency_ms")
 """Other names of the mean in a CSV file's header."""
+_OTHER_UNIT = re.compile(r"(?:.*[^a-z])?(us|µs|μs|ns|s|secs?|seconds?|micros\w*|nanos\w*)[^a-z]*", re.IGNORECASE)
+"""A column's name, or a word for the unit of a file, that is of other times than ms."""
 _MAX_COUNT = 10**12 - 1
 _MAX_STD = 10.0
 """Standard deviation over mean: timings that stray by more are no timings of one thing, or of another unit."""
@@ -53,7 +55,7 @@ class TimedText:
         """The row with its figures. Raises `InputError` naming file, row and rule for figures that are missing, unknown
         (another unit's, too) or no positive finite ms."""
         record = {"mean": self.figures} if _is_number(self.figures) else self.figures
-        record = check_keys(record, FIGURES, self.where, required=("mean",))
+        record = _checked(record, self.where)
         count, mean = record.get("count"), record["mean"]
         if not _is_number(mean) or mean <= 0:
             raise InputError(f"{self.where}: mean must be a positive finite number of ms, but got {_shown(mean)}.")
@@ -69,13 +71,17 @@ def read_timed_texts(path: Path) -> list[TimedText]:
     """The rows of the file at `path`, in its order; its form goes by its suffix (.json, .csv, else YAML).
 
     Raises `InputError` naming the file, and the row where there is one, for what cannot be read, is cut off or names a
-    row twice, and for columns that are no figures.
+    row twice, for columns that are no figures, and for a `unit` beside the rows that is not ms.
     """
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return _csv_rows(path)
-    document = _document(path, suffix).items()
-    return [TimedText(name=name.strip(), where=f"{path}: {name}", figures=value) for name, value in document]
+    document = dict(_document(path, suffix))
+    for name in ("unit", "units"):
+        unit = document.pop(name, "ms")
+        if str(unit).lower() not in ("ms", "milliseconds"):
+            raise InputError(f"{path}: times must be in ms, but {name} is {_shown(unit)}; convert the file's times.")
+    return [TimedText(name=name.strip(), where=f"{path}: {name}", figures=value) for name, value in document.items()]
 
 
 def _document(path: Path, suffix: str) -> Mapping[str, Any]:
@@ -138,7 +144,9 @@ def _csv_rows(path: Path) -> list[TimedText]:
 def _header(cells: list[str], where: str) -> tuple[str, ...]:
     """The figures that the columns behind the first one hold."""
     columns = ["mean" if cell in _MEANS else cell for cell in map(str.strip, cells[1:])]
-    check_keys(dict.fromkeys(columns), FIGURES, where, required=("mean",))
+    if not columns:
+        raise InputError(f"{where}: a row must have its text and its mean with a comma between, but got {cells[0]!r}.")
+    _checked(dict.fromkeys(columns), where)
     if len(set(columns)) < len(columns):
         raise InputError(f"{where}: a column must come once, but got {','.join(cells)}.")
     return tuple(columns)
@@ -149,6 +157,16 @@ def _amount(text: str) -> float | int | str:
     if not _AMOUNT.fullmatch(text.strip()):
         return text
     return int(text) if text.strip().isdigit() else float(text)
+
+
+def _checked(record: object, where: str) -> Mapping[str, Any]:
+    """Figures by their names, the mean among them. Raises `InputError` for other names, first for other units."""
+    for name in record if isinstance(record, Mapping) else ():
+        if name not in FIGURES and _OTHER_UNIT.fullmatch(str(name)):
+            raise InputError(
+                f"{where}: times must be in ms, but {name!r} names another unit; convert the file's times."
+            )
+    return check_keys(record, FIGURES, where, required=("mean",))
 
 
 def _std(record: Mapping[str, Any], mean: float, where: str) -> float | None:

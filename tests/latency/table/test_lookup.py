@@ -87,7 +87,9 @@ def test_a_table_without_a_stem_is_of_no_image_size(tmp_path: Path) -> None:
         (WHOLE[: WHOLE.index("  mean")], f"{STEM}: the key 'mean' must be given"),
         (WHOLE + LAST.replace("96", "88")[:20], "line 30 must be valid YAML"),
         (WHOLE.replace("  mean: 0.4\n", ""), f"{PLAIN}: the key 'mean' must be given"),
-        (WHOLE.replace("mean: 0.4\n", "mean_us: 400\n"), "got 'mean_us'; did you mean 'mean'?"),
+        (WHOLE.replace("mean: 0.4\n", "mean_us: 400\n"), "times must be in ms, but 'mean_us' names another unit"),
+        (WHOLE.replace("mean: 0.4\n", "means: 0.4\n"), "got 'means'; did you mean 'mean'?"),
+        (WHOLE + "unit: us\n", "times must be in ms, but unit is 'us'"),
         (WHOLE.replace("mean: 0.4\n", "mean: -0.4\n"), "mean must be a positive finite number of ms, but got -0.4"),
         (WHOLE.replace("mean: 0.4\n", "mean: .nan\n"), "mean must be a positive finite number of ms, but got nan"),
         (WHOLE.replace("mean: 0.4\n", "mean: 0\n"), "mean must be a positive"),
@@ -226,6 +228,10 @@ def test_every_form_of_the_samples_is_read() -> None:
     }
     assert [row.mean_ms for row in found["proxylessnas.csv"].rows] == [5.5, 14.25, 4.75]
     assert found["once_for_all_var.yaml"].rows[1].std_ms == pytest.approx(0.03)  # the root of 0.0009
+
+
+def test_a_unit_beside_the_rows_may_be_ms(tmp_path: Path) -> None:
+    assert read(tmp_path, f"unit: ms\n{WHOLE}") == read(tmp_path, WHOLE)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ def test_csv_has_the_mean_alone_or_what_its_header_names(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f"block,latency_us\n{TEXT},5500", "row 1: keys must be known, but got 'latency_us'"),
+        (f"block,latency_us\n{TEXT},5500", "row 1: times must be in ms, but 'latency_us' names another unit"),
+        (f"block,mean (s)\n{TEXT},0.0055\n", "row 1: times must be in ms, but 'mean (s)' names another unit"),
+        (f"block,speed\n{TEXT},5.5\n", "row 1: keys must be known, but got 'speed'"),
+        (f"{TEXT};5.5\n", "row 1: a row must have its text and its mean with a comma between"),
         (f"block,std\n{TEXT},5.5\n", "row 1: the key 'mean' must be given"),
         (f"block,mean,mean\n{TEXT},5.5,5.5\n", "row 1: a column must come once"),
         (f"{TEXT},5.5\n{TEXT},4.75", "row 2: rows must end with a line break"),
