@@ -57,16 +57,17 @@ def show(device: str, as_json: bool) -> None:
 )
 @_JSON
 def import_files(files: tuple[Path, ...], device: str, activations: tuple[str, ...], as_json: bool) -> None:
-    """Take over measured tables: files like table.csv, or lookup tables of once-for-all, ProxylessNAS, NSGANetV2."""
-    from nas.jobs.lut_import import import_tables
+    """Take over measured tables: files like table.csv, lookup tables of once-for-all, ProxylessNAS, NSGANetV2, or
+    PaddleSlim's operators."""
+    from nas.jobs.lut_import import Imported, import_any
 
-    found = import_tables(device, files, activations)
+    found = import_any(device, files, activations)
     if as_json:
         click.echo(json.dumps({"device": device, **found.as_json()}, indent=1, ensure_ascii=False))
         return
-    from nas.report.lut_text import imported_text
+    from nas.report.lut_text import imported_operators_text, imported_text
 
-    click.echo(imported_text(device, found))
+    click.echo(imported_text(device, found) if isinstance(found, Imported) else imported_operators_text(device, found))
 
 
 @command.command()

@@ -1,4 +1,5 @@
-"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and the lookup tables of other tools.
+"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and the lookup tables of other tools,
+whose rows become those of its table, and tables of operators, which its operator costs are fitted to.
 
 Within one call the order of the files does not matter. Where lookup tables of several image sizes time one segment,
 the largest size's row is taken; a segment that comes twice with different figures in any other way is refused.
@@ -6,27 +7,29 @@ the largest size's row is taken; a segment that comes twice with different figur
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nas.errors import InputError
-from nas.files import write_bytes
+from nas.files import sha256, write_bytes
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.estimate import WEAKNESS
-from nas.latency.model import TABLE_FILE
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.table.lookup import LookupRow, Refused, read_lookup_table
+from nas.latency.table.operator_times import OperatorTime, OperatorTimes, is_operator_table, read_operator_times
 from nas.latency.table.plausible import require_milliseconds
 from nas.latency.table.rows import COLUMNS, TableRow, read_table, read_text, shortened, table_text
+from nas.latency.timed.alone import fit_alone
+from nas.latency.timed.regression import MIN_NETWORKS
+from nas.latency.timed.regressor import OperatorRegressor
 from nas.resources import workspace
 
 _LOOKUP = (".yaml", ".yml", ".json", ".csv")
 _OWN = "table.csv"
-_OPERATOR = re.compile(
-    r"(conv2d|conv|depthwise_conv2d|activation|batch_norm|eltwise\w*|pool(?:ing|2d)|softmax|relu)[, ]"
-)
-"""How a row of operators begins in PaddleSlim's tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,15 @@ class Imported:
         return {"folder": str(self.folder), "files": files, **counts, **choices}
 
 
+def import_any(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported | ImportedOperators:
+    """`import_operators` for a table of operators, else `import_tables`."""
+    if any(is_operator_table(path) for path in files):
+        if len(files) > 1:
+            raise InputError(f"a table of operators must be imported by itself, but got {len(files)} files.")
+        return import_operators(device, files[0])
+    return import_tables(device, files, activations)
+
+
 def import_tables(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported:
     """Merge the rows of `files` into the table of `device`, in the workspace's folder of that device.
 
@@ -107,7 +119,7 @@ def import_tables(device: str, files: Sequence[Path], activations: Sequence[str]
     kept = [choice for choice in both if WEAKNESS[choice.taken.source] > WEAKNESS[choice.left.source]]
     merged = before | rows | {choice.left.segment: choice.left for choice in kept}
     folder = workspace() / "latency_tables" / device
-    _write(merged.values(), source, folder)
+    _copy(source, folder, {TABLE_FILE: table_text(sorted(merged.values(), key=lambda row: row.segment))})
     return Imported(
         folder=folder,
         files=read,
@@ -120,21 +132,78 @@ def import_tables(device: str, files: Sequence[Path], activations: Sequence[str]
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedOperators:
+    """Operator costs that were fitted to a table of operators, written to `folder`."""
+
+    folder: Path
+    found: OperatorTimes
+    costs: OperatorRegressor
+
+    def as_json(self) -> dict[str, object]:
+        """The record as a mapping."""
+        return {
+            "folder": str(self.folder),
+            "file": str(self.found.path),
+            "form": "PaddleSlim",
+            "rows": 0,
+            "operators": len(self.found.times),
+            "refused": [{"row": row.name, "reason": row.reason} for row in self.found.refused],
+            "left_out": dict(self.costs.manifest["scores"]["operators"]),
+        }
+
+
+def import_operators(device: str, path: Path) -> ImportedOperators:
+    """Fit the operator costs of `device` to the table of operators at `path`; its table gets no rows from it.
+
+    Writes coefficients.json to the workspace's folder of the device. Raises `InputError` for a bad file, for one of too
+    few operators, and for a device whose costs come from elsewhere.
+    """
+    record, source = load_device(device), device_folder(device)
+    target = source / COEFFICIENTS_FILE
+    if target.exists() and "operators" not in json.loads(target.read_text("utf-8"))["manifest"]:
+        raise InputError(
+            f"{device} must have no operator costs but those of an imported table of operators, but its are fitted to"
+            " networks; add a device of another name."
+        )
+    found = read_operator_times(path)
+    if len(found.times) < MIN_NETWORKS:
+        refused = f"; refused: {'; '.join(map(str, found.refused))}" if found.refused else ""
+        raise InputError(
+            f"{path}: costs of operators need at least {MIN_NETWORKS} of them to be fitted to, but it has"
+            f" {len(found.times)}{refused}. They are operators, not blocks: none of them can be a row of the table."
+        )
+    rows = [_alone(time, record) for time in found.times]
+    require_milliseconds(rows, str(path))
+    manifest = {
+        "device": device,
+        "date": record.date,
+        "operators": len(found.times),
+        "header": found.header,
+        "inputs_sha256": {path.name: sha256(path)},
+    }
+    latency_ms = np.array([row.mean_ms for row in rows])
+    costs = fit_alone([time.segment for time in found.times], latency_ms, manifest)
+    folder = workspace() / "latency_tables" / device
+    _copy(source, folder, {COEFFICIENTS_FILE: costs.to_json()})
+    return ImportedOperators(folder=folder, found=found, costs=costs)
+
+
+def _alone(time: OperatorTime, device: Device) -> TableRow:
+    return TableRow(
+        segment=time.segment.key, mean_ms=time.mean_ms, low_ms=time.mean_ms, high_ms=time.mean_ms, count=1,
+        source="measured", date=device.date,
+    )  # fmt: skip
+
+
 def _read(path: Path, device: Device, activations: Sequence[str]) -> ImportedFile:
     suffix = path.suffix.lower()
-    first = read_text(path, suffix[1:].upper() or "text").lstrip().split("\n", 2) if path.suffix else []
-    if any(_OPERATOR.match(line) for line in first[:2]):
-        raise InputError(
-            f"{path} must hold layers, but its rows are operators, as PaddleSlim's tables have them: what an operator"
-            " costs by itself is no row of a segment, whose operators run one behind the other; time whole blocks, or"
-            " whole networks (networks.csv, then `nas lut fit`)."
-        )
     if suffix not in _LOOKUP:
         raise InputError(
             f"{path}: a table must be a file in the form of table.csv (.csv) or another tool's lookup table"
             f" ({', '.join(_LOOKUP)}), but its name ends in neither; rename or convert it."
         )
-    if suffix == ".csv" and _is_own(first[0] if first else ""):
+    if suffix == ".csv" and _is_own(read_text(path, "CSV").partition("\n")[0]):
         found = ImportedFile(path=path, form=_OWN, image_size=None, rows=read_table(path))
     else:
         table = read_lookup_table(path, activations)
@@ -189,16 +258,16 @@ def _joined(files: Iterable[ImportedFile]) -> tuple[dict[str, TableRow], list[Ch
     return rows, choices
 
 
-def _write(rows: Iterable[TableRow], source: Path, folder: Path) -> None:
-    """Write the table, after copies of the device's other files where `folder` is not their place yet.
+def _copy(source: Path, folder: Path, texts: Mapping[str, str]) -> None:
+    """Write `texts` by their names, after copies of the device's other files where `folder` is not their place yet.
 
     device.yaml comes last: a folder without it is no device, so half a copy never hides a shipped one.
     """
-    text = table_text(sorted(rows, key=lambda row: row.segment))
     copied = sorted(source.iterdir()) if folder.resolve() != source.resolve() else []
     for path in copied:
-        if path.is_file() and path.name[0] != "." and path.name not in (TABLE_FILE, DEVICE_FILE):
+        if path.is_file() and path.name[0] != "." and path.name not in (*texts, DEVICE_FILE):
             write_bytes(folder / path.name, path.read_bytes())
-    write_bytes(folder / TABLE_FILE, text.encode())
+    for name, text in texts.items():
+        write_bytes(folder / name, text.encode())
     if copied:
         write_bytes(folder / DEVICE_FILE, (source / DEVICE_FILE).read_bytes())
