@@ -1,6 +1,7 @@
 """What a network may claim for having been selected: the limit on its gain over known networks.
 
-A search picks the luckiest of its model's errors, so a claim of more than `max_gain` over what is known is not believed.
+A search picks the luckiest of its model's errors, so a claim of more than `max_gain` over what is known is not
+believed.
 """
 
 from __future__ import annotations

@@ -60,7 +60,13 @@ def rows_for(network: Architecture, bounds: Mapping[int, tuple[float, float, flo
     segments = network.graph().segments
     return {
         segments[i].key: TableRow(
-            segment=segments[i].key, low_ms=low, mean_ms=mean, high_ms=high, count=5, source="measured", date="2026-01-01"
+            segment=segments[i].key,
+            low_ms=low,
+            mean_ms=mean,
+            high_ms=high,
+            count=5,
+            source="measured",
+            date="2026-01-01",
         )
         for i, (low, mean, high) in bounds.items()
     }

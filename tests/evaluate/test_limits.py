@@ -28,7 +28,7 @@ def test_without_a_confidence_the_mean_counts() -> None:
 
 def _excess(limits: Limits, **columns: list[float]) -> list[float]:
     count = len(next(iter(columns.values())))
-    return limits.excess(lambda name: np.array(columns[name]), count).tolist()
+    return list(limits.excess(lambda name: np.array(columns[name]), count))
 
 
 def test_excess_adds_up_over_the_limits_and_is_zero_where_they_are_kept() -> None:

@@ -53,9 +53,11 @@ def test_every_shipped_space_is_among_them() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name == "mobile" else name for name in SPACES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "mobile" else name for name in SPACES]
+)
 def test_a_search_reads_what_the_answer_prints(name: str, device: str) -> None:
-    space, codes, networks, graphs = _networks(name)
+    space, codes, _, graphs = _networks(name)
     latency, accuracy = nas.load_latency(device), nas.load_accuracy("imagenet")
     problem = SpaceProblem(space, Models(latency, accuracy, LIMITS), exact=True)
     found = problem.figures(codes)
@@ -103,7 +105,7 @@ def test_the_quick_figures_of_a_space_are_never_too_high(name: str) -> None:
 class EveryRow(dict[str, TableRow]):
     """A table that has a row for every segment, which reaches 1.5 times its mean."""
 
-    def get(self, key: str, default: object = None) -> TableRow:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> TableRow:
         mean = 0.001 * len(key)
         return TableRow(
             segment=key, mean_ms=mean, low_ms=mean / 1.5, high_ms=mean * 1.5, count=3, source="measured",

@@ -18,7 +18,6 @@ def _evaluate(codes: Codes) -> Points:
 
     Gene 1 costs a millisecond too much and adds to the score, gene 2 wins it and takes a little.
     """
-    codes = codes.astype(np.int64)
     score = 0.5 + 0.2 * codes[:, 0] + 0.1 * codes[:, 1] - 0.02 * codes[:, 2]
     return Points(
         codes=codes,
@@ -36,7 +35,7 @@ def _climbed(num_pairs: int) -> tuple[Points, list[Codes]]:
         asked.append(codes)
         return _evaluate(codes)
 
-    start = _evaluate(np.zeros((1, GENES)))
+    start = _evaluate(np.zeros((1, GENES), dtype=np.int64))
     best = climb(
         start,
         Niche(cap_ms=TARGET_MS).fitness,
@@ -59,7 +58,7 @@ def test_a_climb_keeps_latency_and_limits() -> None:
 
 
 def test_the_pairs_that_are_tried_first_are_those_that_promise_to_be_feasible() -> None:
-    """Two pairs of 276 are tried, one of them by promise: a gain that a saving pays for, not the one beyond the limit."""
+    """Of 276 pairs two are tried, one by promise: the gain that a saving pays for, not the one beyond the limit."""
     _, asked = _climbed(num_pairs=2)
     pairs = asked[1]
     assert any(code[1] == code[2] == 1 for code in pairs)
