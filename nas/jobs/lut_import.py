@@ -7,7 +7,6 @@ the largest size's row is taken; a segment that comes twice with different figur
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from nas.errors import InputError
 from nas.files import sha256, write_bytes
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.estimate import WEAKNESS
-from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.table.lookup import LookupRow, Refused, read_lookup_table
 from nas.latency.table.operator_times import OperatorTime, OperatorTimes, is_operator_table, read_operator_times
 from nas.latency.table.plausible import require_milliseconds
@@ -160,8 +159,8 @@ def import_operators(device: str, path: Path) -> ImportedOperators:
     few operators, and for a device whose costs come from elsewhere.
     """
     record, source = load_device(device), device_folder(device)
-    target = source / COEFFICIENTS_FILE
-    if target.exists() and "operators" not in json.loads(target.read_text("utf-8"))["manifest"]:
+    costs_before = read_latency_model(record, source).operators if (source / COEFFICIENTS_FILE).exists() else None
+    if costs_before is not None and "operators" not in costs_before.manifest:
         raise InputError(
             f"{device} must have no operator costs but those of an imported table of operators, but its are fitted to"
             " networks; add a device of another name."

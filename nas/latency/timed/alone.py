@@ -10,7 +10,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nas.latency.published.cost_model import Floats
-from nas.latency.timed.regression import TimedSegment, fit_networks
+from nas.latency.timed.design import TimedSegment
+from nas.latency.timed.regression import fit_networks
 from nas.latency.timed.regressor import OperatorRegressor
 
 CONTEXT_HALF_WIDTH = 0.37
