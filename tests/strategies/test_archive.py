@@ -103,3 +103,11 @@ def test_points_that_are_not_eligible_are_not_kept() -> None:
     apart = Apart(2, count=3)
     apart.add(points(("00", 1.0, 0.0, 0.9), ("11", 1.0, 0.0, 0.8)), np.array([False, True]))
     assert names(apart.points()) == ["11"]
+
+
+def test_a_full_list_takes_what_is_better() -> None:
+    apart = Apart(2, count=1)
+    for code, score in (("00", 0.5), ("11", 0.4), ("22", 0.6)):
+        apart.add(points((code, 1.0, 0.0, score)), np.array([True]))
+        apart.points()
+    assert names(apart.points()) == ["22"]
