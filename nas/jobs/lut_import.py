@@ -12,13 +12,13 @@ from pathlib import Path
 
 from nas.errors import InputError
 from nas.files import write_bytes
-from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
+from nas.latency.device import DEVICE_FILE, Device
 from nas.latency.estimate import WEAKNESS
+from nas.latency.home import DeviceHome
 from nas.latency.model import TABLE_FILE
 from nas.latency.table.ofa import OfaRow, read_ofa_table
 from nas.latency.table.plausible import require_milliseconds
 from nas.latency.table.rows import TableRow, read_table, shortened, table_text
-from nas.resources import workspace
 
 _YAML = (".yaml", ".yml")
 
@@ -69,21 +69,20 @@ class Imported:
         return {"folder": str(self.folder), "files": files, **counts, **choices}
 
 
-def import_tables(device: str, files: Sequence[Path]) -> Imported:
-    """Merge the rows of `files` into the table of `device`, in the workspace's folder of that device.
+def import_tables(home: DeviceHome, files: Sequence[Path]) -> Imported:
+    """Merge the rows of `files` into the table of a device, in the workspace's folder of that device.
 
     The folder gets copies of all the device's files where the device is a shipped one. Rows of once-for-all's tables
-    are *measured*, by whom and when `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and
+    are *measured*, by whom and when `device.yaml` says. Raises `InputError` for a bad file, and
     `NasError` where the folder cannot be written to; in either case the table stays what it was.
     """
-    record, source = load_device(device), device_folder(device)
-    read = tuple(_read(path, record) for path in files)
+    source, folder = home.folder, home.own_folder
+    read = tuple(_read(path, home.device) for path in files)
     rows, sizes = _joined(read)
     before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
     both = [Choice(taken=row, left=before[key]) for key, row in rows.items() if before.get(key, row) != row]
     kept = [choice for choice in both if WEAKNESS[choice.taken.source] > WEAKNESS[choice.left.source]]
     merged = before | rows | {choice.left.segment: choice.left for choice in kept}
-    folder = workspace() / "latency_tables" / device
     _write(merged.values(), source, folder)
     return Imported(
         folder=folder,

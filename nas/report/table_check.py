@@ -37,8 +37,8 @@ to it by the reference network's time in that process (docs/latency.md).
 
 def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     """Write `DEVICE-SPACE.md` and `.png` to `folder` from a record of `TableCheck.as_json`; their paths."""
-    from nas.jobs.lut_verify import ROUNDS
-    from nas.runners.runner import RUNS_A_VISIT
+    from nas.measure.check import ROUNDS
+    from nas.runners.protocol import RUNS_A_VISIT
 
     name = f"{record['device']}-{record['space']}"
     page, picture = folder / f"{name}.md", folder / f"{name}.png"

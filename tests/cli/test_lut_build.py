@@ -211,7 +211,7 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("nas.jobs.lut_build.find_runner", find_runner)
+    monkeypatch.setattr("nas.measure.stopwatch.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and "reach must be 'local'" in err and err.count("\n") == 1
