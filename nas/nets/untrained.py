@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nas.nets.litert_writer import write_litert
 from nas.nets.module import GraphModule, build_graph, set_statistics
 from nas.nets.onnx_writer import export_onnx
 
-_WRITERS = {".onnx": export_onnx, ".tflite": write_litert}
+_WRITERS: dict[str, Callable[[GraphModule, Path], Path]] = {".onnx": export_onnx, ".tflite": write_litert}
 
 
 def write_untrained(graph: Graph, path: Path, *, seed: int = 0) -> Path:

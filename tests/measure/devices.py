@@ -72,7 +72,7 @@ class SimulatedRunner:
     process a second.
 
     The processes in `disturbed`, counted from 0, find every second run twice as long; those in `away` find no device.
-    Files whose network takes longer than `most_ms` cannot be run. `jobs` are all that it was given.
+    Networks that would take exactly `unable_ms` cannot be run. `jobs` are all that it was given.
     """
 
     suffix = ".txt"
@@ -84,12 +84,12 @@ class SimulatedRunner:
         noise: float = 0.01,
         disturbed: Sequence[int] = (),
         away: Sequence[int] = (),
-        most_ms: float = np.inf,
+        unable_ms: Sequence[float] = (),
         chip: str = "numbers",
     ) -> None:
         self.now, self.processes, self.files_written = 0.0, 0, 0
         self.noise, self.disturbed, self.away, self.chip = noise, frozenset(disturbed), frozenset(away), chip
-        self.most_ms = most_ms
+        self.unable_ms = frozenset(unable_ms)
         self.jobs: list[TimingJob] = []
         self.entered = 0
         self._rng = np.random.default_rng(0)
@@ -137,7 +137,7 @@ class SimulatedRunner:
 
     def _result(self, path: Path, rounds: int) -> Timing | FileFault:
         text = path.read_text("utf-8") if path.is_file() else ""
-        if not text.endswith(" ms") or float(text.removesuffix(" ms")) > self.most_ms:
+        if not text.endswith(" ms") or float(text.removesuffix(" ms")) in self.unable_ms:
             return FileFault(path=path, text=f"{path} must be a whole network for numbers, but is none; leave it out.")
         runs = np.full(rounds * RUNS_A_VISIT, float(text.removesuffix(" ms")))
         runs *= 1.0 + self.noise * self._rng.random(len(runs))

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -73,7 +74,7 @@ class Dying:
     def __call__(self, command: Sequence[str], *, input: str, **options: object) -> subprocess.CompletedProcess[str]:
         names = [Path(path).name for path in json.loads(input)["files"]]
         self.asked.append(names)
-        lines = [{"loading": position} for position in range(len(names))]
+        lines: list[dict[str, Any]] = [{"loading": position} for position in range(len(names))]
         if self.killer in names:
             lines = lines[: names.index(self.killer) + 1]
         elif self.killer is None:
