@@ -196,7 +196,9 @@ def predict(network: str, home: DeviceHome, as_json: bool) -> None:
         return
     digits = 5 if estimate.source == "measured" else 3
     interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
-    click.echo(f"{network} on {home.name}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)")
+    click.echo(
+        f"{network} on {home.name}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)"
+    )
     for row in published:
         click.echo(f"published: {row['latency_ms']:g} ms ({row['source']}, protocol {row['protocol']})")
     for text in estimate.warnings:

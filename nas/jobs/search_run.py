@@ -153,9 +153,7 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
     )
 
 
-def _inputs(
-    request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: AccuracyModel
-) -> dict[str, Any]:
+def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: AccuracyModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
     files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
     device = {path.name: sha256(path) for path in files}

@@ -109,7 +109,10 @@ class _Timed:
 
 
 def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
-    """Time `networks`, whose predictions are frozen, in fresh processes. Raises `InputError` where the first cannot be."""
+    """Time `networks`, whose predictions are frozen, in fresh processes.
+
+    Raises `InputError` where the first cannot be timed.
+    """
     items = [network_item(network.architecture, VERIFIED) for network in networks]
     usual = usual_reference_ms(load_latency(home))
     with open_stopwatch(home) as watch:

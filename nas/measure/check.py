@@ -1,4 +1,4 @@
-"""Holding predictions against a stopwatch: networks are timed in fresh processes, at the speed that the table is for."""
+"""Holding predictions against a stopwatch: networks are timed in fresh processes, at the speed a table is for."""
 
 from __future__ import annotations
 

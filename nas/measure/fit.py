@@ -76,8 +76,8 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """All that a fit takes of the timings of a device; `usual` is the reference's time at the machine's usual speed, and
-    `slow` how far each batch of the build was from it (batches,)."""
+    """All that a fit takes of the timings of a device; `usual` is the reference's time in ms at the machine's usual
+    speed, and `slow` how far each batch of the build was from it (batches,)."""
 
     each: tuple[Observation, ...]
     usual: float

@@ -92,9 +92,9 @@ class TimingStore:
     """The timings of one device in the file at `path`, which is made where it is not there.
 
     `environment` is where and how the timings are taken (`Stopwatch.environment`); a file of another one is an
-    `InputError`, unless all that it holds is to be forgotten (`restart`). A file of schema 4 becomes one of today's: its
-    timings are summaries. A context manager: it holds the file for itself until it is left. Raises `NasError` where the
-    file cannot be written, or another program has it.
+    `InputError`, unless all that it holds is to be forgotten (`restart`). A file of schema 4 becomes one of today's,
+    whose timings are summaries. A context manager: it holds the file for itself until it is left. Raises `NasError`
+    where the file cannot be written, or another program has it.
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What was timed: a network's runs one by one, or what a runtime says of them; and the one figure that is made of both."""
+"""What was timed: a network's runs one by one, or what was said of them; and the one figure that is made of both."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_a_build_as_a_document(fresh: Path, capsys: pytest.CaptureFixture[str]) 
     found = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m")
     assert found.keys() == {
         "device", "folder", "networks", "rows", "space", "space_segments", "covered", "left_out", "half_width",
-        "manifest",
+        "faults", "manifest",
     }  # fmt: skip
     assert Path(found["folder"]) == fresh / "latency_tables" / "local"
     assert found["left_out"].keys() == {"rows", "operators"}
@@ -140,7 +140,7 @@ def test_a_check_as_a_document_of_another_space(built: Path, capsys: pytest.Capt
     assert found.keys() == {
         "device", "space", "seed", "environment", "count", "median_error", "p90_error", "worst_error",
         "within_5_percent", "within_10_percent", "bias", "inside_interval", "span", "spearman", "speed",
-        "by_the_clock", "networks",
+        "by_the_clock", "networks", "faults",
     }  # fmt: skip
     assert (found["space"], found["count"]) == ("tiny", 5)
     assert found["networks"][0].keys() == CHECKED and found["networks"][0]["predicted"].keys() == ESTIMATE
@@ -211,7 +211,8 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("nas.measure.stopwatch.find_runner", find_runner)
+    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify"):
+        monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and "reach must be 'local'" in err and err.count("\n") == 1

@@ -256,7 +256,9 @@ def _layer(row: dict[str, str]) -> dict[str, int | str]:
 
 
 def import_note10(folder: Path, sizes: str) -> Imported:
-    return import_tables(device_home("mine"), sorted(shared_data("note10").glob(f"{sizes}_lookup_table.yaml"), reverse=True))
+    return import_tables(
+        device_home("mine"), sorted(shared_data("note10").glob(f"{sizes}_lookup_table.yaml"), reverse=True)
+    )
 
 
 @pytest.mark.parametrize("sizes", ["*", "224"])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,10 @@ from nas.errors import InputError
 from nas.jobs import measure as job
 from nas.jobs.measure import measure
 from nas.latency import device_home
-from nas.runners import Timing
+from nas.runners.protocol import TimingJob, TimingSession
+from nas.runners.timing import Timing
 from tests.extras import needs
-from tests.measure.devices import TINY, add_device, tiny_file, tiny_onnx
+from tests.measure.devices import TINY, SimulatedRunner, add_device, tiny_file, tiny_onnx
 
 
 @pytest.fixture
@@ -43,6 +43,21 @@ def test_a_file_is_timed_as_it_is_with_the_devices_threads(here: Path) -> None:
     assert row["latency"]["mean_ms"] == row["cpu_min_ms"]
 
 
+def test_a_device_of_two_threads_is_timed_with_two(here: Path) -> None:
+    add_device(here, "two", threads="2")
+    found = measure(device_home("two"), str(tiny_file(here)), rounds=2)
+    (threads, timing), *none = found.timings.items()
+    assert (threads, len(timing.wall_ms), timing.cpu_ms, none) == (2, 2, (), [])
+
+
+def test_a_device_whose_runtime_decides_is_left_to_it(here: Path) -> None:
+    add_device(here, "any", threads="0")
+    said: list[str] = []
+    found = measure(device_home("any"), str(tiny_file(here)), rounds=2, progress=said.append)
+    assert list(found.timings) == [0] and found.timings[0].cpu_ms == ()
+    assert "the runtime's own threads" in said[0]
+
+
 def test_what_the_devices_model_predicts_stands_beside(here: Path) -> None:
     shutil.copy(device_home("pixel3-cpu").folder / "coefficients.json", here / "latency_tables" / "mine")
     found = measure(device_home("mine"), str(tiny_file(here)), rounds=1)
@@ -59,20 +74,18 @@ def test_a_network_that_the_model_cannot_predict_is_timed_with_a_warning(here: P
     assert any("row for every segment" in text for text in found.warnings)
 
 
-class _Noisy:
+class _Noisy(SimulatedRunner):
     """A runner of a machine with one core, on which every other run takes twice as long."""
 
     suffix = ".onnx"
 
-    def environment(self) -> Mapping[str, str]:
-        return {"chip": "none", "cores": "1"}
-
-    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
-        return [Timing(wall_ms=(1.0, 2.0) * rounds) for _ in files]
+    def time(self, job: TimingJob) -> TimingSession:
+        results = tuple(Timing(wall_ms=(1.0, 2.0) * job.rounds) for _ in job.files)
+        return TimingSession(environment=self.environment(), results=results)
 
 
 def test_runs_that_stray_and_threads_without_cores_are_warned_of(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "find_runner", lambda device, where: _Noisy())
+    monkeypatch.setattr(job, "find_runner", lambda home: _Noisy())
     warnings = measure(device_home("mine"), str(tiny_onnx(here / "m.onnx")), threads=(1, 2), rounds=2).warnings
     assert len(warnings) == 3
     assert "2 threads share 1 cores" in warnings[0]

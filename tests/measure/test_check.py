@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
+from nas.latency import Estimate, device_home
 from nas.measure.check import MOST_PROCESSES, ROUNDS, Checked, check, equal_macs_spearman, time_repeatedly
 from nas.measure.plan import network_item
 from nas.measure.stopwatch import Stopwatch
 from nas.measure.store import REFERENCE
-from nas.latency import Estimate, device_home
 from nas.runners.protocol import FileFault, TimingJob, TimingSession
 from nas.runners.timing import Timing
 from tests.measure.devices import TINY, SimulatedRunner, simulate_clock_and_files

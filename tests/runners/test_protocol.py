@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ ABLE = Abilities(precisions=("float32", "float16"), compute_units=("CPU",), max_
         ({"rounds": 1, "threads": -1}, "at least 1, or 0 to leave it to the runtime, but got -1"),
     ],
 )
-def test_a_job_whose_numbers_make_no_sense_is_refused(numbers: dict[str, int], words: str) -> None:
+def test_a_job_whose_numbers_make_no_sense_is_refused(numbers: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         TimingJob(files=(), **numbers)
 
@@ -44,11 +45,11 @@ def test_a_session_gives_all_timings_or_the_first_fault() -> None:
         ({"threads": 5}, "^d: threads must be at most 4, but got 5"),
     ],
 )
-def test_what_is_beyond_abilities_is_named(asked: dict[str, str], words: str) -> None:
-    able = {"threads": 4, "precision": "float16", "compute_unit": "CPU"}
-    ABLE.require(**able, where="d")  # type: ignore[arg-type]
+def test_what_is_beyond_abilities_is_named(asked: dict[str, Any], words: str) -> None:
+    able: dict[str, Any] = {"threads": 4, "precision": "float16", "compute_unit": "CPU"}
+    ABLE.require(**able, where="d")
     with pytest.raises(InputError, match=words):
-        ABLE.require(**{**able, **asked}, where="d")  # type: ignore[arg-type]
+        ABLE.require(**{**able, **asked}, where="d")
 
 
 def test_a_device_that_is_not_there_is_no_fault_of_the_input() -> None:
