@@ -1,21 +1,22 @@
-"""The option that names a device: from here on it is a `DeviceHome`, and no longer a name."""
+"""The option that names a device: the command that has it is given a `DeviceHome`, and no name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from nas.latency import DeviceHome
 
+def device_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Give the command `function` the required option --device; `function` is called with the device's `home`."""
 
-def _home(context: click.Context, parameter: click.Parameter, name: str) -> DeviceHome:
-    from nas.latency import device_home
+    @wraps(function)
+    def resolved(*arguments: Any, device: str, **options: Any) -> None:
+        from nas.latency import device_home
 
-    return device_home(name)
+        function(*arguments, home=device_home(device), **options)
 
-
-device_option = click.option(
-    "--device", "home", required=True, callback=_home, metavar="NAME", help="The device (`nas device list`)."
-)
+    option = click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
+    return option(resolved)

@@ -83,11 +83,12 @@ def measure(
         check_threads(counts, runner.abilities.max_threads)
     timed = _network(network, runner, device)
     timings = {}
+    environment: Mapping[str, str] = {}
     with Stopwatch(home, runner, patience_s=()) as watch:
         for count in counts:
             progress(f"timing {network} on {device.name}: {count_text(count)}")
-            (timings[count],) = watch.time([timed], rounds=rounds, threads=count).timings()
-        environment = runner.environment()
+            session = watch.time([timed], rounds=rounds, threads=count)
+            (timings[count],), environment = session.timings(), session.environment
     predicted, doubts = _predicted(home, network)
     return Measurement(
         network=network,

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,6 @@ class Beside:
 
     reference: tuple[Timing, ...]
     results: tuple[Timing | FileFault, ...]
-    environment: Mapping[str, str]
 
     @property
     def reference_ms(self) -> float:
@@ -124,7 +123,6 @@ class Stopwatch:
         return Beside(
             reference=tuple(timed(result) for result in (first, *session.results[1 + len(networks) :])),
             results=own,
-            environment=session.environment,
         )
 
     def _patiently(self, act: Callable[[], _Answer]) -> _Answer:

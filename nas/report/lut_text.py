@@ -169,7 +169,7 @@ def _faults_text(faults: Mapping[str, str]) -> list[str]:
     if not faults:
         return []
     name, reason = next(iter(faults.items()))
-    return [f"{len(faults)} networks could not be timed and are left out (--json names all), first {name}: {reason}"]
+    return [f"could not be timed and left out: {len(faults)} (--json names all), first {name}: {reason}"]
 
 
 def _error_table(record: Mapping[str, Any]) -> str:
@@ -203,6 +203,7 @@ def check_text(record: Mapping[str, Any]) -> str:
             f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
             " predicted first, then timed"
         ),
+        *_faults_text(record["faults"]),
         "",
         _error_table(record),
         "",

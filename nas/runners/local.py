@@ -125,7 +125,7 @@ class LocalRunner:
         }
         command = [sys.executable, "-m", "nas.runners.worker"]
         done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
-        said = [json.loads(line) for line in done.stdout.splitlines()]
+        said = [json.loads(line) for line in done.stdout.split("\n")[:-1]]  # what follows the last end of a line is cut
         if not done.returncode:
             results: list[dict[str, Any]] = said[-1]["results"]
             return results

@@ -46,11 +46,6 @@ class Timing:
         runs = self.runs
         return float(np.median(runs)) / min(runs) - 1.0
 
-    @property
-    def count(self) -> int:
-        """How many runs were timed."""
-        return len(self.wall_ms)
-
     def scaled(self, factor: float) -> Timing:
         """The same runs on a device that takes `factor` times as long."""
         return Timing(

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas.cli.main import main
+from nas.jobs.lut_build import measured_space
 from nas.runners.find import find_runner
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document, tiny_document
+from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner
 
 DEVICE = ("--device", "local")
@@ -80,6 +83,22 @@ def test_a_build_in_words_with_progress_on_stderr(fresh: Path, capsys: pytest.Ca
     assert "networks timed, reference" in err and "of 24 s" in err
     assert main(["lut", "plan", *DEVICE, "--space", "tiny", "--budget", "40s"]) == 0
     assert "networks were timed before" in capsys.readouterr().out
+
+
+def test_networks_that_cannot_be_timed_are_named_by_builds_and_checks(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = SimulatedRunner()
+    simulate(monkeypatch, fresh, runner)
+    write_space(fresh, tiny_document("wider", ((24, 32), (32, 48))))
+    for command, space in (("build", "tiny"), ("verify", "wider")):
+        bad = next(iter(measured_space(space).sample(1, np.random.default_rng(0))))
+        runner.unable_ms = frozenset([float(true_ms([bad.graph().segments])[0])])
+        options = ("--networks", "4") if command == "verify" else ("--budget", "10m")
+        assert main(["lut", command, *DEVICE, "--space", space, *options]) == 0
+        out = capsys.readouterr().out
+        assert "could not be timed and left out: 1 (--json names all), first" in out
+        assert "must be a whole network for numbers" in out
 
 
 def test_a_build_as_a_document(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:

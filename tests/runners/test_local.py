@@ -82,7 +82,7 @@ class Dying:
         else:
             lines += [{"loading": None}, {"results": [{"wall_ms": [1.0], "cpu_ms": []}] * len(names)}]
         dies = "results" not in lines[-1]
-        out = "".join(f"{json.dumps(line)}\n" for line in lines)
+        out = "".join(f"{json.dumps(line)}\n" for line in lines) + '{"resu' * dies
         return subprocess.CompletedProcess(command, -9 * dies, stdout=out, stderr="loading\nout of memory\n")
 
 
