@@ -59,7 +59,7 @@ class Stopwatch:
         patience_s: Sequence[float] = PATIENCE_S,
     ) -> None:
         self.home, self.runner = home, runner
-        self._scratch, self._patience_s = scratch, tuple(patience_s)
+        self._scratch, self._patience_s, self._waited_s = scratch, tuple(patience_s), 0.0
 
     def __enter__(self) -> Self:
         self.runner.__enter__()
@@ -75,8 +75,8 @@ class Stopwatch:
         return {**self._patiently(self.runner.environment), **self.home.device.conditions}
 
     def now(self) -> float:
-        """Seconds on a clock that only goes forward."""
-        return time.monotonic()
+        """Seconds on a clock that only goes forward, and stands still while the device is waited for."""
+        return time.monotonic() - self._waited_s
 
     def time(
         self, networks: Sequence[Network], *, rounds: int, threads: int | None = None, seed: int = 0
@@ -132,6 +132,7 @@ class Stopwatch:
                 return act()
             except UnreachableError:
                 time.sleep(wait_s)
+                self._waited_s += wait_s
         return act()
 
     @contextmanager
