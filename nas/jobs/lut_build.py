@@ -77,7 +77,7 @@ def plan_table(request: TableRequest) -> TablePlan:
         pace = look(watch)
     roles: dict[str, int] = {}
     seconds, left = 0.0, _for_timing(request) - spent
-    for batch in batches(_items(space, request.seed), done):
+    for batch in batches(_items(space, request), done):
         expected = pace.seconds(batch)
         if seconds + expected > left:
             break
@@ -120,7 +120,7 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
         with TimingStore(home.timings, environment, restart=request.restart) as store:
             remove_dead_files(home)
             if store.seconds() < _for_timing(request):
-                items, budget_s = _items(space, request.seed), _for_timing(request)
+                items, budget_s = _items(space, request), _for_timing(request)
                 build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=told)
             timings = store.timings()
     if len(timings) < MIN_NETWORKS:
@@ -169,8 +169,9 @@ def _check_table(home: DeviceHome) -> None:
         )
 
 
-def _items(space: SearchSpace, seed: int) -> Iterator[Item]:
-    return ordered(generic_items(seed), space_items(space, seed), further_items())
+def _items(space: SearchSpace, request: TableRequest) -> Iterator[Item]:
+    runtime, seed = request.home.runtime, request.seed
+    return ordered(generic_items(runtime, seed), space_items(space, runtime, seed), further_items(runtime))
 
 
 def _for_timing(request: TableRequest) -> float:

@@ -48,7 +48,8 @@ def verify_table(
                 " another --space."
             )
         predicted = [model.estimate(network) for network in networks]
-        items, usual = [network_item(network, "check") for network in networks], usual_reference_ms(model)
+        items = [network_item(network, "check", home.runtime) for network in networks]
+        usual = usual_reference_ms(model)
         found, _ = check(watch, items, predicted, usual, progress=progress)
     checked = tuple(one for one in found if isinstance(one, Checked))
     faults = {

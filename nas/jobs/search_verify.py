@@ -113,7 +113,7 @@ def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
 
     Raises `InputError` where the first cannot be timed.
     """
-    items = [network_item(network.architecture, VERIFIED) for network in networks]
+    items = [network_item(network.architecture, VERIFIED, home.runtime) for network in networks]
     usual = usual_reference_ms(load_latency(home))
     with open_stopwatch(home) as watch:
         environment = watch.environment()

@@ -8,6 +8,7 @@ from pathlib import Path
 from nas.errors import InputError, unknown_name
 from nas.latency.device import DEVICE_FILE, ROOM, Device, device_names, read_device
 from nas.resources import check_name, find, runs_folder, workspace
+from nas.runtimes import Runtime, find_runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,11 @@ class DeviceHome:
     def name(self) -> str:
         """The device's name."""
         return self.device.name
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the device's runtime makes of a network: the segments that are timed on it."""
+        return find_runtime(self.device.runtime)
 
     @property
     def file(self) -> Path:

@@ -13,7 +13,9 @@ from nas.latency.home import DeviceHome, device_home
 from nas.latency.model import HasSegments, LatencyModel, read_latency_model
 from nas.latency.published.rows import MAX_PIXELS, Calibration, PublishedIndex, calibration, read_published
 from nas.latency.published.scores import read_plan
+from nas.runtimes import OWN, Runtime
 from nas.space import Architecture, load_architecture
+from nas.space.lowering import lower
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
 _MIN_NETWORKS = 4
@@ -29,10 +31,10 @@ def load_latency(device: str | DeviceHome) -> LatencyModel:
     return read_latency_model(home.device, home.folder, resolve=resolve_segments)
 
 
-def resolve_segments(item: object) -> Sequence[HasSegments]:
-    """The segments of an architecture, or of a network given by name or by path."""
+def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments]:
+    """The segments of an architecture, or of a network given by name or by path, as `runtime` executes them."""
     if isinstance(item, Architecture):
-        return item.segments()
+        return lower(item, runtime)
     if not isinstance(item, str | Path):
         raise InputError(
             f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
@@ -40,8 +42,8 @@ def resolve_segments(item: object) -> Sequence[HasSegments]:
     if Path(item).suffix == ".onnx":
         from nas.onnx.reader import read_onnx
 
-        return read_onnx(Path(item)).segments_in_context
-    return load_architecture(item).graph().segments
+        return runtime.in_context(read_onnx(Path(item)))
+    return lower(load_architecture(item), runtime)
 
 
 def published_index(home: DeviceHome) -> PublishedIndex:
@@ -79,5 +81,5 @@ def _lists(folder: Path) -> dict[str, OperatorTable]:
 
 def _operators(folder: Path, name: str) -> OperatorTable:
     """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
-    segments = resolve_segments(folder / name if name.endswith(".onnx") else name)
+    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
     return OperatorTable.concatenate([segment.operators for segment in segments])

@@ -12,6 +12,7 @@ from nas.measure.stopwatch import Beside, Stopwatch
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
 from nas.runners.protocol import RUNS_A_VISIT, FileFault
 from nas.runners.timing import Timing
+from nas.runtimes import OWN, Runtime
 from nas.space import known_network
 
 ROUNDS = 12
@@ -48,9 +49,9 @@ class BuildProgress:
     faults: tuple[tuple[str, str], ...] = ()
 
 
-def reference_item() -> Item:
-    """The network that is timed in every batch."""
-    return network_item(known_network(REFERENCE_NETWORK), REFERENCE)
+def reference_item(runtime: Runtime = OWN) -> Item:
+    """The network that is timed in every batch, by default without what a runtime adds to its segments."""
+    return network_item(known_network(REFERENCE_NETWORK), REFERENCE, runtime)
 
 
 def look(watch: Stopwatch) -> Pace:
@@ -90,7 +91,7 @@ def build(
     What the store has is not timed again. A batch is stored when it is done; killed in between, it is done again. A
     network that cannot be timed is told of, and left out.
     """
-    reference = reference_item()
+    reference = reference_item(watch.home.runtime)
     spent, count = store.seconds(), len(store.digests())
     ratio = 1.0
     faults: list[tuple[str, str]] = []

@@ -222,12 +222,13 @@ def check(
     """
     found: list[Checked | FileFault] = []
     batches: list[list[NewTiming]] = []
+    reference = reference_item(watch.home.runtime)
     for start in range(0, len(items), TOGETHER):
         progress(start, len(items))
         portion = items[start : start + TOGETHER]
         repeated = time_repeatedly(watch, [item.graph for item in portion], usual)
         found += _checked(portion, predicted[start : start + TOGETHER], repeated)
-        batches += [_as_batch(portion, process) for process in repeated.processes]
+        batches += [_as_batch(reference, portion, process) for process in repeated.processes]
     progress(len(items), len(items))
     return found, batches
 
@@ -249,9 +250,9 @@ def _checked(items: Sequence[Item], predicted: Sequence[Estimate], found: Repeat
     return [results[i] for i in range(len(items))]
 
 
-def _as_batch(items: Sequence[Item], process: Process) -> list[NewTiming]:
+def _as_batch(reference: Item, items: Sequence[Item], process: Process) -> list[NewTiming]:
     own = [new_timing(items[i], timing) for i, timing in process.timings.items()]
-    first, *last = (new_timing(reference_item(), timing) for timing in process.reference)
+    first, *last = (new_timing(reference, timing) for timing in process.reference)
     return [first, *own, *last]
 
 

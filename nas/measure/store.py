@@ -19,8 +19,9 @@ from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
-from nas.latency.timed.regression import TimedSegment
+from nas.latency.timed.design import TimedSegment
 from nas.runners.timing import Summary, Timing
+from nas.runtimes import OWN, find_runtime, usual_key
 
 SCHEMA = 5
 REFERENCE, VERIFIED = "reference", "verified"
@@ -93,8 +94,8 @@ class TimingStore:
 
     `environment` is where and how the timings are taken (`Stopwatch.environment`); a file of another one is an
     `InputError`, unless all that it holds is to be forgotten (`restart`). A file of schema 4 becomes one of today's,
-    whose timings are summaries. A context manager: it holds the file for itself until it is left. Raises `NasError`
-    where the file cannot be written, or another program has it.
+    whose timings are summaries, and whose segments are those of its runtime. A context manager: it holds the file for
+    itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:
@@ -147,6 +148,9 @@ class TimingStore:
 
         It kept of a network's runs no more than `Timing` makes of them today, which is a summary.
         """
+        before = json.loads(meta["environment"])
+        if find_runtime(before.get("runtime", "")) == OWN:
+            self._leave_out_copies()
         former = self._connection.execute(
             "SELECT id, batch, name, digest, role, segments, latency_ms, spread, runs FROM timing"
         ).fetchall()
@@ -158,10 +162,28 @@ class TimingStore:
                 for *kept, latency_ms, spread, runs in former
             ],
         )
-        environment = json.dumps({**json.loads(meta["environment"]), **_CONDITIONS_4})
+        environment = json.dumps({**before, **_CONDITIONS_4})
         changed = {"schema": str(SCHEMA), "environment": environment}
         self._connection.executemany("UPDATE meta SET value = ? WHERE name = ?", [(v, k) for k, v in changed.items()])
         return changed
+
+    def _leave_out_copies(self) -> None:
+        """Make all segments the networks' own: in schema 4 they had ONNX Runtime's copies on every runtime."""
+        former = self._connection.execute("SELECT id, key, operators FROM segment ORDER BY id").fetchall()
+        own: dict[str, tuple[int, str]] = {}
+        for number, key, rows in former:
+            kept = json.dumps([row for row in json.loads(rows) if row[0] != "reorder"])
+            own.setdefault(usual_key(key), (number, kept))
+        self._connection.execute("DELETE FROM segment")
+        self._connection.executemany(
+            "INSERT INTO segment VALUES (?, ?, ?)", [(number, key, kept) for key, (number, kept) in own.items()]
+        )
+        now = {number: own[usual_key(key)][0] for number, key, _ in former}
+        timings = self._connection.execute("SELECT id, segments FROM timing").fetchall()
+        self._connection.executemany(
+            "UPDATE timing SET segments = ? WHERE id = ?",
+            [(json.dumps([now[number] for number in json.loads(numbers)]), timing) for timing, numbers in timings],
+        )
 
     def _execute(self, statements: str) -> None:
         for statement in statements.split(";"):

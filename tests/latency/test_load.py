@@ -8,6 +8,7 @@ import nas
 from nas.errors import InputError
 from nas.latency import device_home, load_latency
 from nas.latency.load import resolve_segments
+from nas.runtimes import OWN
 from nas.space import known_network
 
 NETWORK = "mobilenetv2-0.6@192"
@@ -29,4 +30,4 @@ def test_names_architectures_and_files_are_priced_alike(tmp_path: Path) -> None:
 
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(InputError, match="a name, a path, an architecture or a graph, but got int"):
-        resolve_segments(3)
+        resolve_segments(3, OWN)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import InputError, UnreachableError
+from nas.latency import DeviceHome, device_home
 from nas.measure.build import (
     BATCH,
     ROUNDS,
@@ -26,6 +27,7 @@ from nas.measure.stopwatch import PATIENCE_S
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
 from nas.runners.protocol import RUNS_A_VISIT
 from nas.runners.timing import Timing
+from nas.runtimes import OWN
 from tests.jobs.small import small_space
 from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner, simulate_clock_and_files, stopwatch
@@ -36,7 +38,7 @@ def items() -> list[Item]:
     """Networks of a small space."""
     patch = pytest.MonkeyPatch()
     patch.setattr("nas.measure.plan._POOL", 60)
-    found = list(itertools.islice(space_items(small_space(), 0), 55))
+    found = list(itertools.islice(space_items(small_space(), OWN), 55))
     patch.undo()
     return found
 
@@ -48,10 +50,12 @@ class Place:
         self.folder, self._patch = folder, monkeypatch
         self.told: list[BuildProgress] = []
 
-    def build(self, runner: SimulatedRunner, items: Sequence[Item], budget_s: float) -> list[StoredTiming]:
+    def build(
+        self, runner: SimulatedRunner, items: Sequence[Item], budget_s: float, *, home: DeviceHome | None = None
+    ) -> list[StoredTiming]:
         """What the store holds after a build."""
         simulate_clock_and_files(self._patch, runner)
-        with self.store(runner) as store, stopwatch(runner, self.folder / "files") as watch:
+        with self.store(runner) as store, stopwatch(runner, self.folder / "files", home=home) as watch:
             build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=self.told.append)
             return store.timings()
 
@@ -82,6 +86,15 @@ def test_the_reference_is_in_no_batch_though_the_space_has_it(place: Place, item
     own = replace(reference_item(), role="space")
     found = place.build(SimulatedRunner(), [items[0], own, items[1]], 1e6)
     assert [timing.role for timing in found] == [REFERENCE, "space", "space"]
+
+
+@pytest.mark.parametrize(("device", "copies"), [("local", True), ("local-litert", False)])
+def test_the_reference_is_stored_with_the_segments_of_the_devices_runtime(
+    place: Place, items: list[Item], device: str, copies: bool
+) -> None:
+    (reference, _) = place.build(SimulatedRunner(), items[:1], 1e6, home=device_home(device))
+    kinds = {str(row[0]) for segment in reference.segments for row in segment.rows}
+    assert "pw" in kinds and ("reorder" in kinds) == copies
 
 
 def test_larger_networks_and_more_of_them_are_expected_to_take_longer(items: list[Item]) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from nas.errors import InputError
 from nas.latency import Estimate, device_home
+from nas.measure.build import reference_item
 from nas.measure.check import MOST_PROCESSES, ROUNDS, Checked, check, equal_macs_spearman, time_repeatedly
 from nas.measure.plan import network_item
 from nas.measure.stopwatch import Stopwatch
 from nas.measure.store import REFERENCE
 from nas.runners.protocol import FileFault, TimingJob, TimingSession
 from nas.runners.timing import Timing
+from nas.runtimes import ONNX_RUNTIME, OWN
 from tests.measure.devices import TINY, SimulatedRunner, simulate_clock_and_files
 
 
@@ -83,7 +85,7 @@ def test_a_network_that_fails_costs_no_other_its_times(monkeypatch: pytest.Monke
 def test_a_check_gives_what_came_of_each_and_what_a_store_takes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    items = [network_item(TINY, "check"), network_item(TINY.at_resolution(32), "check")]
+    items = [network_item(network, "check", OWN) for network in (TINY, TINY.at_resolution(32))]
     predicted = [Estimate(mean_ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, source="measured") for ms in (2.1, 9.0)]
     found, batches = check(watch(Scripted((1.5, 1.0, 1.0), {}), monkeypatch, tmp_path), items, predicted, usual=2.0)
     first, second = found
@@ -92,6 +94,8 @@ def test_a_check_gives_what_came_of_each_and_what_a_store_takes(
     assert first.reference_ms == pytest.approx((3.0 + 2.0 + 2.0) / 3.0)
     assert first.error == pytest.approx(0.05) and first.inside and not second.inside
     assert [[timing.role for timing in batch] for batch in batches] == [[REFERENCE, "check", "check", REFERENCE]] * 3
+    reference = reference_item(ONNX_RUNTIME)  # that of the device
+    assert all(batch[i].segments == reference.segments for batch in batches for i in (0, -1))
     assert [batch[1].timing.typical_ms for batch in batches] == pytest.approx([3.0, 2.0, 2.0])
 
 

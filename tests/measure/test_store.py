@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -279,6 +280,34 @@ def test_a_file_of_schema_4_opens_with_summaries_and_goes_on(path: Path) -> None
         assert store.timings()[-1].timing == RUNS
         with pytest.raises(sqlite3.IntegrityError):
             store.add_batch([timing("n")], seconds=1.0)
+
+
+@pytest.mark.parametrize("runtime", ["LiteRT 2", "ONNX Runtime 1"])
+def test_in_a_file_of_schema_4_only_onnx_runtime_has_its_copies(path: Path, runtime: str) -> None:
+    former(path)
+    conv, copy = ["pw", 1, 1, 1, 8, 8, 4, 4, 9.0, 1.0, 1.0, 1.0], ["reorder", 1, 1, 1, 8, 8, 4, 4, 0.0, 1.0, 1.0, 0.0]
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("DELETE FROM segment")
+        connection.executemany(
+            "INSERT INTO segment VALUES (?, ?, ?)",
+            [
+                (5, "a ~ reorders 8x4x4", json.dumps([copy, conv, copy])),
+                (7, "a", json.dumps([conv, copy])),
+                (9, "b", json.dumps([conv])),
+            ],
+        )
+        connection.execute("UPDATE timing SET segments = '[5, 9, 7, 5]' WHERE id = 2")
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE name = 'environment'", (json.dumps({**HERE, "runtime": runtime}),)
+        )
+    connection.close()
+    with TimingStore(path, {**HERE, "runtime": runtime}) as store:
+        found = store.timings()
+    a = ("a", ["pw"]) if runtime == "LiteRT 2" else ("a", ["pw", "reorder"])
+    in_context = a if runtime == "LiteRT 2" else ("a ~ reorders 8x4x4", ["reorder", "pw", "reorder"])
+    segments = [[(s.key, [row[0] for row in s.rows]) for s in timing.segments] for timing in found]
+    assert segments == [[a], [in_context, ("b", ["pw"]), a, in_context], [a], [("b", ["pw"])]]
 
 
 def test_a_file_of_schema_4_was_timed_in_one_thread_whatever_its_device_says(path: Path) -> None:
