@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.cli.device_option import device_option
+
 if TYPE_CHECKING:
     from nas.measure.build import BuildProgress
 
@@ -22,7 +24,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str) -> f
 def _request(function: Callable[..., None]) -> Callable[..., None]:
     """The options that a plan and a build share."""
     options = (
-        click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`)."),
+        device_option,
         click.option("--space", default="mobile", show_default=True, metavar="NAME", help="Whose segments to time."),
         click.option(
             "--budget", "budget_s", default="20m", show_default=True, callback=_budget, metavar="TIME",

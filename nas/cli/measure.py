@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nas.cli.device_option import device_option
+
 if TYPE_CHECKING:
     from nas.jobs.measure import Measurement
+    from nas.latency import DeviceHome
 
 
 def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -22,16 +25,16 @@ def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 @click.command()
 @click.argument("network", metavar="MODEL.onnx|ARCHITECTURE")
-@click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
+@device_option
 @click.option("--threads", callback=counts, metavar="N,...", help="Numbers of threads.  [default: the device's own]")
 @click.option("--rounds", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Rounds of two runs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(network: str, device: str, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
+def command(network: str, home: DeviceHome, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
     """Time a network on a device: a file of its runtime, a known name, an architecture file, or a zoo folder."""
     from nas.cli.progress import watched
     from nas.jobs.measure import measure
 
-    found = measure(device, network, threads=threads, rounds=rounds, progress=watched)
+    found = measure(home, network, threads=threads, rounds=rounds, progress=watched)
     click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else _text(found))
     for text in found.warnings:
         click.echo(f"warning: {text}", err=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from nas.jobs.lut_build import BuiltTable, TablePlan
+from nas.jobs.lut_build import TablePlan
 from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
 from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
+from nas.measure.fit import BuiltTable
 
 _LISTED = 12
 """Choices that are shown one by one."""
@@ -192,6 +193,7 @@ def built_text(found: BuiltTable) -> str:
                 f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have"
                 " are in the table; operator costs serve the others"
             ),
+            *_faults_text(found.faults),
             "",
             "each timed network predicted from the others:",
             tabulate(scores, ("", "median error", "within 5 %", "within 10 %"), disable_numparse=True),
@@ -202,6 +204,14 @@ def built_text(found: BuiltTable) -> str:
             ),
         )
     )
+
+
+def _faults_text(faults: Mapping[str, str]) -> list[str]:
+    """A line on the networks that could not be timed, where there are any, with the reason of the first."""
+    if not faults:
+        return []
+    name, reason = next(iter(faults.items()))
+    return [f"could not be timed and left out: {len(faults)} (--json names all), first {name}: {reason}"]
 
 
 def _error_table(record: Mapping[str, Any]) -> str:
@@ -235,6 +245,7 @@ def check_text(record: Mapping[str, Any]) -> str:
             f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
             " predicted first, then timed"
         ),
+        *_faults_text(record["faults"]),
         "",
         _error_table(record),
         "",
