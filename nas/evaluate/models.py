@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyDifferences
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
-from nas.evaluate.selection import Frontier
 from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture, Layer, build_layer
@@ -30,7 +31,8 @@ _Place = tuple[Layer, Shape, int, int]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
+    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`); without any,
+    claims are taken as they are.
     """
 
     def __init__(
@@ -111,6 +113,12 @@ class Models:
         networks = [network, *others]
         sums = self.figures(networks).sums("accuracy")
         return self.accuracy.differences(np.asarray(sums, dtype=np.float64), _sides(networks))
+
+    def gains(self, chosen: Architecture, known: Sequence[Architecture]) -> AccuracyDifferences:
+        """How much more accurate a network that a search chose is than each of `known`, corrected for the choice:
+        its believed mean less theirs, with intervals."""
+        figures = self.figures([chosen])
+        return SELECTION.gains(self.differences(chosen, known), figures.accuracy, figures.believed)
 
     def _learn(self, places: Sequence[_Place]) -> None:
         new = list(dict.fromkeys(places))
