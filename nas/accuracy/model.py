@@ -16,8 +16,8 @@ from nas.graph.operators import OperatorTable
 from nas.resources import check_name, names, rooms
 from nas.space.architecture import Architecture
 
-QUICK_SLACK = 0.003
-"""How far below the exact lower bound a quick one may lie, as a fraction: 0.3 points."""
+QUICK_SLACK = 0.005
+"""How far below the exact lower bound a quick one may lie, as a fraction: half a point."""
 
 
 class AccuracyModel(Protocol):

@@ -26,7 +26,7 @@ class Exhaustive:
     num_starts: int = 32
 
     def search(self, problem: Problem, task: SearchTask) -> SearchResult:
-        """The best points of the space; `initial` and `rng` are not needed. `InputError` for a space beyond `limit`."""
+        """The best points of the space; `initial` and `rng` change nothing. `InputError` for a space beyond `limit`."""
         cardinalities = checked_cardinalities(problem)
         size = math.prod(cardinalities.tolist())
         if size > self.limit:
@@ -37,6 +37,7 @@ class Exhaustive:
         archive = Archive(
             len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
         )
+        task.initial_codes(cardinalities)  # not needed, but refused where they are none
         shape = tuple(cardinalities)
         excluded = np.ravel_multi_index(tuple(task.excluded_codes(problem, cardinalities).T), shape)
         for start in range(0, size, _BATCH):
