@@ -64,15 +64,15 @@ class Selection:
     def gains(
         self, differences: AccuracyDifferences, claimed: AccuracyFigures, believed: AccuracyFigures
     ) -> AccuracyDifferences:
-        """How much better a chosen network is than n known ones, shape (n,).
+        """How much better a network is than n known ones, shape (n,): the believed mean less theirs.
 
-        `differences` are those of the model, known minus chosen; `claimed` and `believed` are the figures of the chosen
-        network alone, before and after the correction.
+        `differences` are those of the model, known minus network; `claimed` and `believed` are the figures of the
+        network alone, before and after the correction, the same where nobody chose it.
         """
         error = 1.0 - claimed.mean
         mean, low, high = (-np.log1p(-ends / error) for ends in (differences.mean, differences.low, differences.high))
         deviation = (high - low) / (2.0 * QUANTILE_95)
-        kept = self.kept(claimed.novelty)
+        kept = self.kept(claimed.novelty) if believed is not claimed else np.ones(1)
         gain = -mean - (_target(claimed.mean) - _target(believed.mean))
         half = QUANTILE_95 * np.sqrt(self.variance(kept, deviation**2))
         known_error = error - differences.mean
@@ -89,7 +89,7 @@ class Selection:
         return np.asarray(self.width**2 * variance + (1.0 - kept) * self.spread**2)
 
 
-SELECTION = Selection(level=0.80, growth=0.07, spread=0.0165, width=0.71, candidates=3.0)
+SELECTION = Selection(level=0.78, growth=0.08, spread=0.0165, width=0.71, candidates=3.0)
 """Found by `python -m benchmarks.selection`, which prints what it finds beside these; see benchmarks/selection.md."""
 
 

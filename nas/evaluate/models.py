@@ -114,11 +114,14 @@ class Models:
         sums = self.figures(networks).sums("accuracy")
         return self.accuracy.differences(np.asarray(sums, dtype=np.float64), _sides(networks))
 
-    def gains(self, chosen: Architecture, known: Sequence[Architecture]) -> AccuracyDifferences:
-        """How much more accurate a network that a search chose is than each of `known`, corrected for the choice:
-        its believed mean less theirs, with intervals."""
-        figures = self.figures([chosen])
-        return SELECTION.gains(self.differences(chosen, known), figures.accuracy, figures.believed)
+    def gains(
+        self, network: Architecture, known: Sequence[Architecture], *, chosen: bool = True
+    ) -> AccuracyDifferences:
+        """How much more accurate `network` is than each of `known`: its mean less theirs, with intervals; by default as
+        one that a search chose, corrected for that."""
+        figures = self.figures([network])
+        believed = figures.believed if chosen else figures.accuracy
+        return SELECTION.gains(self.differences(network, known), figures.accuracy, believed)
 
     def _learn(self, places: Sequence[_Place]) -> None:
         new = list(dict.fromkeys(places))

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, unknown_name
 from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem
+from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
@@ -114,7 +115,7 @@ class SearchAnswer:
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `notes` say what a reader should know of the answer.
+    known networks, both fastest first; `gain` is over the best of these that meets the target; `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -127,6 +128,7 @@ class SearchAnswer:
     evaluated: int
     exact: bool
     best: Network
+    gain: Gain | None
     before_shrinking: float | None
     after_shrinking: float | None
     front: tuple[Network, ...]
@@ -143,7 +145,6 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
-            "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "evaluated": self.evaluated,
@@ -153,6 +154,7 @@ class SearchAnswer:
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
         }
@@ -270,7 +272,7 @@ class _Search:
             result = adaptation.shrink(start, target_ms=self._target_ms)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
-                mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
+                mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
                 best = (result.best.score, float(mean[0]))
         return met
 
@@ -309,7 +311,8 @@ class _Search:
                     " accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
-        same = (~self._models.differences(best, self._known).told_apart).tolist()
+        gains = self._models.gains(best, self._known, chosen=best.digest not in known)
+        same = (~gains.told_apart).tolist()
         records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
         baselines = sorted(records, key=lambda record: record.latency.mean_ms)
         answer = self._records([best])[0]
@@ -326,6 +329,7 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
+            gain=gain_over_known(self._models, best, self._known, target_ms=self._target_ms),
             before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
@@ -383,9 +387,17 @@ class _Search:
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
+        """The networks with their figures; what a search found is believed, known networks are taken as they are."""
         figures = self._models.figures(networks)
-        accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
+        known = {network.digest for network in self._known}
+        accuracies = [
+            as_it_is if network.digest in known else believed
+            for network, as_it_is, believed in zip(
+                networks, figures.accuracy.records(), figures.believed.records(), strict=True
+            )
+        ]
+        low = np.array([accuracy.low for accuracy in accuracies])
+        rewards = self._reward.reward(low, figures.bounded_ms, self._target_ms)
         return [
             Network(
                 name=network.name,
