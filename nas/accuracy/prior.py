@@ -129,4 +129,5 @@ class Prior:
         variance = cov[0, 0] + np.diag(cov)[1:] - 2 * cov[0, 1:]
         half = QUANTILE_95 * np.sqrt(np.maximum(variance, 0.0) + own)
         gain, error = mean[1:] - mean[0], np.exp(-mean[0]) / 100
-        return tuple(np.asarray(error * (1 - np.exp(-end))) for end in (gain, gain - half, gain + half))
+        low, high = gain - half, gain + half
+        return error * (1 - np.exp(-gain)), error * (1 - np.exp(-low)), error * (1 - np.exp(-high))

@@ -61,7 +61,7 @@ class PriorModel:
 
     def differences(self, sums: Floats, resolution: Floats) -> AccuracyDifferences:
         """By the joint posterior, as networks of two new families."""
-        features = network_features(sums, resolution)
+        features = np.asarray(network_features(sums, resolution), dtype=np.float64)
         mean, low, high = self.prior.differences(features[0], features[1:])
         return AccuracyDifferences(mean=mean, low=low, high=high)
 

@@ -303,12 +303,11 @@ class _Search:
             )
         else:
             best = best.named(f"{self._space.name}-{self._target_ms:g}ms-{best.digest[:8]}")
-            limit = self._models.limits.max_novelty
-            if limit is not None and figures.accuracy.novelty[first] > 1.05 * limit:
+            limit, novelty = self._models.limits.max_novelty, figures.accuracy.novelty[first]
+            if limit is not None and novelty > 1.05 * limit:
                 notes.append(
-                    f"No network near those of published accuracy meets the target: the answer lies"
-                    f" {figures.accuracy.novelty[first]:.1f} times as far from them as they lie from one another; believe its"
-                    " accuracy less than its interval says."
+                    f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
+                    " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
         gains = self._models.gains(best, self._known, chosen=best.digest not in known)

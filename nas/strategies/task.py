@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -51,7 +51,7 @@ class SearchTask:
 
     target_ms: float
     rng: np.random.Generator
-    reward: Reward = Reward()
+    reward: Reward = field(default_factory=Reward)
     initial: Codes | None = None
     exclude: Codes | None = None
     progress: OnProgress = lambda progress: None

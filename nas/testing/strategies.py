@@ -182,8 +182,9 @@ class StrategyConformance:
     @pytest.mark.parametrize("name", ["initial", "exclude"])
     @pytest.mark.parametrize("codes", [[[0, 0]], [[9] * 6], [[-1] * 6], [0] * 6])
     def test_refuses_points_that_are_no_codes(self, strategy: Strategy, name: str, codes: object) -> None:
+        task: dict[str, Any] = {name: np.array(codes)}
         with pytest.raises(InputError, match=rf"{name}\w* codes must"):
-            _search(strategy, RandomProblem(0), 1.0, **{name: np.array(codes)})
+            _search(strategy, RandomProblem(0), 1.0, **task)
 
     def test_refuses_figures_that_are_no_numbers(self, strategy: Strategy) -> None:
         with pytest.raises(InputError, match="finite numbers, but score"):

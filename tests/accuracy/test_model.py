@@ -4,10 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from nas.accuracy import Recipe, load_accuracy
+from nas.accuracy import AccuracyModel, Recipe, load_accuracy
 from nas.errors import InputError
 from nas.space import known_network
+from nas.testing.accuracy import AccuracyModelConformance
 from tests.accuracy.tables import copied
+
+
+class TestImageNet(AccuracyModelConformance):
+    @pytest.fixture
+    def model(self) -> AccuracyModel:
+        return load_accuracy("imagenet")
 
 
 def test_an_estimate_says_its_recipe_and_that_it_is_predicted() -> None:

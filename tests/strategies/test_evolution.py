@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from nas.errors import InputError
 from nas.strategies import Evaluation, Evolution, RandomSearch, Reward, SearchTask, Strategy
+from nas.strategies.evolution import Niche
 from nas.strategies.problem import Codes
 from nas.testing.problems import RandomProblem
 from nas.testing.strategies import StrategyConformance, optimum
+from tests.strategies.points import points
 
 SMALL = Evolution(
     evaluations=20_000, offspring=512, population=64, stagnation=8, rounds=2, pairs=300, caps=(0.9, 1.1, 1.2, 1.3)
@@ -88,6 +90,31 @@ def test_comes_close_to_the_optimum_of_a_huge_space_where_random_points_do_not()
     best = problem.optimum(3500)
     assert 0.995 * best <= found.score <= best * (1 + 1e-12)
     assert drawn.score < 0.95 * best
+
+
+@pytest.mark.parametrize("form", ["soft", "hard", "absolute"])
+def test_a_niche_ranks_what_breaks_its_cap_or_a_limit_below_all_else(form: str) -> None:
+    # The cap is 1 ms. b and d exceed a limit, c and d the cap; what is beyond has the better scores.
+    seen = points(("0", 1.0, 0.0, 0.1), ("1", 0.9, 0.01, 0.9), ("2", 1.02, 0.0, 0.8), ("3", 1.02, 0.01, 0.95))
+    fitness = Niche(cap_ms=1.0).fitness(seen)
+    assert fitness[0] == 0.1
+    # By how far they are beyond: 0.01, 0.02 and 0.03.
+    assert fitness[0] > 0 > fitness[1] > fitness[2] > fitness[3]
+    # The reward trades latency, and no other limit.
+    reward = Reward.parse(form)
+    traded = Niche(cap_ms=1.0, reward=reward).fitness(seen)
+    assert traded[[0, 2]] == pytest.approx(reward.reward(seen.score, seen.bounded_ms, 1.0)[[0, 2]])
+    assert traded[[1, 3]].max() < 0 < traded[[0, 2]].min()
+
+
+def test_every_niche_leads_to_points_within_the_limits() -> None:
+    """Where a quarter of the codes exceeds a limit, all lists are as full as without it, and none holds such a code."""
+    problem = RandomProblem(9, num_genes=9, limited=True)
+    target_ms = problem.target_ms(0.3)
+    result = SMALL.search(problem, SearchTask(target_ms=target_ms, rng=np.random.default_rng(0)))
+    assert len(result.top) == len(result.starts) == 32
+    codes = np.array([candidate.codes for candidate in (*result.top, *result.starts, *result.front)])
+    assert not problem.evaluate(codes).excess.any()
 
 
 def test_is_never_worse_than_an_initial_point() -> None:

@@ -248,6 +248,34 @@ def test_no_way_under_the_target() -> None:
     assert result.rounds
 
 
+def test_what_breaks_a_limit_goes_on_and_is_not_remembered() -> None:
+    """From 32 ms to 28, at most 110 channels (128 at the start, the tied 24 counted twice).
+
+    out to 16 meets 28 ms at once, with 112 channels: too many. From there a step of either expansion keeps the limit:
+    b to 40 loses 0.1 points, a to 24 loses 0.6. Other ways to 28 ms keep it as well: the best one is b to 40 (31 ms,
+    120 channels) and then out to 16, the same network.
+    """
+
+    def limited(states: list[State]) -> Standing:
+        channels = np.array([sum(state) for state in states], dtype=np.float64)
+        return Standing(bounded_ms=latency_ms(states), excess=np.maximum(channels / 110.0 - 1.0, 0.0))
+
+    assert limited([START]).excess[0] == pytest.approx(18 / 110)
+    result = netadapt(standing=limited).shrink(START, target_ms=28.0)
+    states = [shrunk.state for shrunk in result.met]
+    assert (32, 16, 48, 16) not in states
+    assert all(sum(state) <= 110 for state in states)
+    assert result.best is not None
+    assert result.best.state == (32, 16, 40, 16)
+    assert result.best.score == pytest.approx(70 - 1.2 - 0.1)
+    assert result.best.feasible
+    # A start that is fast enough, but too large, is no answer.
+    small = netadapt(standing=limited).shrink(START, target_ms=40.0)
+    assert small.best is not None
+    assert small.best.state != START
+    assert sum(small.best.state) <= 110
+
+
 def test_of_equal_scores_the_first_offered_wins() -> None:
     def two(state: str) -> list[Move[str]]:
         return [Move(layer="x", state="left"), Move(layer="y", state="right")] if state == "top" else []
