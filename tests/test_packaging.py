@@ -79,5 +79,14 @@ def test_every_dependency_is_pinned() -> None:
         assert pins[_normal(name)] == version
 
 
+def test_long_proofs_are_left_out_by_make_test_alone() -> None:
+    recipes = dict(re.findall(r"^(test|test-all):.*\n\t(.*)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    assert '-m "not slow"' in recipes["test"] and "slow" not in recipes["test-all"]
+    options = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    assert "-m" not in options and not any("slow" in option for option in options)
+    commands = (CHECKOUT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in commands if line.startswith("make ")] == ["make search", "make check", "make test-all"]
+
+
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -31,9 +31,12 @@ class AccuracyModel(Protocol):
         """The names of the additive columns that describe a network."""
         ...
 
-    def operator_columns(self, table: OperatorTable, resolution: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each operator adds to the columns of its network, shape (n, columns); `resolution` (n,) is the input
-        side in pixels of the network of each."""
+    def operator_columns(
+        self, table: OperatorTable, side: NDArray[np.float64], classifier: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What each operator adds to the columns of its network, shape (n, columns); `side` (n,) is the input side in
+        pixels of the network of each, `classifier` (n,) marks those that give the logits. The operators are those of
+        the networks on ImageNet (`Architecture.on_imagenet`)."""
         ...
 
     def figures(

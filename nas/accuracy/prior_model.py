@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyDifferences, AccuracyEstimate, AccuracyFigures
-from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features, operator_sums
+from nas.accuracy.features import OPERATOR_FEATURES, network_features, operator_features
 from nas.accuracy.gaussian_process import Floats
 from nas.accuracy.prior import Prior
 from nas.accuracy.recipe import Recipe
 from nas.graph.operators import OperatorTable
 from nas.space.architecture import Architecture
+from nas.space.compile.batch import LayerBatch, places_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,11 @@ class PriorModel:
         """`OPERATOR_FEATURES`."""
         return OPERATOR_FEATURES
 
-    def operator_columns(self, table: OperatorTable, resolution: NDArray[np.float64]) -> Floats:
+    def operator_columns(
+        self, table: OperatorTable, side: NDArray[np.float64], classifier: NDArray[np.bool_]
+    ) -> Floats:
         """`operator_features`."""
-        return operator_features(table, resolution)
+        return operator_features(table, side, classifier)
 
     def figures(
         self,
@@ -66,7 +69,7 @@ class PriorModel:
         return AccuracyDifferences(mean=mean, low=low, high=high)
 
     def features(self, architectures: Sequence[Architecture]) -> Floats:
-        """The features of networks that the prior reads, shape (n, D)."""
+        """The features of networks that the prior reads, as networks for ImageNet, shape (n, D)."""
         return np.asarray(network_features(*self._sums(architectures)), dtype=np.float64)
 
     def predict(self, architectures: Sequence[Architecture]) -> Floats:
@@ -76,10 +79,17 @@ class PriorModel:
     def estimate(
         self, architectures: Sequence[Architecture], *, recipe: Recipe | None = None
     ) -> list[AccuracyEstimate]:
-        """The accuracies with their central 90 % intervals, for networks trained with `recipe`."""
+        """The accuracies on ImageNet with their central 90 % intervals, for networks trained with `recipe`.
+
+        What a network is to classify makes no difference: they are those of its layers with 1000 classes and images of
+        three channels.
+        """
         return self.figures(*self._sums(architectures), recipe=recipe).records()
 
     def _sums(self, architectures: Sequence[Architecture]) -> tuple[Floats, Floats]:
-        """The sums of `columns` (n, columns), and the resolutions (n,)."""
-        resolutions = [float(a.resolution) for a in architectures]
-        return operator_sums([a.graph().operators() for a in architectures], resolutions), np.array(resolutions)
+        """The sums of `columns` (n, columns), and the sides of the inputs (n,)."""
+        sums = np.zeros((len(architectures), len(OPERATOR_FEATURES)))
+        for own, network in zip(sums, architectures, strict=True):
+            batch = LayerBatch.of_places(places_of(network.on_imagenet()))
+            own[:] = operator_features(batch.operators, network.side, batch.classifier).sum(axis=0)
+        return sums, np.array([network.side for network in architectures])

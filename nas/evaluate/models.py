@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyDifferences
 from nas.accuracy.frontier import Frontier
@@ -17,15 +16,14 @@ from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
-from nas.graph.rows import Shape
 from nas.latency.model import LatencyModel
-from nas.space.architecture import Architecture, Layer, build_layer
-from nas.space.compile.batch import LayerBatch
+from nas.space.architecture import Architecture
+from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
-_Place = tuple[Layer, Shape, int, int]
-"""A layer in a network: the layer, the shape of its input, the number of classes, the resolution."""
+SizedPlace = tuple[Place, float]
+"""A layer in a network, and the side of the network's input."""
 
 
 class Models:
@@ -47,39 +45,38 @@ class Models:
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
         }
-        self._known: dict[_Place, Floats] = {}
+        self._known: dict[SizedPlace, Floats] = {}
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
 
-    def costs(self, batch: LayerBatch, resolution: NDArray[np.int64]) -> Floats:
-        """The additive costs of a batch of layers, columns of `groups` but for parameters and MACs; `resolution` has
-        shape (operators,)."""
+    def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
+        """The additive costs of a batch of layers, columns of `groups` but for parameters and MACs; `sides` (layers,)
+        are those of their networks' inputs.
+
+        Latency is that of the layers, accuracy that of the same layers on ImageNet.
+        """
         keys = batch.keys or [""] * len(batch.params)
         latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
-        columns = self.accuracy.operator_columns(batch.operators, resolution.astype(np.float64))
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, batch)), axis=1)
+        judged = batch.judged
+        columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
+        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)), axis=1)
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
         """The space with these models' costs."""
         names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
-        return CompiledSpace(space, self.costs, names=names, keys=self.latency.needs_keys)
+        latency = self.latency
+        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
-        chains = [
-            [
-                (layer, shape, network.num_classes, network.resolution)
-                for layer, shape in zip(network.layers, inputs, strict=True)
-            ]
-            for network, inputs in ((network, network.layer_inputs()) for network in architectures)
-        ]
+        chains = [[(place, network.side) for place in places_of(network)] for network in architectures]
         costs = self.layer_costs([place for chain in chains for place in chain])
         starts = np.cumsum([0, *(len(chain) for chain in chains[:-1])])
         return np.asarray(np.add.reduceat(costs, starts, axis=0))
 
-    def layer_costs(self, places: Sequence[_Place]) -> Floats:
-        """The same columns for layers, given with their input's shape, classes and resolution: (layers, columns)."""
+    def layer_costs(self, places: Sequence[SizedPlace]) -> Floats:
+        """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
 
@@ -123,18 +120,16 @@ class Models:
         believed = figures.believed if chosen else figures.accuracy
         return SELECTION.gains(self.differences(network, known), figures.accuracy, believed)
 
-    def _learn(self, places: Sequence[_Place]) -> None:
+    def _learn(self, places: Sequence[SizedPlace]) -> None:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        segments = [build_layer(layer, shape, classes).segment for layer, shape, classes, _ in new]
-        batch = LayerBatch.of_segments(segments)
-        resolution = np.array([place[3] for place in new])[batch.owner]
+        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime)
         own = np.stack((batch.params, batch.macs), axis=1)
-        costs = np.concatenate((own, self.costs(batch, resolution)), axis=1)
+        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new]))), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 
 def _sides(architectures: Sequence[Architecture]) -> Floats:
     """The input sides of networks in pixels, shape (n,)."""
-    return np.array([network.resolution for network in architectures], dtype=np.float64)
+    return np.array([network.side for network in architectures])

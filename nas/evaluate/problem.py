@@ -37,7 +37,7 @@ class SpaceProblem:
             self._tables[group] = self.compiled.columns(names).reshape(shape)
         if self._quick:
             self._tables["accuracy"] = self._tables["accuracy"].astype(np.float32)
-        self._sides = np.array(space.resolutions, dtype=np.float64)
+        self._sides = np.array(space.sides)
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:

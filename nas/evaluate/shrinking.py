@@ -11,11 +11,13 @@ from nas.evaluate.figures import Figures
 from nas.evaluate.models import Models
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer
+from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
 from nas.strategies import Move, NetAdapt, NetAdaptResult
 
-_Place = tuple[Layer, Shape]
+_Place = tuple[int, Layer, Shape]
+"""A layer in a network by its position, with the shape of its input."""
 
 
 class ShrunkNetwork:
@@ -39,6 +41,7 @@ class ChannelAdaptation:
     def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
         self._models = models
         self._frame: Architecture | None = None
+        self._imagenet_shapes: dict[int, Shape | None] = {}
         self._netadapt = NetAdapt(
             moves=self._moves,
             standing=lambda states: self._figures(states).standing,
@@ -50,6 +53,7 @@ class ChannelAdaptation:
     def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
         """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
         self._frame = start
+        self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
         return self._netadapt.shrink(state, target_ms=target_ms)
@@ -57,7 +61,7 @@ class ChannelAdaptation:
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
         """The network of a state that `start` led to, named by its digest."""
-        network = replace(start, layers=state.layers, genes={}, published=(), paper="")
+        network = replace(start, layers=state.layers, genes={})
         return network.named(f"{start.family}-{network.digest[:8]}")
 
     def _architecture(self, state: ShrunkNetwork) -> Architecture:
@@ -72,33 +76,35 @@ class ChannelAdaptation:
             places.append(
                 [
                     (
+                        i,
                         change.layers.get(i, state.layers[i]),
                         (change.inputs[i], *state.inputs[i][1:]) if i in change.inputs else state.inputs[i],
                     )
                     for i in positions
                 ]
             )
-        old = self._costs([(layer, shape) for layer, shape in zip(state.layers, state.inputs, strict=True)])
+        old = self._costs(list(zip(range(len(state.layers)), state.layers, state.inputs, strict=True)))
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
             sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
-            for i, (layer, shape) in zip(positions, changed, strict=True):
+            for i, layer, shape in changed:
                 layers[i], inputs[i] = layer, shape
             key = hash(state) ^ _key((i, state.layers[i]) for i in positions) ^ _key((i, layers[i]) for i in positions)
             yield Move(layer=change.width, state=ShrunkNetwork(tuple(layers), tuple(inputs), sums, key))
 
     def _costs(self, places: Sequence[_Place]) -> Floats:
         assert self._frame is not None
+        classes, side = self._frame.num_classes, self._frame.side
         return self._models.layer_costs(
-            [(layer, shape, self._frame.num_classes, self._frame.resolution) for layer, shape in places]
+            [(Place(layer, shape, classes, self._imagenet_shapes[i]), side) for i, layer, shape in places]
         )
 
     def _figures(self, states: list[ShrunkNetwork]) -> Figures:
         assert self._frame is not None
-        resolution = np.full(len(states), float(self._frame.resolution))
+        resolution = np.full(len(states), self._frame.side)
         return self._models.figures_of_sums(np.stack([state.sums for state in states]), resolution)
 
 

@@ -23,6 +23,7 @@ from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
+from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import (
@@ -197,7 +198,10 @@ def search(
     chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        known = known_networks()
+        known = [
+            network.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
+            for network in known_networks()
+        ]
         models = Models(latency, accuracy, limits, known=known)
         job = _Search(space, models, known, target_ms, goal, published, progress)
         found = job.explore(chosen, seed)
@@ -315,6 +319,11 @@ class _Search:
         records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
         baselines = sorted(records, key=lambda record: record.latency.mean_ms)
         answer = self._records([best])[0]
+        if best.on_imagenet() is not best:
+            notes.append(
+                f"Accuracies are those of the same layers on ImageNet ({IMAGENET_CLASSES} classes, {IMAGENET_CHANNELS}"
+                f" channels); on {best.num_classes} classes of other images they will differ."
+            )
         notes += self._better(answer, baselines)
         notes += self._slower(int(first), networks, figures, score, meets)
         return SearchAnswer(

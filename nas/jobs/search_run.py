@@ -19,7 +19,7 @@ from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
-from nas.space import Architecture, load_space, space_paths
+from nas.space import Architecture, list_known, load_space, space_paths
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
 
@@ -76,8 +76,10 @@ class SearchOutcome:
         return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, best: None) -> SearchOutcome:
-    """Search, export the answer to the zoo, and record the run.
+def run_search(
+    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
+) -> SearchOutcome:
+    """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
     is an error before the search begins.
@@ -99,7 +101,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
-        with RunStore().start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
+        with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
             published = _Published(request.device)
 
             def searched(model: LatencyModel) -> SearchAnswer:
@@ -127,9 +129,9 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
             progress("exporting the answer", answer.best.accuracy.mean)
             folder = _export(answer, run.id, request.seed)
-            run.add_artefact("zoo", folder)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
+            run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
     except NasError as error:
         if outcome is None:
@@ -171,9 +173,11 @@ class _Published:
     def __init__(self, device: str) -> None:
         self._device = device
         self._index = published_index(device)
+        self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:
-        printed = dict(network.published)
+        known = self._known.get(network.digest)
+        printed = known.published if known else {}
         rows = self._index.find(network.graph().operators())
         top1 = printed.get("top1")
         if top1 is None and not rows:

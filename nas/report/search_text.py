@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from nas.jobs.search import Network, SearchAnswer
 from nas.jobs.search_verify import Verification
+from nas.space.resolution import resolution_text
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
@@ -46,12 +47,12 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
     lines = [
         f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}",
         (
-            f"  top-1    {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
+            f"  top-1    on ImageNet {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
             f" {accuracy.source} for {accuracy.recipe}"
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"
-            f" {best.architecture.resolution} px"
+            f" {resolution_text(best.architecture.resolution)} px"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         (

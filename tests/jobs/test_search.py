@@ -13,7 +13,7 @@ import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits, Models, SpaceProblem
 from nas.jobs.search import SearchAnswer, search
-from nas.space import Architecture
+from nas.space import Architecture, known_network
 from nas.space.search_space import SearchSpace
 from nas.strategies import Evolution, RandomSearch
 from tests.jobs.small import small_space
@@ -211,3 +211,21 @@ def test_answer_round_trips_through_its_file(space: SearchSpace, models: Models,
 
     again: Architecture = parse_architecture(parse_yaml(network.to_yaml(), name="answer"), "answer")
     assert again.digest == network.digest
+
+
+def test_an_answer_for_other_images_is_told_to_be_judged_on_imagenet(models: Models) -> None:
+    space = small_space(num_classes=10, in_channels=1, resolution=[[192, 256]])
+    answer = run(space, models, strategy=RandomSearch(evaluations=200))
+    best, known = answer.best, answer.baselines[0]
+    assert best.architecture.input_shape == (1, 192, 256)
+    assert best.architecture.graph().output_shape == (10,)
+    assert best.params == best.architecture.graph().params
+    assert best.accuracy.mean == pytest.approx(models.accuracy.predict([best.architecture.on_imagenet()])[0], abs=1e-9)
+    assert best.accuracy.data == "imagenet"
+    assert any("same layers on ImageNet" in note for note in answer.notes)
+    # Known networks are put beside it for the same classes and channels.
+    theirs = known_network(known.name).adapted(num_classes=10, in_channels=1)
+    assert (known.architecture.digest, known.params) == (theirs.digest, theirs.graph().params)
+    assert not any(
+        "ImageNet" in note for note in run(small_space(), models, strategy=RandomSearch(evaluations=200)).notes
+    )

@@ -29,7 +29,7 @@ def photographs(side: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("family", list(families()))
 def test_training_lowers_the_loss_and_fusing_keeps_what_was_learned(family: str) -> None:
     network = shortened(family, SIDE)
-    x, y = photographs(network.resolution)
+    x, y = photographs(network.input_shape[1])
     module = build(network).train()
     optimiser = torch.optim.SGD(module.parameters(), lr=0.02, momentum=0.9)
     losses = []

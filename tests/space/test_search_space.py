@@ -9,14 +9,14 @@ from nas.errors import InputError
 from nas.space import SearchSpace, known_network, load_space, space_paths
 from nas.space.encode import encode
 from nas.strategies.variation import cross, mutate
-from tests.space.examples import EARLY, TINY, UncanonicalSpace, all_codes, space_of
+from tests.space.examples import EARLY, ENDS, TINY, UncanonicalSpace, all_codes, space_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 SHIPPED = {name: load_space(name) for name in space_paths()}
 SPACES = {name: space for name, space in SHIPPED.items() if isinstance(space, SearchSpace)}
-SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY)}
+SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY), "ends": space_of(ENDS)}
 MOBILE = SPACES["mobile"]
 
 

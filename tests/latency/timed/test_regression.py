@@ -181,7 +181,7 @@ def test_a_kind_that_was_never_timed_costs_widens_and_is_named() -> None:
     assert usual.warnings == ()
     assert "resize" in guessed.warnings[0]
     operators = OperatorTable.concatenate([segment.operators for segment in foreign])
-    assert fitted().operators.operator_ms(operators)[operators.kind == "resize"].min() > 0.0
+    assert fitted().operators.costs(operators)[0][operators.kind == "resize"].min() > 0.0
 
 
 def test_a_family_that_was_never_timed_is_less_sure_than_the_space_that_was() -> None:
