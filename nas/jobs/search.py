@@ -116,7 +116,8 @@ class SearchAnswer:
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `gain` is over the best of these that meets the target; `notes` say what a reader should know of the answer.
+    known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
+    `notes` say what a reader should know of the answer.
     """
 
     space: str

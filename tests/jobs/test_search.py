@@ -18,7 +18,7 @@ from nas.space.search_space import SearchSpace
 from nas.strategies import Evolution, RandomSearch
 from tests.jobs.small import small_space
 
-FREE = Limits(max_novelty=None, max_gain=None)
+FREE = Limits(max_novelty=None)
 TARGET_MS = 0.9
 
 
@@ -102,7 +102,7 @@ def test_front_is_mutually_non_dominated(space: SearchSpace, models: Models) -> 
 
 def test_limits_hold(space: SearchSpace, models: Models) -> None:
     free = run(space, models).best
-    tight = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_gain=None, max_params=free.params - 1))
+    tight = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_params=free.params - 1))
     answer = run(space, tight, starts=1)
     assert answer.best.params < free.params
     assert answer.best.accuracy.low <= free.accuracy.low
@@ -110,7 +110,7 @@ def test_limits_hold(space: SearchSpace, models: Models) -> None:
 
 
 def test_confidence_keeps_a_quantile_under_the_target(space: SearchSpace, models: Models) -> None:
-    sure = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_gain=None, confidence=0.95))
+    sure = Models(models.latency, models.accuracy, Limits(max_novelty=None, confidence=0.95))
     best = run(space, sure).best
     # The upper end of the central 90 % interval is the one-sided 95 % quantile.
     assert best.latency.high_ms <= TARGET_MS
@@ -124,7 +124,7 @@ def test_a_known_network_is_recommended_only_where_it_is_as_sure_as_asked(models
     )
     named = {}
     for confidence in (None, 0.999):
-        limits = Limits(max_novelty=None, max_gain=None, confidence=confidence)
+        limits = Limits(max_novelty=None, confidence=confidence)
         answer = run(poor, Models(models.latency, models.accuracy, limits), target_ms=1.1)
         note = next(note for note in answer.notes if "take it" in note)
         named[confidence] = next(b for b in answer.baselines if f"network {b.name}," in note).latency
@@ -137,7 +137,7 @@ def test_a_known_network_is_recommended_only_where_it_is_as_sure_as_asked(models
 def test_the_answer_is_as_sure_as_asked(space: SearchSpace, models: Models) -> None:
     """With every strategy and NetAdapt: at 0.7 the quantile lies 0.5244 deviations above the mean of the logarithm."""
     for options in ({}, {"strategy": RandomSearch(evaluations=5000)}, {"starts": 2}):
-        limits = Limits(max_novelty=None, max_gain=None, confidence=0.7)
+        limits = Limits(max_novelty=None, confidence=0.7)
         best = run(space, Models(models.latency, models.accuracy, limits), **options).best.latency
         quantile = best.mean_ms * (best.high_ms / best.mean_ms) ** (0.52440 / 1.64485)
         assert 0.95 * TARGET_MS < quantile <= TARGET_MS * (1 + 1e-5)
