@@ -43,7 +43,6 @@ def _run(python: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_wheel_brings_its_data(installed: Path) -> None:
     script = "import nas; from nas.resources import *; print(nas.__file__, *map(shipped_room, ROOMS), sep='\\n')"
     package, *rooms = map(Path, _run(installed, "-c", script).splitlines())
@@ -55,7 +54,6 @@ def test_the_wheel_brings_its_data(installed: Path) -> None:
         assert {path.relative_to(room) for path in room.rglob("*") if path.is_file()} == shipped
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name"), [("arch", "mobilenetv3-large-1.0"), ("device", "iphone12")])
 def test_the_installed_command_lists_what_ships(installed: Path, group: str, name: str) -> None:
     assert name in [record["name"] for record in json.loads(_run(installed, "-m", "nas", group, "list", "--json"))]

@@ -20,6 +20,13 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
 @click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
 @click.option("--space", default="mobile", show_default=True, metavar="NAME", help="The search space, or its file.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="GENE=CHOICES",
+    help="Keep some choices of the space only: act=relu, stage3.kernel=3,5. Repeatable.",
+)
 @click.option("--accuracy", default="imagenet", show_default=True, metavar="NAME", help="The accuracy predictor.")
 @click.option("--strategy", metavar="NAME", help="evolution, exhaustive or random.  [default: by the space's size]")
 @click.option("--reward", default="soft", show_default=True, metavar="FORM", help="soft, hard or absolute.")

@@ -36,10 +36,11 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`."""
+    """Shrinks networks of one input size by NetAdapt, to widths that are multiples of `divisor`; ranks by
+    `Figures.score`."""
 
-    def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
-        self._models = models
+    def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
+        self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
         self._netadapt = NetAdapt(
@@ -69,7 +70,7 @@ class ChannelAdaptation:
         return replace(self._frame, layers=state.layers)
 
     def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
-        changes = list(width_changes(self._architecture(state)))
+        changes = list(width_changes(self._architecture(state), self._divisor))
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []
         for change, positions in zip(changes, touched, strict=True):

@@ -269,7 +269,7 @@ class _Search:
             ratio = figures.bounded_ms / self._target_ms
             above = np.flatnonzero((ratio > 1) & (ratio <= START_LIMIT))
             begin += [known[i] for i in above[np.argsort(-figures.score[above], kind="stable")[:1]]]
-        adaptation = ChannelAdaptation(self._models)
+        adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.score, found.best.accuracy) if found.best else None
         for i, start in enumerate(begin, start=1):

@@ -20,6 +20,7 @@ from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
 from nas.space import Architecture, list_known, load_space, space_paths
+from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
 
@@ -31,6 +32,7 @@ class SearchRequest:
     target_ms: float
     device: str
     space: str = "mobile"
+    settings: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
     reward: str = "soft"
@@ -52,6 +54,8 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        for setting in self.settings:
+            words += ["--set", setting]
         if self.verify:
             words.append("--verify")
         return shlex.join(words)
@@ -87,6 +91,7 @@ def run_search(
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
+    space = narrow(space, request.settings)
     if request.verify:
         check_reach(request.device)
     latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)

@@ -47,8 +47,8 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
     lines = [
         f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}",
         (
-            f"  top-1    on ImageNet {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
-            f" {accuracy.source} for {accuracy.recipe}"
+            f"  top-1    {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
+            f" {accuracy.source} for ImageNet, {accuracy.recipe}"
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"

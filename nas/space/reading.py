@@ -14,6 +14,7 @@ from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph.ops import ACTIVATIONS
 from nas.space.architecture import SCHEMA, Layer, ends_of, integer_of, make_layer, text_of
+from nas.space.divisor import LARGEST_DIVISOR, LEAST_DIVISOR, check_divisor, common_divisor
 from nas.space.resolution import LARGEST, Resolution, parse_resolution
 from nas.space.search_space import SearchSpace
 from nas.space.stage import SE_PATTERNS, Stage
@@ -25,7 +26,7 @@ MAX_CHOICES = 64
 MAX_STAGES = 16
 MAX_DEPTH = 64
 MAX_REDUCTION = 32
-"""Resolution over the size of the last map: resolutions are multiples of it, so that every map has a whole size."""
+"""Resolution over the size of the last map, at most: no side is smaller."""
 
 _ACTS = ("none", *ACTIVATIONS, *DYNAMIC_ACTIVATIONS)
 _KEYS = (
@@ -35,6 +36,7 @@ _KEYS = (
     "num_classes",
     "in_channels",
     "resolution",
+    "divisor",
     "stems",
     "kinds",
     "stages",
@@ -54,7 +56,11 @@ def parse_search_space(document: Mapping[str, Any], where: str) -> SearchSpace:
     check_keys(document, _KEYS, where, required=("schema", "name", "resolution", "stems", "kinds", "stages", "heads"))
     if document["schema"] != SCHEMA:
         raise InputError(f"{where}: schema must be {SCHEMA}, but got {document['schema']!r}; convert the file.")
-    kinds = {name: _kind(name, kind, f"{where}: kinds.{name}") for name, kind in _mapping(document, "kinds", where)}
+    stated = "divisor" in document
+    divisor = integer_of(document, "divisor", where, low=1, high=LARGEST_DIVISOR, default=LEAST_DIVISOR)
+    kinds = {
+        name: _kind(name, kind, divisor, f"{where}: kinds.{name}") for name, kind in _mapping(document, "kinds", where)
+    }
     entries = _list(document, "stages", where, at_most=MAX_STAGES)
     stages = tuple(_stage(i, entry, kinds, f"{where}: stages[{i}]") for i, entry in enumerate(entries))
     if not any(stage.stride == 2 for stage in stages):
@@ -74,10 +80,14 @@ def parse_search_space(document: Mapping[str, Any], where: str) -> SearchSpace:
         kinds=kinds,
         stages=stages,
         heads=_chains(document, "heads", where),
+        divisor=divisor,
         source=where,
     )  # fmt: skip
     check_space(space)
-    return space
+    if stated:
+        check_divisor(space)
+        return space
+    return replace(space, divisor=common_divisor(space))
 
 
 def choices_of(
@@ -94,11 +104,11 @@ def choices_of(
 
 
 def _resolutions(document: Mapping[str, Any], where: str) -> tuple[Resolution, ...]:
-    """Sides of squares, and pairs of height and width, all multiples of what a network may reduce its input by."""
-    rule = f"multiples of {MAX_REDUCTION} from {MAX_REDUCTION} to {LARGEST}, or [height, width] of such"
+    """Sides of squares, and pairs of height and width, all at least what a network may reduce its input by."""
+    rule = f"integers from {MAX_REDUCTION} to {LARGEST}, or [height, width] of such"
 
     def parsed(value: Any) -> Resolution | None:
-        return parse_resolution(value, low=MAX_REDUCTION, multiple_of=MAX_REDUCTION)
+        return parse_resolution(value, low=MAX_REDUCTION)
 
     values = choices_of(document, "resolution", where, rule, lambda value: parsed(value) is not None)
     found = [resolution for value in values if (resolution := parsed(value)) is not None]
@@ -124,13 +134,13 @@ def _mapping(document: Mapping[str, Any], key: str, where: str) -> list[tuple[st
     return list(value.items())
 
 
-def _kind(name: str, document: Any, where: str) -> Kind:
+def _kind(name: str, document: Any, divisor: int, where: str) -> Kind:
     check_keys(document, _KIND_KEYS, where, required=("block",))
     transition = document.get("transition")
     return Kind(
         name=name,
-        block=parse_template(document["block"], f"{where}.block"),
-        transition=None if transition is None else parse_template(transition, f"{where}.transition"),
+        block=parse_template(document["block"], f"{where}.block", divisor=divisor),
+        transition=None if transition is None else parse_template(transition, f"{where}.transition", divisor=divisor),
     )
 
 

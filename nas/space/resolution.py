@@ -11,12 +11,12 @@ LARGEST = 4096
 """The longest side of an image, in pixels."""
 
 
-def parse_resolution(value: object, *, low: int, high: int = LARGEST, multiple_of: int = 1) -> Resolution | None:
+def parse_resolution(value: object, *, low: int, high: int = LARGEST) -> Resolution | None:
     """The resolution that a document states, [height, width] or an integer; None where a side is not allowed."""
     height, width = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
     if type(height) is not int or type(width) is not int:
         return None
-    if not all(low <= size <= high and size % multiple_of == 0 for size in (height, width)):
+    if not all(low <= size <= high for size in (height, width)):
         return None
     return canonical((height, width))
 

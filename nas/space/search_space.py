@@ -25,8 +25,8 @@ class SearchSpace:
     """A space of networks, read from YAML (`docs/search-spaces.md`).
 
     `genes` maps a gene's name to its choices. A code is one position a gene; genes that a network does not use (of
-    absent blocks, or that its kind of block does not know) are 0 in its canonical code. `source` names where the space
-    was read from.
+    absent blocks, or that its kind of block does not know) are 0 in its canonical code. Widths that a search works out
+    by itself are multiples of `divisor`. `source` names where the space was read from.
     """
 
     name: str
@@ -38,6 +38,7 @@ class SearchSpace:
     kinds: Mapping[str, Kind]
     stages: tuple[Stage, ...]
     heads: tuple[tuple[Layer, ...], ...]
+    divisor: int
     source: str
 
     @cached_property
@@ -179,8 +180,11 @@ class SearchSpace:
         return min(heights), min(widths)
 
     def map_sizes(self, positions: NDArray[np.int64], reduction: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Height and width of maps `reduction` times smaller than the resolutions at `positions`, all of shape (n,)."""
-        heights, widths = np.array(self.sizes, dtype=np.int64)[positions].T // reduction
+        """Height and width of maps `reduction` times smaller than the resolutions at `positions`, all of shape (n,).
+
+        Convolutions pad: a map of odd size leaves one more row than half of it.
+        """
+        heights, widths = -(-np.array(self.sizes, dtype=np.int64)[positions].T // reduction)
         return heights, widths
 
     @cached_property
@@ -202,7 +206,7 @@ class SearchSpace:
     @cached_property
     def stem_strides(self) -> tuple[int, ...]:
         """The stride of each stem, 2 or 4."""
-        return tuple(self.smallest_size[0] // shape[1] for shape in self.stem_shapes)
+        return tuple(round(self.smallest_size[0] / shape[1]) for shape in self.stem_shapes)
 
     @cached_property
     def widths_before(self) -> tuple[tuple[int, ...], ...]:

@@ -1,4 +1,8 @@
-"""Whether all networks of a space can be built: checked when it is read, with all its widths at the smallest size."""
+"""Whether all networks of a space can be built: checked when it is read, with all its widths.
+
+At the smallest size, where a layer is most likely not to fit; where sides are no multiples of 32, at all sizes, since
+maps of odd sizes then come before different layers.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,18 @@ from nas.space.search_space import SearchSpace
 from nas.space.stage import Stage
 from nas.space.template import Kind, Template
 
+WHOLE = 32
+"""Sides that are multiples of it are halved without a remainder by every down-sampling."""
 MAX_LAYERS = 2_000_000
 """Different layers that the stages of a space may have: each is a row of the compiled space's table."""
 
 
 def check_space(space: SearchSpace) -> None:
     """Raise `InputError` naming the place in `space.source` where a stem, a stage or a head cannot be built."""
-    small = _smallest(space)
+    small = _telling(space)
     for i, stem in enumerate(small.stems):
-        _check_stem(small, stem, f"{space.source}: stems, choice {i + 1}")
+        for image in small.sizes:
+            _check_stem(small, stem, image, f"{space.source}: stems, choice {i + 1}")
     _check_size(space)
     for position, stage in enumerate(space.stages):
         for kind in (space.kinds[name] for name in stage.kinds):
@@ -39,19 +46,24 @@ def check_space(space: SearchSpace) -> None:
                     _check_parameters(template, stage, small.widths_before[position], place)
             _check_layers(small, position, kind)
     reduction = small.reduction(len(small.stages), small.stem_strides[0])
-    size = tuple(length // reduction for length in small.smallest_size)
     for i, head in enumerate(small.heads):
-        _check_head(small, head, size, f"{space.source}: heads, choice {i + 1}")
+        for image in small.sizes:
+            _check_head(small, head, _reduced(image, reduction), f"{space.source}: heads, choice {i + 1}")
 
 
-def _smallest(space: SearchSpace) -> SearchSpace:
-    """The space at its smallest height and width, and without the activations that leave all shapes as they are."""
+def _telling(space: SearchSpace) -> SearchSpace:
+    """The space at the sizes that tell, and without the activations that leave all shapes as they are."""
 
     def representative(acts: tuple[str, ...]) -> tuple[str, ...]:
         return (acts[0], *(act for act in acts[1:] if act in DYNAMIC_ACTIVATIONS))
 
     stages = tuple(replace(stage, act=representative(stage.act)) for stage in space.stages)
-    return replace(space, resolutions=(canonical(space.smallest_size),), stages=stages)
+    whole = all(length % WHOLE == 0 for size in space.sizes for length in size)
+    return replace(space, resolutions=(canonical(space.smallest_size),) if whole else space.resolutions, stages=stages)
+
+
+def _reduced(size: tuple[int, int], reduction: int) -> tuple[int, int]:
+    return -(-size[0] // reduction), -(-size[1] // reduction)
 
 
 def _check_size(space: SearchSpace) -> None:
@@ -66,14 +78,13 @@ def _check_size(space: SearchSpace) -> None:
         )
 
 
-def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], where: str) -> None:
-    image = space.smallest_size
+def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], image: tuple[int, int], where: str) -> None:
     shape: tuple[int, ...] = (space.in_channels, *image)
     for layer in stem:
         shape = _output(layer, shape, space.num_classes, where)
-    if shape[1:] not in [tuple(length // stride for length in image) for stride in (2, 4)]:
+    if shape[1:] not in [_reduced(image, stride) for stride in (2, 4)]:
         came = "x".join(map(str, shape))
-        pixels = resolution_text(space.resolutions[0])
+        pixels = resolution_text(canonical(image))
         raise InputError(f"{where} must reduce an image 2 or 4 times, but makes {came} of {pixels} px.")
 
 
@@ -129,7 +140,7 @@ def _check_layers(space: SearchSpace, position: int, kind: Kind) -> None:
                 raise InputError(
                     f"{where}: {batch.block} cannot be built for many sizes at once ({error}); give it fixed sizes."
                 ) from error
-            after = (batch.height // batch.stride, batch.breadth // batch.stride)
+            after = (-(-batch.height // batch.stride), -(-batch.breadth // batch.stride))
             _check_output(output, np.stack((batch.width, *after)), f"{where}: {batch.block}")
 
 

@@ -38,12 +38,13 @@ class Exhaustive:
             len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
         )
         task.initial_codes(cardinalities)  # not needed, but refused where they are none
-        shape = tuple(cardinalities)
-        excluded = np.ravel_multi_index(tuple(task.excluded_codes(problem, cardinalities).T), shape)
+        # How far a step of each gene leads in the numbering of all codes, the last gene running fastest.
+        steps = size // np.cumprod(cardinalities)
+        excluded = task.excluded_codes(problem, cardinalities) @ steps
         for start in range(0, size, _BATCH):
             end = min(start + _BATCH, size)
             numbers = np.setdiff1d(np.arange(start, end), excluded)
-            codes = np.stack(np.unravel_index(numbers, shape), axis=1).astype(np.int64)
+            codes = numbers[:, None] // steps % cardinalities
             # Of the codes of one network only the canonical one counts.
             codes = codes[(problem.canonical(codes) == codes).all(axis=1)]
             archive.add(Points.of(codes, checked_evaluation(problem, codes)))

@@ -75,6 +75,24 @@ def test_resolution_may_be_one_a_network_or_one_an_operator() -> None:
     assert np.array_equal(each, operator_features(table, 32, classifier))
 
 
+def test_a_convolution_that_classifies_is_no_layer_of_the_body() -> None:
+    """At 32 px: a 3x3 stem 3 -> 8 of stride 2, a 1x1 convolution of its map to 1000 classes, global pooling."""
+    table = OperatorTable.from_rows(
+        [
+            ("dense", 3, 2, 1, 3, 8, 16, 16, 256 * 216, 3 * 1024, 8 * 256, 216),
+            ("pw", 1, 1, 1, 8, 1000, 16, 16, 256 * 8000, 8 * 256, 1000 * 256, 8000),
+            ("gap", 1, 1, 1, 0, 1000, 1, 1, 0, 1000 * 256, 1000, 0),
+        ]
+    )
+    sums = dict(zip(OPERATOR_FEATURES, operator_sums([table], [32.0])[0], strict=True))
+    whole = {name: sums[name] for name in ("macs", "weights", "weights_classifier", "head_width")}
+    assert whole == {"macs": 256 * 8216, "weights": 8216, "weights_classifier": 8000, "head_width": 8}
+    body = {name: sums[name] for name in ("depth_2", "macs_2", "log_width_2", "activations", "expand", "weights_se")}
+    assert body == {
+        "depth_2": 1, "macs_2": 256 * 216, "log_width_2": 3, "activations": 8 * 256, "expand": 0, "weights_se": 0,
+    }  # fmt: skip
+
+
 def test_a_kernel_is_counted_once_by_its_size() -> None:
     """Depthwise convolutions of 3, 5 and 7, on 4 channels of an 8x8 map."""
     rows = [("dw", k, 1, 4, 4, 4, 8, 8, 64 * 4 * k * k, 256, 256, 4 * k * k) for k in (3, 5, 7, 7)]

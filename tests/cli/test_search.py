@@ -110,7 +110,7 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
     for words in (
         "untrained",
         "modelled",
-        "predicted for 300 epochs",
+        "predicted for ImageNet, 300 epochs",
         "90 %",
         "known networks",
         "Pareto front",
@@ -282,7 +282,6 @@ def test_an_answer_and_its_files_are_not_lost_with_the_database(
     assert "the server must be reachable" in captured.err
 
 
-@pytest.mark.slow
 def test_the_flagship(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*FLAGSHIP, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

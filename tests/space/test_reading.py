@@ -31,8 +31,8 @@ FAULTS = {
         "num_classes must be an integer from 2 to 1000000, but got 1.",
     ),
     "channels": ("name: tiny", "name: tiny\nin_channels: 2", "in_channels must be one of 1, 3, 4, but got 2."),
-    "resolution": ("[32]", "[32, 100]", "resolution must hold multiples of 32 from 32 to 4096, or [height, width] of"),
-    "rectangle": ("[32]", "[[32, 100]]", "or [height, width] of such, but got [32, 100]."),
+    "resolution": ("[32]", "[32, 31]", "resolution must hold integers from 32 to 4096, or [height, width] of such"),
+    "rectangle": ("[32]", "[[32, 20]]", "or [height, width] of such, but got [32, 20]."),
     "no rectangle": ("[32]", "[[32, 64, 96]]", "or [height, width] of such, but got [32, 64, 96]."),
     "square twice": (
         "[32]",

@@ -131,6 +131,14 @@ def test_a_network_of_another_space_is_refused() -> None:
         encode(MOBILE, known_network("repvit-m1.0").at_resolution(320))
 
 
+def test_a_network_for_other_images_or_classes_is_refused() -> None:
+    space = SPACES["ends"]
+    network = space.decode(space.sample_codes(1, np.random.default_rng(0))[0])
+    for other in (network.adapted(in_channels=3), network.adapted(num_classes=11), network.at_resolution((96, 64))):
+        with pytest.raises(InputError, match="must be a network of the space ends"):
+            encode(space, other)
+
+
 def test_sampling_is_that_of_its_generator() -> None:
     first, again = (MOBILE.sample(2, np.random.default_rng(7)) for _ in range(2))
     assert [network.digest for network in first] == [network.digest for network in again]

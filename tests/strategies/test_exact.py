@@ -5,6 +5,7 @@ import pytest
 
 from nas.errors import InputError
 from nas.strategies import Exhaustive, RandomSearch, SearchTask, Strategy
+from nas.strategies.problem import Codes, Evaluation
 from nas.testing.problems import RandomProblem
 from nas.testing.strategies import StrategyConformance
 
@@ -27,6 +28,33 @@ def test_exhaustive_sees_every_network_once_and_says_so() -> None:
     result = Exhaustive().search(problem, SearchTask(target_ms=1.0, rng=np.random.default_rng(0)))
     assert result.exact
     assert result.evaluated == len(np.unique(problem.canonical(problem.every_code()), axis=0)) < problem.size
+
+
+def test_any_number_of_genes_is_enumerated_where_few_vary() -> None:
+    """NumPy numbers the points of at most 64 axes."""
+
+    class Long:
+        cardinalities = np.array([1] * 80 + [3] + [1] * 40 + [2, 4])
+
+        def canonical(self, codes: Codes) -> Codes:
+            return codes
+
+        def evaluate(self, codes: Codes) -> Evaluation:
+            value = codes @ np.arange(1, 124)
+            return Evaluation(
+                bounded_ms=np.full(len(codes), 0.5),
+                excess=np.zeros(len(codes)),
+                accuracy=value / 1e4,
+                score=value / 1e4,
+            )
+
+    code = np.zeros((1, 123), dtype=np.int64)
+    code[0, [80, 121, 122]] = 2, 1, 3
+    result = Exhaustive().search(Long(), SearchTask(target_ms=1.0, rng=np.random.default_rng(0)))
+    assert result.evaluated == 24
+    assert result.best is not None and result.best.codes == tuple(code[0])
+    without = SearchTask(target_ms=1.0, rng=np.random.default_rng(0), exclude=code)
+    assert Exhaustive().search(Long(), without).evaluated == 23
 
 
 def test_the_front_of_an_exhaustive_search_is_that_of_the_space() -> None:

@@ -69,6 +69,13 @@ def test_shipped_spaces(space: SearchSpace) -> None:
     assert compiled.table.shape[0] < 1_000_000
 
 
+def test_sides_of_any_size() -> None:
+    """Maps of odd sizes are padded: a half of 75 is 38, of 38 19, of 19 10."""
+    space = space_of(EARLY.replace("[64, 96]", "[75, [65, 102], 96]"))
+    codes = np.random.default_rng(2).integers(0, space.cardinalities, size=(60, len(space.cardinalities)))
+    _check(_compile(space), codes)
+
+
 def test_early_stems_transitions_and_tails() -> None:
     space = space_of(EARLY)
     codes = np.random.default_rng(1).integers(0, space.cardinalities, size=(150, len(space.cardinalities)))
