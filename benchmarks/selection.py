@@ -6,6 +6,7 @@ the growth in use is kept.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -83,10 +84,10 @@ than they are for a new one.
 
 ## Two spaces of many trained networks
 
-The prior, fitted without the family {without}, picks the best of n networks of about equal MACs. *Claimed* and *true* are what
-the winner has above the mean of those networks, on the scale −log(1 − accuracy). *Candidates* is the logarithm of their
-effective number: of so many independent candidates the largest error is, in expectation, as large. The *lost odds*,
-claimed/true − 1 over √novelty, are what the correction takes for level + growth · candidates.
+The prior, fitted without the family {without}, picks the best of n networks of about equal MACs. *Claimed* and *true*
+are what the winner has above the mean of those networks, on the scale −log(1 − accuracy). *Candidates* is the logarithm
+of their effective number: of so many independent candidates the largest error is, in expectation, as large. The *lost
+odds*, claimed/true − 1 over √novelty, are what the correction takes for level + growth · candidates.
 
 {tables}
 
@@ -157,7 +158,8 @@ def table_rows(published: PublishedRows, spaces: Sequence[SpaceRows], rng: np.ra
         novelty = prior.novelty.distance(space.sums, space.resolution)
         size = np.log(space.macs)
         for number in TABLE_NUMBERS:
-            draws, numbers = [], []
+            draws: list[tuple[float, float, float]] = []
+            numbers: list[float] = []
             for _ in range(TABLE_DRAWS):
                 near = np.flatnonzero(np.abs(size - rng.choice(size)) < NEAR)
                 if len(near) < max(number, 30):
@@ -170,9 +172,7 @@ def table_rows(published: PublishedRows, spaces: Sequence[SpaceRows], rng: np.ra
             if len(draws) >= TABLE_DRAWS // 4:
                 typical = np.mean(draws, axis=0).tolist()
                 fields = dict(zip(("novelty", "claimed", "true"), typical, strict=True))
-                found.append(
-                    TableRow(name=space.name, number=number, log_candidates=float(np.mean(numbers)), **fields)
-                )
+                found.append(TableRow(name=space.name, number=number, log_candidates=float(np.mean(numbers)), **fields))
     return found
 
 
@@ -279,17 +279,18 @@ def conclusions(found: Contests, judged: Judged, families: NDArray[np.bool_], rn
     by_device = [score(judged, found, high & (found.device == device), rng) for device in DEVICES]
     worst = max(part.excess[0] for part in by_device)
     coverages = [100 * part.coverage[0] for part in (every, both, windows)]
-    return "\n".join(
-        (
-            f"* Left as they are, claims above the frontier exceed what was published by"
-            f" {both.claimed - both.published:+.2f} points on average; corrected, by {both.excess[0]:+.2f}"
-            f" [{both.excess[1]:+.2f}, {both.excess[2]:+.2f}] ({windows.excess[0]:+.2f} in windows), and by"
-            f" {worst:+.2f} on the device where they do most.",
-            f"* The central 90 % intervals of differences hold {coverages[0]:.1f} % of all published ones,"
-            f" {coverages[1]:.1f} % of those of claims above the frontier, {coverages[2]:.1f} % of these in windows.",
-            "* The correction errs low: for networks of known families it believes less than was published.",
-        )
+    first = (
+        f"* Left as they are, claims above the frontier exceed what was published by"
+        f" {both.claimed - both.published:+.2f} points on average; corrected, by {both.excess[0]:+.2f}"
+        f" [{both.excess[1]:+.2f}, {both.excess[2]:+.2f}] ({windows.excess[0]:+.2f} in windows), and by"
+        f" {worst:+.2f} on the device where they do most."
     )
+    second = (
+        f"* The central 90 % intervals of differences hold {coverages[0]:.1f} % of all published ones,"
+        f" {coverages[1]:.1f} % of those of claims above the frontier, {coverages[2]:.1f} % of these in windows."
+    )
+    third = "* The correction errs low: for networks of known families it believes less than was published."
+    return "\n".join((first, second, third))
 
 
 def _spaces() -> list[SpaceRows]:
@@ -324,7 +325,7 @@ def report() -> str:
     ends = (0.0, 2.0, 3.0, 4.0, np.inf)
     novelties = [
         (f"{low:g} to {above:g}", families & high & (found.novelty > low) & (found.novelty <= above))
-        for low, above in zip(ends[:-1], ends[1:], strict=True)
+        for low, above in itertools.pairwise(ends)
     ]
     names: tuple[str, ...] = ("level", "growth", "spread", "width", "candidates")
     values: list[Any] = [(name, f"{getattr(chosen, name):.4g}", f"{getattr(SELECTION, name):g}") for name in names]

@@ -86,8 +86,9 @@ class Searches:
         assert isinstance(self._space, SearchSpace)
         began = time.process_time()
         strategy = Evolution(evaluations=times * Evolution().evaluations, stagnation=times * Evolution().stagnation)
-        options = {"latency": self._latency, "accuracy": self._accuracy, "strategy": strategy}
-        answer = search(self._space, target_ms=target_ms, **options)
+        answer = search(
+            self._space, latency=self._latency, accuracy=self._accuracy, target_ms=target_ms, strategy=strategy
+        )
         record = answer.as_json()
         # A known network that is the answer is ranked by its bound as it is.
         own = [score for score in (answer.before_shrinking, answer.after_shrinking) if score is not None]

@@ -186,8 +186,8 @@ def hold_contests(fold: Fold, latency_ms: Floats, device: str, rng: np.random.Ge
 def _candidates(
     able: NDArray[np.int64], latency_ms: Floats, rng: np.random.Generator
 ) -> Iterator[tuple[bool, NDArray[np.int64]]]:
-    ends = np.log(np.quantile(latency_ms, (0.03, 0.97)))
-    for middle in np.linspace(*ends, WINDOWS):
+    first, last = np.log(np.quantile(latency_ms, (0.03, 0.97)))
+    for middle in np.linspace(first, last, WINDOWS):
         near = able[np.abs(np.log(latency_ms[able]) - middle) <= np.log1p(WINDOW)]
         if len(near):
             yield True, near

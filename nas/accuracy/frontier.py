@@ -32,4 +32,4 @@ class Frontier:
 
     def at(self, latency_ms: Floats) -> Floats:
         """Its targets at latencies (n,); at both ends those of the fastest and of the slowest of its networks."""
-        return np.interp(np.log(latency_ms), self.log_latency, self.target)
+        return np.asarray(np.interp(np.log(latency_ms), self.log_latency, self.target))

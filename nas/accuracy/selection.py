@@ -57,9 +57,7 @@ class Selection:
         more = (1.0 - kept) * (QUANTILE_95 * self.spread) ** 2
         below = np.sqrt((target - _target(claimed.low)) ** 2 + more)
         above = np.sqrt((_target(claimed.high) - target) ** 2 + more)
-        return replace(
-            claimed, mean=_accuracy(mean), low=_accuracy(mean - below), high=_accuracy(mean + above)
-        )
+        return replace(claimed, mean=_accuracy(mean), low=_accuracy(mean - below), high=_accuracy(mean + above))
 
     def gains(
         self, differences: AccuracyDifferences, claimed: AccuracyFigures, believed: AccuracyFigures

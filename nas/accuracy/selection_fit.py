@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,9 @@ def judge_nested(contests: Contests, trained_on: NDArray[np.bool_], *, growth: f
     columns = {name: np.empty(len(contests)) for name in ("claimed", "believed", "published", "inside")}
     for family in np.unique(contests.family):
         own = contests.family == family
-        part = judge(fit_selection(contests.select(trained_on & ~own), growth=growth, candidates=0.0), contests.select(own))
+        part = judge(
+            fit_selection(contests.select(trained_on & ~own), growth=growth, candidates=0.0), contests.select(own)
+        )
         for name, column in columns.items():
             column[own] = getattr(part, name)
     inside = columns.pop("inside").astype(bool)
@@ -105,8 +108,9 @@ def judge_nested(contests: Contests, trained_on: NDArray[np.bool_], *, growth: f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Contests in numbers: mean claims in points before and after the correction, mean published differences, how many
-    the interval holds; `excess` (believed − published) and `coverage` with the central 90 % of a bootstrap by family."""
+    """Contests in numbers: mean claims in points before and after the correction, mean published differences;
+    `excess` (believed − published) and `coverage` (how many the interval holds), with the central 90 % of a bootstrap
+    by family."""
 
     contests: int
     families: int
@@ -120,13 +124,13 @@ class Score:
 def score(judged: Judged, contests: Contests, those: NDArray[np.bool_], rng: np.random.Generator) -> Score:
     """The contests of a mask; at least one."""
     families, place = np.unique(contests.family[those], return_inverse=True)
-    counts = np.bincount(place)
+    counts = np.bincount(place).astype(np.float64)
     excess = np.bincount(place, (judged.believed - judged.published)[those])
     inside = np.bincount(place, judged.inside[those].astype(float))
     drawn = rng.integers(0, len(families), (_BOOTSTRAPS, len(families)))
     total = counts[drawn].sum(axis=1)
 
-    def mean_and_ends(sums: Floats) -> tuple[float, float, float]:
+    def mean_and_ends(sums: NDArray[Any]) -> tuple[float, float, float]:
         low, high = np.quantile(sums[drawn].sum(axis=1) / total, (0.05, 0.95))
         return float(sums.sum() / counts.sum()), float(low), float(high)
 

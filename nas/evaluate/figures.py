@@ -37,8 +37,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None: they
-    are taken as they are.
+    passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
+    they are taken as they are.
     """
 
     latency: LatencyModel

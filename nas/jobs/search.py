@@ -130,11 +130,11 @@ class SearchAnswer:
     evaluated: int
     exact: bool
     best: Network
-    gain: Gain | None
     before_shrinking: float | None
     after_shrinking: float | None
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
