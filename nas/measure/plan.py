@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from nas.graph import Graph, Segment
 from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
-from nas.runtimes import Runtime
+from nas.runtimes import ONNX_RUNTIME, Runtime
 from nas.space import Architecture, known_networks
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace
@@ -74,9 +74,11 @@ def further_items(runtime: Runtime) -> Iterator[Item]:
 
 
 def _probe(name: str, graph: Graph, runtime: Runtime) -> Item:
-    segments = runtime.in_context(graph)
-    digest = hashlib.sha256("\n".join(segment.key for segment in segments).encode()).hexdigest()[:16]
-    return Item(name=name, digest=digest, role="probe", segments=segments, graph=lambda: graph)
+    """The graph as an item, its segments as this very network needs them. Its digest does not depend on the device: any
+    runtime's keys would tell graphs apart, and these are the ones that stores know."""
+    keys = "\n".join(segment.key for segment in ONNX_RUNTIME.in_context(graph))
+    digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
+    return Item(name=name, digest=digest, role="probe", segments=runtime.in_context(graph), graph=lambda: graph)
 
 
 def space_items(space: SearchSpace, runtime: Runtime, seed: int = 0) -> Iterator[Item]:

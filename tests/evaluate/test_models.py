@@ -38,7 +38,7 @@ def test_rows_and_model_are_summed_and_their_widths_joined() -> None:
     assert figures.latency_ms[0] == pytest.approx(mean, rel=1e-12)
     # Both rows reach 1.25 times their mean either way: log 1.25 of 3 of the milliseconds, joined with the model's half.
     rows = math.log(1.25) * 3.0 / mean
-    model = float(operators.half_width(np.array([mean]), features.sum(axis=0)[None, :])[0])
+    model = float(operators.half_width(np.array([mean]), features.sum(axis=0)[None, :], np.zeros(1))[0])
     half = math.hypot(rows, model)
     low, high = figures.interval_ms
     assert (low[0], high[0]) == pytest.approx((mean * math.exp(-half), mean * math.exp(half)), rel=1e-12)

@@ -85,7 +85,7 @@ def test_a_search_reads_what_the_answer_prints(name: str, device: str) -> None:
 
 
 def test_one_of_the_spaces_has_inputs_that_are_large() -> None:
-    assert max(_space("mobilevit").resolutions) > MAX_PIXELS
+    assert max(_space("mobilevit").sides) > MAX_PIXELS
 
 
 @pytest.mark.parametrize("name", ["mobile-core", "mobilevit"])

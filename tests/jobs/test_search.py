@@ -220,7 +220,8 @@ def test_an_answer_for_other_images_is_told_to_be_judged_on_imagenet(models: Mod
     assert best.architecture.input_shape == (1, 192, 256)
     assert best.architecture.graph().output_shape == (10,)
     assert best.params == best.architecture.graph().params
-    assert best.accuracy.mean == pytest.approx(models.accuracy.predict([best.architecture.on_imagenet()])[0], abs=1e-9)
+    on_imagenet = best.architecture.on_imagenet()
+    assert best.accuracy.mean == pytest.approx(models.accuracy.estimate([on_imagenet])[0].mean, abs=1e-9)
     assert best.accuracy.data == "imagenet"
     assert any("same layers on ImageNet" in note for note in answer.notes)
     # Known networks are put beside it for the same classes and channels.

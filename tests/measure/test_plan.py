@@ -61,6 +61,13 @@ def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repea
         assert keys(probe) == [segment.key for segment in ONNX_RUNTIME.in_context(probe.graph())]
 
 
+def test_a_network_has_one_digest_on_all_devices_and_the_segments_of_each_runtime() -> None:
+    plainly, blocked = generic_items(OWN, 0), generic_items(ONNX_RUNTIME, 0)
+    assert [item.digest for item in plainly] == [item.digest for item in blocked]
+    kinds = [{row[0] for item in items for s in item.segments for row in s.rows} for items in (plainly, blocked)]
+    assert kinds[1] - kinds[0] == {"reorder"}
+
+
 def test_the_seed_sets_the_order_of_generic_items_and_nothing_else() -> None:
     first, again, other = (generic_items(OWN, seed) for seed in (1, 1, 2))
     assert [item.name for item in first] == [item.name for item in again]
