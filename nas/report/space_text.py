@@ -44,11 +44,8 @@ def space_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
 
 def _stages(stages: Sequence[Mapping[str, Any]], page: Page) -> str:
     keys = ("name", "stride", "kind", "depth", "width", "act", "se", "kernel", "expansion", "free_blocks")
-    names = ("stage", "stride", "kind", "depth", "width", "act", "SE", "kernel", "expansion", "free\nblocks")
-    columns = [
-        number(name) if key in ("stride", "free_blocks") else text(name, wrap=key not in ("name", "se"))
-        for key, name in zip(keys, names, strict=True)
-    ]
+    chosen = (text(name, wrap=True) for name in ("kind", "depth", "width", "act", "SE", "kernel", "expansion"))
+    columns = [text("stage"), number("stride"), *chosen, number("free blocks", 1)]
     rows = [[_list(stage[key]) if isinstance(stage[key], list) else stage[key] for key in keys] for stage in stages]
     return table(columns, rows, page)
 

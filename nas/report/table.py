@@ -54,7 +54,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[object]], page: Pag
     while width is not None and _total(widths, kept) > width and any(columns[i].priority for i in kept):
         kept.remove(max(kept, key=lambda i: (columns[i].priority, i)))
     if width is not None:
-        _narrow(columns, widths, kept, width)
+        words = [_longest_word([column.name, *(row[i] for row in cells)]) for i, column in enumerate(columns)]
+        _narrow([i for i in kept if columns[i].wrap], words, widths, kept, width)
+        _narrow([i for i in kept if columns[i].align == "left"], [_NARROWEST] * len(words), widths, kept, width)
     lines = [
         *(page.strong(line) for line in _lines([column.name for column in columns], columns, widths, kept)),
         _GAP.join("-" * widths[i] for i in kept),
@@ -70,17 +72,17 @@ def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
     return sum(widths[i] for i in kept) + len(_GAP) * (len(kept) - 1)
 
 
-def _narrow(columns: Sequence[Column], widths: list[int], kept: Sequence[int], width: int) -> None:
-    """Make columns narrower until the table fits: first those that wrap, then other texts, the widest first."""
-    for chosen in (
-        [i for i in kept if columns[i].wrap],
-        [i for i in kept if not columns[i].wrap and columns[i].align == "left"],
-    ):
-        while chosen and _total(widths, kept) > width:
-            widest = max(chosen, key=lambda i: widths[i])
-            if widths[widest] <= _NARROWEST:
-                break
-            widths[widest] -= 1
+def _longest_word(texts: Sequence[str]) -> int:
+    return max(cell_len(word) for text in texts for word in ("", *text.split()))
+
+
+def _narrow(chosen: Sequence[int], least: Sequence[int], widths: list[int], kept: Sequence[int], width: int) -> None:
+    """Make `chosen` columns narrower, the widest first and none below its `least` width, until the table fits."""
+    while _total(widths, kept) > width:
+        able = [i for i in chosen if widths[i] > least[i]]
+        if not able:
+            return
+        widths[max(able, key=lambda i: widths[i])] -= 1
 
 
 def _lines(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int], kept: Sequence[int]) -> list[str]:
