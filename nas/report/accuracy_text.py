@@ -7,7 +7,7 @@ from typing import Any
 
 from nas.jobs.predictor import Trained
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 
 
 def trained_text(name: str, found: Trained, page: Page = PLAIN) -> str:
@@ -21,8 +21,8 @@ def trained_text(name: str, found: Trained, page: Page = PLAIN) -> str:
 def scores_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     """The record of `nas.jobs.predictor.Evaluation.as_json`: scores, the worst families, what else it was tried on."""
     columns = [
-        text("points of top-1"), number("mean"), number("median"), number("family mean", 1), number("in 90 %"),
-        number("family in 90 %", 2), number("width", 3),
+        textual("points of top-1"), numeric("mean"), numeric("median"), numeric("family mean", 1), numeric("in 90 %"),
+        numeric("family in 90 %", 2), numeric("width", 3),
     ]  # fmt: skip
     rows = [
         (

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
 
 _SHOWN = ("input", "output", "params", "macs", "activations", "memory_bytes", "block")
@@ -15,8 +15,8 @@ _SHOWN = ("input", "output", "params", "macs", "activations", "memory_bytes", "b
 def known_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The records of `nas.jobs.arch.known_records`, a line a network."""
     columns = [
-        text("network"), number("px"), number("params M"), number("MACs M"), number("top-1 %"),
-        text("paper", 1),
+        textual("network"), numeric("px"), numeric("params M"), numeric("MACs M"), numeric("top-1 %"),
+        textual("paper", 1),
     ]  # fmt: skip
     rows = [
         (
@@ -35,8 +35,8 @@ def known_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
 def network_text(record: Mapping[str, Any], training: bool, page: Page = PLAIN) -> str:
     """A record of `nas.jobs.arch.describe_architecture`: facts, then the layers."""
     columns = [
-        number("#"), text("block"), text("output"), number("params"), number("MACs M"), number("activations M", 2),
-        number("memory MB", 1), text("parameters", wrap=True),
+        numeric("#"), textual("block"), textual("output"), numeric("params"), numeric("MACs M"), numeric("activations M", 2),
+        numeric("memory MB", 1), textual("parameters", wrap=True),
     ]  # fmt: skip
     rows = [
         (

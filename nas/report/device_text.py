@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 
 
 def devices_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The records of devices, a line each; threads are "-" where the runtime decides."""
     columns = [
-        text("device"), text("chip", 2, wrap=True), text("runtime", wrap=True), text("unit"), number("threads"),
-        text("precision"), text("measured", 3), text("source", 1, wrap=True),
+        textual("device"), textual("chip", 2, wrap=True), textual("runtime", wrap=True), textual("unit"), numeric("threads"),
+        textual("precision"), textual("measured", 3), textual("source", 1, wrap=True),
     ]  # fmt: skip
     rows = [
         (

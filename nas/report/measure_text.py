@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from nas.jobs.measure import Measurement
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table
+from nas.report.table import numeric, table
 
 _COLUMNS = {
-    "mean_ms": number("mean ms"),
-    "sd_ms": number("sd ms", 1),
-    "median_ms": number("median ms"),
-    "p90_ms": number("p90 ms", 2),
-    "min_ms": number("least ms"),
-    "cpu_min_ms": number("least ms by the thread's clock", 3),
+    "mean_ms": numeric("mean ms"),
+    "sd_ms": numeric("sd ms", 1),
+    "median_ms": numeric("median ms"),
+    "p90_ms": numeric("p90 ms", 2),
+    "min_ms": numeric("least ms"),
+    "cpu_min_ms": numeric("least ms by the thread's clock", 3),
 }
 
 
@@ -28,7 +28,7 @@ def measured_text(found: Measurement, page: Page = PLAIN) -> str:
     parts = [
         page.filled(title),
         "",
-        table([number("threads"), *_COLUMNS.values()], rows, page),
+        table([numeric("threads"), *_COLUMNS.values()], rows, page),
         "",
         *(page.filled(str(value), indent=f"{key:<9} ", hanging=" " * 10) for key, value in found.environment.items()),
     ]

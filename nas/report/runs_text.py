@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 
 
 def runs_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """Records of runs, a line each."""
-    columns = [text("run"), text("kind", 1), text("status"), number("seconds"), text("command", wrap=True)]
+    columns = [textual("run"), textual("kind", 1), textual("status"), numeric("seconds"), textual("command", wrap=True)]
     rows = [(r["run"], r["kind"], r["status"], _seconds(r["seconds"]), r["command"]) for r in records]
     return table(columns, rows, page)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nas.jobs.search import Network, SearchAnswer
 from nas.jobs.search_verify import Verification
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
 
 _NEAR = (0.85, 1.15)
@@ -15,9 +15,9 @@ _NEAR = (0.85, 1.15)
 
 _FRONT_ROWS = 12
 _COLUMNS = (
-    text(""), text("network"), number("ms"), text("90 % of ms", 2), text("source", 5), number("top-1 %"),
-    text("90 % of top-1", 1), number("published %", 3), number("published ms", 4), number("params M", 6),
-    number("MACs M", 7),
+    textual(""), textual("network"), numeric("ms"), textual("90 % of ms", 2), textual("source", 5), numeric("top-1 %"),
+    textual("90 % of top-1", 1), numeric("published %", 3), numeric("published ms", 4), numeric("params M", 6),
+    numeric("MACs M", 7),
 )  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def _verified(verification: Verification, page: Page) -> str:
                 )
             )
     columns = [
-        number("round"), text("network"), number("predicted ms"), text("90 %", 2), number("measured ms"),
-        number("error"), text("result", 1, wrap=True),
+        numeric("round"), textual("network"), numeric("predicted ms"), textual("90 %", 2), numeric("measured ms"),
+        numeric("error"), textual("result", 1, wrap=True),
     ]  # fmt: skip
     return "Predicted first, then timed in fresh processes:\n" + table(columns, rows, page)
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
 
 
 def spaces_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The records of `nas.jobs.space.space_records`, a line a space."""
-    columns = [text("space"), text("of"), number("genes"), number("size"), text("description", wrap=True)]
+    columns = [textual("space"), textual("of"), numeric("genes"), numeric("size"), textual("description", wrap=True)]
     rows = [(r["name"], r["kind"], r["genes"], size_text(r["size"]), r["description"]) for r in records]
     return table(columns, rows, page)
 
@@ -25,7 +25,7 @@ def space_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     if record["kind"] == "codes":
         facts.append(f"{len(record['genes'])} genes, {size_text(record['size'])} points")
         rows = [(gene, _list(choices)) for gene, choices in record["genes"].items()]
-        genes = table([text("gene"), text("choices", wrap=True)], rows, page)
+        genes = table([textual("gene"), textual("choices", wrap=True)], rows, page)
         return "\n".join([*map(page.filled, facts), "", genes])
     facts += [
         (
@@ -44,8 +44,8 @@ def space_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
 
 def _stages(stages: Sequence[Mapping[str, Any]], page: Page) -> str:
     keys = ("name", "stride", "kind", "depth", "width", "act", "se", "kernel", "expansion", "free_blocks")
-    chosen = (text(name, wrap=True) for name in ("kind", "depth", "width", "act", "SE", "kernel", "expansion"))
-    columns = [text("stage"), number("stride"), *chosen, number("free blocks", 1)]
+    chosen = (textual(name, wrap=True) for name in ("kind", "depth", "width", "act", "SE", "kernel", "expansion"))
+    columns = [textual("stage"), numeric("stride"), *chosen, numeric("free blocks", 1)]
     rows = [[_list(stage[key]) if isinstance(stage[key], list) else stage[key] for key in keys] for stage in stages]
     return table(columns, rows, page)
 
@@ -53,10 +53,10 @@ def _stages(stages: Sequence[Mapping[str, Any]], page: Page) -> str:
 def points_text(records: Sequence[Mapping[str, Any]], genes: Sequence[str], page: Page = PLAIN) -> str:
     """Records of `nas.jobs.space.sample_space`: of networks sizes and stages, of codes the choice of each gene."""
     if "architecture" not in records[0]:
-        return table([text(gene) for gene in genes], [list(r["genes"].values()) for r in records], page)
+        return table([textual(gene) for gene in genes], [list(r["genes"].values()) for r in records], page)
     columns = [
-        text("network"), number("px"), number("params M"), number("MACs M"),
-        text("stages: blocks of a kind @ width", wrap=True),
+        textual("network"), numeric("px"), numeric("params M"), numeric("MACs M"),
+        textual("stages: blocks of a kind @ width", wrap=True),
     ]  # fmt: skip
     rows = [
         (

@@ -29,12 +29,12 @@ class Column:
     wrap: bool = False
 
 
-def number(name: str, priority: int = 0) -> Column:
+def numeric(name: str, priority: int = 0) -> Column:
     """A column of numbers: aligned to the right."""
     return Column(name=name, align="right", priority=priority)
 
 
-def text(name: str, priority: int = 0, *, wrap: bool = False) -> Column:
+def textual(name: str, priority: int = 0, *, wrap: bool = False) -> Column:
     """A column of texts: aligned to the left."""
     return Column(name=name, priority=priority, wrap=wrap)
 

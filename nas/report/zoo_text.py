@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.page import PLAIN, Page
-from nas.report.table import number, table, text
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
 
 
 def entries_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The manifests of exported networks, a line each."""
     columns = [
-        text("network"), number("px", 3), number("params M", 4), number("MACs M", 5),
-        number("ms"), text("ms interval", 2), text("on"), text("latency is", 6),
-        number("top-1 %"), text("top-1 interval", 2), text("accuracy is", 6), text("formats", 1),
+        textual("network"), numeric("px", 3), numeric("params M", 4), numeric("MACs M", 5),
+        numeric("ms"), textual("ms interval", 2), textual("on"), textual("latency is", 6),
+        numeric("top-1 %"), textual("top-1 interval", 2), textual("accuracy is", 6), textual("formats", 1),
     ]  # fmt: skip
     rows = [
         (
