@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,8 +17,8 @@ def extra_remedy(extra: str) -> str:
     if checkout is None:
         return f"pip install 'nas[{extra}]'"
     if (checkout / "Makefile").is_file() and Path(sys.prefix).resolve() == (checkout / ".venv").resolve():
-        return f"make {extra}" if checkout == Path.cwd() else f"make -C {checkout} {extra}"
-    return f"pip install -e '{checkout}[{extra}]'"
+        return f"make {extra}" if checkout == Path.cwd() else shlex.join(["make", "-C", str(checkout), extra])
+    return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
 
 
 def _checkout() -> Path | None:

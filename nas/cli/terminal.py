@@ -38,17 +38,19 @@ def page() -> Page:
     return Page(width=width(sys.stdout), wide=wide, color=colored(sys.stdout))
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads `stream`."""
+    return stream.isatty()
+
+
 def width(stream: TextIO) -> int | None:
     """The columns of the terminal that `stream` is (80 where it does not say), or None where it is no terminal."""
-    if not stream.isatty():
-        return None
-    columns = shutil.get_terminal_size((80, 24)).columns
-    return columns or 80
+    return shutil.get_terminal_size((80, 24)).columns if is_terminal(stream) else None
 
 
 def colored(stream: TextIO) -> bool:
     """Whether `stream` may be given colours: it is a terminal that has some, and NO_COLOR is not set (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def tell(kind: str, text: str) -> None:

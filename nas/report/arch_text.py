@@ -35,8 +35,8 @@ def known_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
 def network_text(record: Mapping[str, Any], training: bool, page: Page = PLAIN) -> str:
     """A record of `nas.jobs.arch.describe_architecture`: facts, then the layers."""
     columns = [
-        numeric("#"), textual("block"), textual("output"), numeric("params"), numeric("MACs M"), numeric("activations M", 2),
-        numeric("memory MB", 1), textual("parameters", wrap=True),
+        numeric("#"), textual("block"), textual("output"), numeric("params"), numeric("MACs M"),
+        numeric("activations M", 2), numeric("memory MB", 1), textual("parameters", wrap=True),
     ]  # fmt: skip
     rows = [
         (

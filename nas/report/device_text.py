@@ -12,8 +12,8 @@ from nas.report.table import numeric, table, textual
 def devices_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The records of devices, a line each; threads are "-" where the runtime decides."""
     columns = [
-        textual("device"), textual("chip", 2, wrap=True), textual("runtime", wrap=True), textual("unit"), numeric("threads"),
-        textual("precision"), textual("measured", 3), textual("source", 1, wrap=True),
+        textual("device"), textual("chip", 2, wrap=True), textual("runtime", wrap=True), textual("unit"),
+        numeric("threads"), textual("precision"), textual("measured", 1), textual("source", 3, wrap=True),
     ]  # fmt: skip
     rows = [
         (

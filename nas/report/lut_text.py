@@ -208,7 +208,8 @@ def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     spearman = record["spearman"]
     bands = spearman["equal_macs"]
     spearman_columns = [
-        textual("Spearman with the measured times", wrap=True), numeric("networks"), numeric("predicted"), numeric("by MACs"),
+        textual("Spearman with the measured times", wrap=True), numeric("networks"), numeric("predicted"),
+        numeric("by MACs"),
     ]  # fmt: skip
     lines = [
         page.filled(

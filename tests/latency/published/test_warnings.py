@@ -18,7 +18,7 @@ from tests.latency.published.test_predictor import predictor
         ("cat", "shuffles"),
         ("grp", "grouped"),
         ("act:mish", "in act:mish, which no calibrating network has"),
-        ("other:Foo", "in other:Foo, which no calibrating network has"),
+        ("other:Foo", "in Foo, which no calibrating network has"),
     ],
 )
 def test_what_published_figures_say_little_of_is_named(kind: str, words: str) -> None:
