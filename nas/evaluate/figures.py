@@ -20,11 +20,12 @@ from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered"]
 """Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns)."""
+(n, k); what the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has
+no cost model."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
 """Groups of one column, which has shape (n,)."""
 
 Sums = Callable[[Group], NDArray[np.floating]]
@@ -79,9 +80,17 @@ class Figures:
         return self.limits.bounded_ms(self.latency_ms, self.interval_ms[1])
 
     @cached_property
+    def uncovered(self) -> Floats:
+        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
+        if self.latency.operators is not None:
+            return np.zeros(len(self))
+        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+
+    @cached_property
     def standing(self) -> Standing:
-        """How the networks stand against target and limits."""
-        return Standing(bounded_ms=self.bounded_ms, excess=self.limits.excess(self._column, len(self)))
+        """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        excess = self.limits.excess(self._column, len(self)) + self.uncovered
+        return Standing(bounded_ms=self.bounded_ms, excess=excess)
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

@@ -28,7 +28,8 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
+    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`), those of them that have a
+    latency; without, nothing does.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class Models:
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
         }
+        if latency.operators is None:
+            self.groups = {**self.groups, "uncovered": ("uncovered",)}
         self._known: dict[SizedPlace, Floats] = {}
+        known = self.covered(known)
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
@@ -58,11 +62,14 @@ class Models:
         latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
         judged = batch.judged
         columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)), axis=1)
+        parts = [latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)]
+        if "uncovered" in self.groups:
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
+        return np.concatenate(parts, axis=1)
 
     def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
         """The space with these models' costs; `progress` is told of the layers that are compiled."""
-        names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
+        names = [name for group in self.groups for name in self.groups[group] if group not in ("params", "macs")]
         latency = self.latency
         keys, runtime = latency.needs_keys, latency.runtime
         return CompiledSpace(space, self.costs, names=names, keys=keys, runtime=runtime, progress=progress)
@@ -78,6 +85,13 @@ class Models:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
+
+    def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
+        """Those of the networks whose every segment has a latency."""
+        if self.latency.operators is not None or not architectures:
+            return architectures
+        uncovered = self.figures(architectures).uncovered.tolist()
+        return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
 
     def figures(self, architectures: Sequence[Architecture]) -> Figures:
         """Exact figures of networks given one by one."""

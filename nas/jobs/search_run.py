@@ -44,6 +44,7 @@ class SearchRequest:
     max_macs: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    covered_only: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
@@ -59,8 +60,9 @@ class SearchRequest:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
-        if self.verify:
-            words.append("--verify")
+        for name in ("covered_only", "verify"):
+            if getattr(self, name):
+                words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]
         return shlex.join(words)
@@ -125,6 +127,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                     strategy=strategy,
                     limits=limits,
                     published=published,
+                    covered_only=request.covered_only,
                     progress=progress,
                 )
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from nas.graph.words import kind_words
 from nas.jobs.lut_build import BuiltTable, TablePlan
-from nas.jobs.lut_import import Choice, Imported
+from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
+from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
@@ -24,6 +25,8 @@ def imported_text(device: str, found: Imported, page: Page = PLAIN) -> str:
         f"{found.added} are new, {len(found.replaced)} replace rows of the table, {found.unchanged} were there already"
     )
     lines = [f"{device}: {read} segments read from {files}; {did}; wrote {found.rows} to {found.folder}"]
+    for file in found.files:
+        lines += _file(file)
     if found.sizes:
         lines.append(
             f"{len(found.sizes)} segments are in tables of several image sizes: the largest size was taken, the others"
@@ -34,6 +37,32 @@ def imported_text(device: str, found: Imported, page: Page = PLAIN) -> str:
     if found.kept:
         lines += ["not replaced, as the imported rows are of a weaker source:", *_choices(found.kept)]
     return "\n".join(page.filled(line, hanging="    ") for line in lines)
+
+
+def imported_operators_text(device: str, found: ImportedOperators, page: Page = PLAIN) -> str:
+    """What operators the costs of a device were fitted to, how well they are predicted, and what was refused."""
+    count, scores = len(found.found.times), found.costs.manifest["scores"]["operators"]
+    left_out = f"median error {100 * scores['median']:.1f} %, {100 * scores['within_10_percent']:.0f} % within 10 %"
+    fitted = f"operator costs fitted to {count} operators from the form of PaddleSlim ({found.found.header})"
+    lines = [
+        f"{device}: {fitted}; wrote them to {found.folder}; the table gets no rows from operators",
+        f"operators left out one at a time: {left_out}",
+    ]
+    if found.found.refused:
+        lines.append(f"  {len(found.found.refused)} rows were refused:")
+        lines += [f"    {row.name}: {row.reason}" for row in found.found.refused]
+    return "\n".join(page.filled(line, hanging="    ") for line in lines)
+
+
+def _file(file: ImportedFile) -> list[str]:
+    """A line on a file's form and rows, and one for each row that was refused."""
+    taken = f"  {file.path.name}: {len(file.rows)} segments from the form of {file.form}"
+    if file.assumed:
+        taken += f"; {file.assumed} without a deviation, taken as {100 * ASSUMED_SPREAD:.0f} % of the mean"
+    if not file.refused:
+        return [taken]
+    refused = "1 row was refused" if len(file.refused) == 1 else f"{len(file.refused)} rows were refused"
+    return [f"{taken}; {refused}:", *(f"    {row.name}: {row.reason}" for row in file.refused)]
 
 
 def _difference(choice: Choice) -> float:
@@ -78,14 +107,17 @@ def costs_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     manifest = record["manifest"]
     if "environment" in manifest:
         return _measured_costs(record, page)
+    if "operators" in manifest:
+        alone = f"fitted to {manifest['operators']} operators timed alone ({manifest['header']})"
+        return f"{_group_costs(record, page)}\n\n{page.filled(alone)}"
     rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
     costs = table([textual("coefficient"), numeric("value"), textual("meaning", wrap=True)], rows, page)
     fitted = f"fitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
     return f"{costs}\n\n{page.filled(fitted)}"
 
 
-def _measured_costs(record: Mapping[str, Any], page: Page) -> str:
-    """One line a group of operators, and where and on what it was timed."""
+def _group_costs(record: Mapping[str, Any], page: Page) -> str:
+    """One line a group of operators."""
     groups: dict[str, dict[str, float]] = {}
     for name, value in record["coefficients"].items():
         group, _, term = name.rpartition(".")
@@ -94,6 +126,16 @@ def _measured_costs(record: Mapping[str, Any], page: Page) -> str:
     terms = list(next(iter(groups.values())))
     rows = [(group_words(group), *(f"{own[term]:.3g}" for term in terms)) for group, own in groups.items()]
     units = [record["meaning"][f"{next(iter(groups))}.{term}"] for term in terms]
+    return "\n".join(
+        (
+            page.filled("operator costs before their learned residual (" + "; ".join(units) + "):"),
+            table([textual("operators", wrap=True), *map(numeric, terms)], rows, page),
+        )
+    )
+
+
+def _measured_costs(record: Mapping[str, Any], page: Page) -> str:
+    """One line a group of operators, and where and on what it was timed."""
     manifest = record["manifest"]
     roles = ", ".join(f"{count} {role}" for role, count in manifest["roles"].items())
     scores = manifest["scores"]["operators"]
@@ -107,8 +149,7 @@ def _measured_costs(record: Mapping[str, Any], page: Page) -> str:
     )
     return "\n".join(
         (
-            page.filled("operator costs before their learned residual (" + "; ".join(units) + "):"),
-            table([textual("operators", wrap=True), *map(numeric, terms)], rows, page),
+            _group_costs(record, page),
             "",
             *map(page.filled, facts),
         )

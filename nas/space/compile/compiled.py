@@ -51,14 +51,31 @@ class Part:
     places: tuple[Lookup, ...]
     times: Lookup | None = None
 
+    @property
+    def genes(self) -> frozenset[str]:
+        """The columns that make a difference to it: genes, and what is derived from them (`CompiledSpace.rows`)."""
+        lookups = self.places if self.times is None else (*self.places, self.times)
+        return frozenset(gene for lookup in lookups for gene in lookup.genes)
+
+    def rows(self, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
+        """Its rows in the table and how often they count, where `columns` gives each of `genes`; `known` keeps the
+        first places, which the blocks of a stage share."""
+        first, *others = self.places
+        if first not in known:
+            known[first] = first.of(columns)
+        rows = known[first]
+        for lookup in others:
+            rows = rows + lookup.of(columns)
+        return np.maximum(rows, 0), None if self.times is None else self.times.of(columns)
+
 
 class CompiledSpace:
     """The additive costs of a space's networks, as one table and the places of its parts.
 
     `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
     layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
-    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns). `progress` is told now and
-    then how many layers of the stages are compiled.
+    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns); `places` are the parts of
+    the stem, of each stage, and of the head. `progress` is told now and then how many layers are compiled.
     """
 
     def __init__(
@@ -82,10 +99,10 @@ class CompiledSpace:
             "in0": Lookup(["stem"], np.array([space.widths_before[0].index(width) for width in space.stem_widths])),
         }
         self._progress, self._done, self._of = progress, 0, _count_layers(space)
-        self._parts = [self._stem()]
-        for position in range(len(space.stages)):
-            self._parts += self._stage(position)
-        self._parts.append(self._head())
+        stem = [self._stem()]
+        stages = [list(self._stage(position)) for position in range(len(space.stages))]
+        self.places = (stem, *stages, [self._head()])
+        self._parts = [part for parts in self.places for part in parts]
         self.table = np.concatenate(self._blocks)
         self._blocks = []
 
@@ -98,18 +115,7 @@ class CompiledSpace:
         for name, lookup in self._derived.items():
             columns[name] = lookup.of(columns)
         known: dict[Lookup, Ints] = {}
-        return [self._rows_of(part, columns, known) for part in self._parts]
-
-    @staticmethod
-    def _rows_of(part: Part, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
-        """`known` keeps the first places of parts, which the blocks of a stage share."""
-        first, *others = part.places
-        if first not in known:
-            known[first] = first.of(columns)
-        rows = known[first]
-        for lookup in others:
-            rows = rows + lookup.of(columns)
-        return np.maximum(rows, 0), None if part.times is None else part.times.of(columns)
+        return [part.rows(columns, known) for part in self._parts]
 
     def columns(self, names: Sequence[str]) -> Floats:
         """Columns of the table, contiguous, shape (rows,) for one name and (rows, names) for several."""
