@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from nas.cli.lut_build import build, plan
+from nas.cli.names import known_device, known_network, known_space
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
+from nas.progress import Step, counted
 
-_DEVICE = click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
+_DEVICE = click.option(
+    "--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`)."
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
@@ -27,6 +32,7 @@ command.add_command(build)
 
 @command.command()
 @_DEVICE
+@wide_option
 @_JSON
 def show(device: str, as_json: bool) -> None:
     """Show the operator costs of a device, where they come from, and what its table holds."""
@@ -40,9 +46,9 @@ def show(device: str, as_json: bool) -> None:
 
     click.echo(f"{device}: {record['rows']} segments in the table")
     if record["coverage"]:
-        click.echo(coverage_text(record["coverage"]))
+        click.echo(coverage_text(record["coverage"], page()))
     if record["coefficients"]:
-        click.echo(costs_text(record))
+        click.echo(costs_text(record, page()))
 
 
 @command.command("import")
@@ -67,7 +73,10 @@ def import_files(files: tuple[Path, ...], device: str, activations: tuple[str, .
         return
     from nas.report.lut_text import imported_operators_text, imported_text
 
-    click.echo(imported_text(device, found) if isinstance(found, Imported) else imported_operators_text(device, found))
+    if isinstance(found, Imported):
+        click.echo(imported_text(device, found, page()))
+    else:
+        click.echo(imported_operators_text(device, found, page()))
 
 
 @command.command()
@@ -82,11 +91,15 @@ def fit(device: str, as_json: bool) -> None:
         from nas.jobs.lut_build import refit_table
         from nas.report.lut_text import built_text
 
-        built = refit_table(device)
-        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built))
+        with progress() as show:
+            show(Step(doing="fitting what was timed"))
+            built = refit_table(device)
+        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built, page()))
         return
 
-    found = fit_device(device)
+    with progress() as show:
+        show(Step(doing="fitting operator costs"))
+        found = fit_device(device)
     record = {
         "device": device,
         "folder": str(found.folder),
@@ -107,7 +120,12 @@ def fit(device: str, as_json: bool) -> None:
 
 @command.command()
 @_DEVICE
-@click.option("--space", metavar="NAME", help="A measured device: whose networks to draw.  [default: the table's]")
+@click.option(
+    "--space",
+    callback=known_space,
+    metavar="NAME",
+    help="A measured device: whose networks to draw.  [default: the table's]",
+)
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
@@ -116,6 +134,7 @@ def fit(device: str, as_json: bool) -> None:
     metavar="DIR",
     help="Write a page and a picture there.",
 )
+@wide_option
 @_JSON
 def verify(device: str, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
     """Score a device's latencies on networks that it has not seen.
@@ -140,48 +159,41 @@ def _check(
     from nas.jobs.lut_verify import verify_table
     from nas.report.lut_text import check_text
 
-    with _counting("timing") as progress:
-        found = verify_table(device, space or table_space(device), count=networks, seed=seed, progress=progress)
+    with progress() as show:
+        found = verify_table(
+            device,
+            space or table_space(device),
+            count=networks,
+            seed=seed,
+            progress=counted("timing fresh networks", show),
+        )
     record = found.as_json()
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.table_check import write_check
 
         paths = write_check(record, report)
-    return record, check_text(record), paths
+    return record, check_text(record, page()), paths
 
 
 def _left_out_scores(device: str, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut import verify_device
     from nas.latency.published.scores import summary
+    from nas.report.latency_text import left_out_text
 
-    with _counting("leaving out") as progress:
-        found = verify_device(device, progress)
+    with progress() as show:
+        found = verify_device(device, counted("leaving out networks and families", show))
     record = summary(found)
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.latency import write_report
 
         paths = write_report(device, found, record, report)
-    return {"device": device, **record}, _scores(device, record), paths
-
-
-@contextmanager
-def _counting(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows (done, total)."""
-    from tqdm import tqdm
-
-    with tqdm(total=0, desc=doing, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total, bar.n = total, done
-            bar.refresh()
-
-        yield progress
+    return {"device": device, **record}, left_out_text(device, record, page()), paths
 
 
 @command.command()
-@click.argument("network", metavar="MODEL.onnx|ARCHITECTURE")
+@click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
 @_DEVICE
 @_JSON
 def predict(network: str, device: str, as_json: bool) -> None:
@@ -202,45 +214,8 @@ def predict(network: str, device: str, as_json: bool) -> None:
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    digits = 5 if estimate.source == "measured" else 3
-    interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
-    click.echo(f"{network} on {device}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)")
-    for row in published:
-        click.echo(f"published: {row['latency_ms']:g} ms ({row['source']}, protocol {row['protocol']})")
+    from nas.report.latency_text import predicted_text
+
+    click.echo(predicted_text(network, device, found, page()))
     for text in estimate.warnings:
-        click.echo(f"warning: {text}", err=True)
-
-
-def _scores(device: str, record: dict[str, Any]) -> str:
-    from tabulate import tabulate
-
-    def errors(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-        return (name, *(f"{100 * part[key]:.1f} %" for key in ("median", "mean", "worst")))
-
-    rows = [errors("networks left out", record["network_out"])]
-    aside = record.get("aside", {})
-    without = f" (without {', '.join(aside['families'])})" if aside else ""
-    rows.append(errors(f"families left out{without}", record["family_out"]))
-    if aside:
-        rows.append(errors(f"families left out: {', '.join(aside['families'])}", aside["family_out"]))
-    rows.append(errors("MACs + parameters, networks left out", record["macs_and_parameters"]))
-    text = [f"{device}: {record['rows']['scored']} rows scored, each predicted without its network or family", ""]
-    text.append(tabulate(rows, ("error of the latency", "median", "mean", "worst")))
-    intervals = record["intervals"]
-    widths = [
-        (name.replace("_", " "), f"{100 * part['coverage']:.0f} %", f"{part['score_ms']:.3f}")
-        for name, part in intervals.items()
-        if isinstance(part, dict)
-    ]
-    text += ["", tabulate(widths, ("90 % interval", "coverage", "interval score, ms (less is better)"))]
-    width = "half_width_near_1ms" if "half_width_near_1ms" in intervals else "median_half_width"
-    text.append(f"\n{width.replace('_', ' ')}: {100 * intervals[width]:.1f} %")
-    if "order" in record:
-        order = record["order"]
-        text.append(
-            f"\n{order['source']}, fitted without {', '.join(order['without'])}: Kendall tau-b {order['tau_b']:.2f},"
-            f" worst error {100 * order['worst']:.1f} %"
-        )
-        steps = [(s["network"], s["published_ms"], round(s["predicted_ms"], 3)) for s in order["steps"]]
-        text.append(tabulate(steps, ("network", "published ms", "predicted ms")))
-    return "\n".join(text)
+        tell("warning", text)

@@ -9,6 +9,10 @@ from typing import Any
 
 import click
 
+from nas.cli.names import known_device
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
+
 
 @click.group()
 def command() -> None:
@@ -26,7 +30,10 @@ def _study_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--rounds", type=click.IntRange(1, 100_000), help="Rounds of two runs.  [default: the study's own]"
         ),
-        click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`)."),
+        click.option(
+            "--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`)."
+        ),
+        wide_option,
     ):  # fmt: skip
         function = option(function)
     return function
@@ -71,10 +78,11 @@ def _run(kind: str, *, device: str, rounds: int | None, report: Path | None, as_
     from nas.jobs.study import study
     from nas.report.study import study_text, write_report
 
-    found = study(kind, device, rounds=rounds, progress=lambda text: click.echo(text, err=True))
+    with progress() as show:
+        found = study(kind, device, rounds=rounds, progress=show)
     if report is not None:
         for path in write_report(found, report):
             click.echo(f"wrote {path}", err=True)
-    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found))
+    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found, page()))
     for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
+        tell("warning", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nas.latency import Device, Estimate, load_device
 from nas.latency.device import DEVICE_FILE, device_folder
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.onnx.file import MAX_BYTES
+from nas.progress import OnProgress, Step, silent
 from nas.runners import Runner, Timing, find_runner
 from nas.runners.interval import measured
 from nas.runners.runner import RUNS_A_VISIT, run_statistics
@@ -24,11 +25,6 @@ MAX_SPREAD = 0.1
 """Runs whose median lies further above their least time than this share are said to stray."""
 
 _NETWORK_SUFFIXES = (".onnx", ".tflite")
-Progress = Callable[[str], None]
-
-
-def silent(doing: str) -> None:
-    """Tells nobody what is being done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +73,7 @@ def find_device(name: str) -> tuple[Device, Runner]:
 
 
 def measure(
-    device_name: str, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: Progress = silent
+    device_name: str, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: OnProgress = silent
 ) -> Measurement:
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
@@ -91,8 +87,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="nas-") as folder:
         file = _network_file(network, runner, device, Path(folder))
         timings = {}
-        for count in counts:
-            progress(f"timing {network} on {device.name}: {count_text(count)}")
+        for done, count in enumerate(counts):
+            progress(Step(doing=f"timing {network}", done=done, of=len(counts), note=count_text(count)))
             timings[count] = runner.time([file], rounds=rounds, threads=count)[0]
     environment = runner.environment()
     predicted, doubts = _predicted(device_name, network)

@@ -12,11 +12,12 @@ import numpy as np
 from nas.errors import InputError
 from nas.jobs import study_networks
 from nas.jobs.lut import load_latency
-from nas.jobs.measure import MAX_SPREAD, Progress, find_device, silent
+from nas.jobs.measure import MAX_SPREAD, find_device
 from nas.jobs.study_networks import Subject
 from nas.latency import Device, Estimate, load_device
 from nas.latency.device import DEVICE_FILE, device_folder
 from nas.measure.batches import time_graphs
+from nas.progress import OnProgress, counted, silent
 from nas.runners import Timing
 from nas.runners.interval import measured
 
@@ -122,7 +123,7 @@ class Study:
         }  # fmt: skip
 
 
-def study(kind: str, device_name: str, *, rounds: int | None = None, progress: Progress = silent) -> Study:
+def study(kind: str, device_name: str, *, rounds: int | None = None, progress: OnProgress = silent) -> Study:
     """The study `kind` (one of `EXPERIMENTS`) of a device.
 
     On a device that is reached from here it is measured, in `rounds` rounds; on any other the device's latency model
@@ -141,7 +142,7 @@ def study(kind: str, device_name: str, *, rounds: int | None = None, progress: P
     return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
 
 
-def _measured(kind: str, device_name: str, rounds: int, progress: Progress) -> Study:
+def _measured(kind: str, device_name: str, rounds: int, progress: OnProgress) -> Study:
     device, runner = find_device(device_name)
     experiment, environment = EXPERIMENTS[kind], runner.environment()
     counts = _thread_counts(environment) if experiment.by_threads else (device.threads or 1,)
@@ -151,7 +152,7 @@ def _measured(kind: str, device_name: str, rounds: int, progress: Progress) -> S
         {subject.name: subject.graph for subject in subjects},
         rounds=rounds,
         threads=counts,
-        progress=lambda done, of: progress(f"{kind}: {done} of {of} networks timed"),
+        progress=counted(f"timing the networks of {kind}", progress),
     )
     if (
         experiment.by_threads
