@@ -14,13 +14,13 @@ from nas.progress import OnProgress, Step
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-EVERY_S = 10.0
-"""Between two lines of one phase, where stderr is no terminal."""
+QUIET_S, EVERY_S = 2.0, 10.0
+"""Where stderr is no terminal: how long nothing is said, and the time between two lines of one phase."""
 
 
 @contextmanager
 def progress() -> Iterator[OnProgress]:
-    """A function that shows a `Step`. Where there is no terminal nothing is shown before the first one."""
+    """A function that shows a `Step`. Where stderr is no terminal short work is silent, so an error stands alone."""
     if not sys.stderr.isatty():
         yield Lines(sys.stderr)
         return
@@ -33,25 +33,24 @@ def progress() -> Iterator[OnProgress]:
 
 
 class Lines:
-    """Progress as lines: one when a phase begins, then one every `EVERY_S` seconds of `clock`."""
+    """Progress as lines: one for a phase, then one every `EVERY_S` seconds of `clock`; none in the first `QUIET_S`."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
-        self._doing = ""
-        self._began = self._said = clock()
+        self._doing, self._told = "", ""
+        self._start = self._began = self._said = clock()
 
     def __call__(self, step: Step) -> None:
         now = self._clock()
         if step.doing != self._doing:
             self._doing, self._began = step.doing, now
-            self._say(step.doing, now)
-        elif now - self._said >= EVERY_S:
-            self._say(_line(step, now - self._began), now)
-
-    def _say(self, text: str, now: float) -> None:
-        self._said = now
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        if now - self._start < QUIET_S:
+            return
+        if step.doing != self._told or now - self._said >= EVERY_S:
+            line = step.doing if now - self._began < QUIET_S else _line(step, now - self._began)
+            self._told, self._said = step.doing, now
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
 
 def _line(step: Step, spent_s: float) -> str:
