@@ -26,6 +26,10 @@ class TargetError(NasError):
     """The target cannot be met; the text names the fastest network and its latency (exit code 1)."""
 
 
+class UnreachableError(NasError):
+    """A device is not there now: asleep, unplugged, off the network. A long job may wait, and ask again."""
+
+
 class UnknownOperatorError(InputError):
     """A latency or a lowering was asked for an operator that nothing here describes."""
 

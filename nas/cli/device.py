@@ -22,9 +22,10 @@ def command() -> None:
 @_JSON
 def list_devices(as_json: bool) -> None:
     """List the devices, your own before those shipped."""
-    from nas.latency.device import device_names, load_device
+    from nas.latency.device import device_names
+    from nas.latency.home import device_home
 
-    records = [load_device(name).as_json() for name in sorted(device_names())]
+    records = [device_home(name).device.as_json() for name in sorted(device_names())]
     if as_json:
         click.echo(json.dumps(records, indent=1, ensure_ascii=False))
         return
@@ -38,9 +39,10 @@ def list_devices(as_json: bool) -> None:
 @_JSON
 def show_device(name: str, as_json: bool) -> None:
     """Show what is known of the device NAME."""
-    from nas.latency.device import device_folder, load_device
+    from nas.latency.home import device_home
 
-    record = {**load_device(name).as_json(), "folder": str(device_folder(name))}
+    home = device_home(name)
+    record = {**home.device.as_json(), "folder": str(home.folder)}
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return

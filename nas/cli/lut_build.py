@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nas.cli.names import known_device, known_space
+from nas.cli.device_option import device_option
+from nas.cli.names import known_space
 from nas.cli.progress import progress
 from nas.cli.terminal import page
 from nas.progress import Step
@@ -26,9 +27,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str) -> f
 def _request(function: Callable[..., None]) -> Callable[..., None]:
     """The options that a plan and a build share."""
     options = (
-        click.option(
-            "--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`)."
-        ),
+        device_option,
         click.option(
             "--space", default="mobile", callback=known_space, show_default=True, metavar="NAME",
             help="Whose segments to time.",
@@ -53,8 +52,7 @@ def plan(as_json: bool, **options: Any) -> None:
     from nas.jobs.lut_build import TableRequest, plan_table
 
     with progress() as show:
-        show(Step(doing="looking at the device"))
-        found = plan_table(TableRequest(**options))
+        found = plan_table(TableRequest(**options), progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
         return
@@ -73,7 +71,7 @@ def build(as_json: bool, **options: Any) -> None:
     from nas.jobs.lut_build import TableRequest, build_table
 
     with progress() as show:
-        found = build_table(TableRequest(**options), progress=lambda state: show(_step(state)))
+        found = build_table(TableRequest(**options), progress=lambda state: show(_step(state)), fitting=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
         return

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from nas.cli.names import known_device, known_network
+from nas.cli.device_option import device_option
+from nas.cli.names import known_network
 from nas.cli.progress import progress
 from nas.cli.terminal import page, tell, wide_option
+
+if TYPE_CHECKING:
+    from nas.latency import DeviceHome
 
 
 def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -22,17 +27,17 @@ def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 @click.command()
 @click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
-@click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@device_option
 @click.option("--threads", callback=counts, metavar="N,...", help="Numbers of threads.  [default: the device's own]")
 @click.option("--rounds", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Rounds of two runs.")
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(network: str, device: str, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
+def command(network: str, home: DeviceHome, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
     """Time a network on a device: a file of its runtime, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.measure import measure
 
     with progress() as show:
-        found = measure(device, network, threads=threads, rounds=rounds, progress=show)
+        found = measure(home, network, threads=threads, rounds=rounds, progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
     else:

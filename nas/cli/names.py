@@ -11,9 +11,9 @@ import click
 
 def known_device(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """The name of a device."""
-    from nas.latency.device import device_folder
+    from nas.latency.home import device_home
 
-    device_folder(value)
+    device_home(value)
     return value
 
 

@@ -20,6 +20,7 @@ from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
 from nas.evaluate.coverage import lacking_text
+from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.progress import OnProgress, Step, counted, silent
@@ -109,7 +110,8 @@ class SearchAnswer:
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `notes` say what a reader should know of the answer.
+    known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
+    `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -126,6 +128,7 @@ class SearchAnswer:
     after_shrinking: float | None
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -138,7 +141,6 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
-            "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "evaluated": self.evaluated,
@@ -148,6 +150,7 @@ class SearchAnswer:
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
         }
@@ -297,7 +300,7 @@ class _Search:
             result = adaptation.shrink(start, target_ms=self._target_ms, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
-                mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
+                mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
                 best = (result.best.score, float(mean[0]))
         if begin and not met and self._models.latency.operators is None:
             self._notes.append(
@@ -341,7 +344,7 @@ class _Search:
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
-        baselines = self._baselines(best)
+        baselines = self._baselines(best, chosen=best.digest not in known)
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -361,6 +364,7 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
+            gain=gain_over_known(self._models, best, self._known, target_ms=self._target_ms),
             before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
@@ -368,11 +372,11 @@ class _Search:
             notes=tuple(notes),
         )
 
-    def _baselines(self, best: Architecture) -> list[Network]:
+    def _baselines(self, best: Architecture, *, chosen: bool) -> list[Network]:
         """The known networks that have a latency, fastest first."""
         if not self._known:
             return []
-        same = (~self._models.differences(best, self._known).told_apart).tolist()
+        same = (~self._models.gains(best, self._known, chosen=chosen).told_apart).tolist()
         records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
         return sorted(records, key=lambda record: record.latency.mean_ms)
 
@@ -433,9 +437,17 @@ class _Search:
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
+        """The networks with their figures; what a search found is believed, known networks are taken as they are."""
         figures = self._models.figures(networks)
-        accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
+        known = {network.digest for network in self._known}
+        accuracies = [
+            as_it_is if network.digest in known else believed
+            for network, as_it_is, believed in zip(
+                networks, figures.accuracy.records(), figures.believed.records(), strict=True
+            )
+        ]
+        low = np.array([accuracy.low for accuracy in accuracies])
+        rewards = self._reward.reward(low, figures.bounded_ms, self._target_ms)
         return [
             Network(
                 name=network.name,

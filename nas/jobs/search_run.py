@@ -13,11 +13,10 @@ from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.lut import load_latency, published_index
 from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
 from nas.jobs.search_verify import Verification, check_reach, verified_search
-from nas.latency import LatencyModel
-from nas.latency.device import device_folder
+from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
+from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
 from nas.space import Architecture, list_known, load_space, space_paths
@@ -96,12 +95,12 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
-    space = narrow(space, request.settings)
+    space, home = narrow(space, request.settings), device_home(request.device)
     strategy = strategy_for(space, request.strategy)
     check_formats(request.formats)
     if request.verify:
-        check_reach(request.device)
-    latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
+        check_reach(home)
+    latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
@@ -109,12 +108,12 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
         confidence=request.confidence,
         max_novelty=request.max_novelty,
     )
-    inputs = _inputs(request, space, accuracy)
+    inputs = _inputs(request, home, space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = _Published(request.device)
+            published = _Published(home)
 
             def searched(model: LatencyModel) -> SearchAnswer:
                 return search(
@@ -134,7 +133,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
             verification = None
             if request.verify:
                 answer, verification = verified_search(
-                    request.device, latency, searched, progress=lambda doing: progress(Step(doing=doing))
+                    home, latency, searched, progress=lambda doing: progress(Step(doing=doing))
                 )
             else:
                 answer = searched(latency)
@@ -169,14 +168,14 @@ def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: On
     )
 
 
-def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
+def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
-    files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
+    files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
     device = {path.name: sha256(path) for path in files}
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
         "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": request.device, "sha256": device},
+        "device": {"name": home.name, "sha256": device},
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
@@ -184,9 +183,9 @@ def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) ->
 class _Published:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._index = published_index(device)
+    def __init__(self, home: DeviceHome) -> None:
+        self._device = home.name
+        self._index = published_index(home)
         self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.graph.words import kind_words
-from nas.jobs.lut_build import BuiltTable, TablePlan
+from nas.jobs.lut_build import TablePlan
 from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
 from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
+from nas.measure.fit import BuiltTable
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 
@@ -209,6 +210,7 @@ def built_text(found: BuiltTable, page: Page = PLAIN) -> str:
                 f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have"
                 " are in the table; operator costs serve the others"
             ),
+            *map(page.filled, _faults_text(found.faults)),
             "",
             "each timed network predicted from the others:",
             table(columns, scores, page),
@@ -219,6 +221,14 @@ def built_text(found: BuiltTable, page: Page = PLAIN) -> str:
             ),
         )
     )
+
+
+def _faults_text(faults: Mapping[str, str]) -> list[str]:
+    """A line on the networks that could not be timed, where there are any, with the reason of the first."""
+    if not faults:
+        return []
+    name, reason = next(iter(faults.items()))
+    return [f"could not be timed and left out: {len(faults)} (--json names all), first {name}: {reason}"]
 
 
 def _error_table(record: Mapping[str, Any], page: Page) -> str:
@@ -257,6 +267,7 @@ def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
             f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
             " predicted first, then timed"
         ),
+        *map(page.filled, _faults_text(record["faults"])),
         "",
         _error_table(record, page),
         "",

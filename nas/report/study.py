@@ -109,8 +109,8 @@ def _pivot(rows: tuple[Row, ...], line: str, column: str) -> Table:
     cells: list[tuple[str, ...]] = [
         (
             str(key),
-            *(_latency(of[value]) for value in columns),
-            *(f"{of[value].ratio or 0.0:.2f}" for value in columns[1:]),
+            *(_latency(of[value]) if value in of else "-" for value in columns),
+            *(f"{of[value].ratio or 0.0:.2f}" if value in of else "-" for value in columns[1:]),
         )
         for key, of in lines.items()
     ]
