@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
-from nas.errors import InputError, TargetError, UnknownOperatorError, unknown_name
+from nas.errors import InputError, TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
 from nas.evaluate.coverage import lacking_text
 from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture, known_networks
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
@@ -31,12 +32,12 @@ from nas.strategies import (
     Evolution,
     Exhaustive,
     Progress,
-    RandomSearch,
     Reward,
     SearchResult,
     SearchTask,
     Strategy,
     pareto_front,
+    strategy_named,
 )
 from nas.strategies.archive import START_LIMIT
 
@@ -47,16 +48,8 @@ NEAR_TARGET = 0.9
 """Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": Evolution,
-    "exhaustive": Exhaustive,
-    "random": RandomSearch,
-}
 
 _T = TypeVar("_T")
-
-OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,14 +156,12 @@ class SearchAnswer:
         }
 
 
-def strategy_named(name: str | None, space: SearchSpace) -> Strategy:
+def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     """The strategy called `name`; None chooses: exhaustive where the space is small enough, else evolution."""
-    if name is None:
-        size = math.prod(space.cardinalities.tolist())
-        return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    if name is not None:
+        return strategy_named(name)
+    size = math.prod(space.cardinalities.tolist())
+    return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
 def search(
@@ -187,7 +178,7 @@ def search(
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
     covered_only: bool = False,
-    progress: OnProgress = lambda doing, best: None,
+    progress: OnProgress = silent,
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
@@ -200,7 +191,7 @@ def search(
     if not (math.isfinite(target_ms) and target_ms > 0):
         raise InputError(f"the target must be positive and finite, but got target_ms={target_ms}.")
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
-    chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         known = [
@@ -248,13 +239,14 @@ class _Search:
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
-        self._progress("compiling the space to arrays", None)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        compiled = counted("compiling the space", self._progress)
+        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive), progress=compiled)
         if self._models.latency.operators is None:
             self._check_coverage(space_coverage(problem.compiled))
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
+            note = _best(state.best_accuracy)
+            self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
             target_ms=self._target_ms,
@@ -298,9 +290,14 @@ class _Search:
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.score, found.best.accuracy) if found.best else None
-        for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=self._target_ms)
+        for i, start in enumerate(begin):
+            note = _best(best and best[1])
+
+            def report(share: float, done: int = i, note: str = note) -> None:
+                self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
+
+            report(0.0)
+            result = adaptation.shrink(start, target_ms=self._target_ms, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
                 mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
@@ -314,6 +311,7 @@ class _Search:
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
+        self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
@@ -464,6 +462,11 @@ class _Search:
             )
             for i, network in enumerate(networks)
         ]
+
+
+def _best(accuracy: float | None) -> str:
+    """What progress tells of the best network so far, by its predicted mean accuracy (a fraction)."""
+    return "" if accuracy is None else f"predicted top-1 {100 * accuracy:.1f} %"
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

@@ -80,7 +80,6 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     assert _small("--seed", "3", "--json") == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
-    assert captured.err  # progress
     assert document["space"] == "small"
     assert document["device"] == "iphone12"
     assert document["target_ms"] == pytest.approx(0.8)
