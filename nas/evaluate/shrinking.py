@@ -14,7 +14,7 @@ from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
-from nas.strategies import Move, NetAdapt, NetAdaptResult
+from nas.strategies import Goal, Move, NetAdapt, NetAdaptResult
 
 _Place = tuple[int, Layer, Shape]
 """A layer in a network by its position, with the shape of its input."""
@@ -51,13 +51,15 @@ class ChannelAdaptation:
             step=step,
         )
 
-    def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
+    def shrink(
+        self, start: Architecture, *, target_ms: float, goal: Goal | None = None
+    ) -> NetAdaptResult[ShrunkNetwork]:
+        """The answers that shrinking `start` leads to (`NetAdapt.shrink`); `network` turns them into networks."""
         self._frame = start
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms)
+        return self._netadapt.shrink(state, target_ms=target_ms, goal=goal)
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
