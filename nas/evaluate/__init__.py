@@ -1,5 +1,7 @@
 """What one network or a million codes are worth, by latency and accuracy models."""
 
+from nas.evaluate.also import Also, further
+from nas.evaluate.fastest import fastest_on
 from nas.evaluate.figures import Figures
 from nas.evaluate.limits import Limits
 from nas.evaluate.models import Models
@@ -8,6 +10,7 @@ from nas.evaluate.selection import Frontier
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
+    "Also",
     "ChannelAdaptation",
     "Figures",
     "Frontier",
@@ -15,4 +18,6 @@ __all__ = [
     "Models",
     "ShrunkNetwork",
     "SpaceProblem",
+    "fastest_on",
+    "further",
 ]

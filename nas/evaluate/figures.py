@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyFigures
 from nas.accuracy.model import AccuracyModel
+from nas.evaluate.also import Also
 from nas.evaluate.limits import Limits
 from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
@@ -20,9 +21,10 @@ from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "also"]
 """Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns)."""
+(n, k); what the accuracy model reads (n, columns); of further devices, one after another, milliseconds and what
+`LatencyModel.bounds` reads (n, columns)."""
 
 SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
 """Groups of one column, which has shape (n,)."""
@@ -36,7 +38,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does.
+    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does. `also` are
+    further devices.
     """
 
     latency: LatencyModel
@@ -46,6 +49,7 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    also: tuple[Also, ...] = ()
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -72,6 +76,26 @@ class Figures:
         return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
 
     @cached_property
+    def also_ms(self) -> Floats:
+        """The latency on each further device that must meet its target there, as `bounded_ms`, shape (n, devices)."""
+        found = np.zeros((len(self), len(self.also)))
+        start = 0
+        for column, one in zip(found.T, self.also, strict=True):
+            sums = np.asarray(self.sums("also")[:, start : start + one.num_columns], dtype=np.float64)
+            start += one.num_columns
+            column[:] = one.latency.fixed_ms + sums[:, 0]
+            if self.limits.confidence is not None:
+                high_ms = one.latency.bounds(column, sums[:, 1:], large=is_large_side(self.resolution))[1]
+                column[:] = self.limits.bounded_ms(column, high_ms)
+        return found
+
+    @cached_property
+    def also_beyond(self) -> Floats:
+        """How far the latency on each further device is above its target, relative to it, shape (n, devices)."""
+        targets_ms = np.array([one.target_ms for one in self.also])
+        return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
+
+    @cached_property
     def bounded_ms(self) -> Floats:
         """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
         if self.limits.confidence is None:
@@ -81,7 +105,8 @@ class Figures:
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits."""
-        return Standing(bounded_ms=self.bounded_ms, excess=self.limits.excess(self._column, len(self)))
+        excess = self.limits.excess(self._column, len(self))
+        return Standing(bounded_ms=self.bounded_ms, excess=excess + self.also_beyond.sum(axis=1))
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

@@ -12,10 +12,12 @@ import numpy as np
 
 from nas.accuracy.estimate import AccuracyDifferences
 from nas.accuracy.model import AccuracyModel
+from nas.evaluate.also import Also, by_runtime, latency_columns
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
 from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
+from nas.runtimes import Runtime
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
@@ -29,12 +31,20 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
+    `also` are further devices, whose targets are limits.
     """
 
     def __init__(
-        self, latency: LatencyModel, accuracy: AccuracyModel, limits: Limits, *, known: Sequence[Architecture] = ()
+        self,
+        latency: LatencyModel,
+        accuracy: AccuracyModel,
+        limits: Limits,
+        *,
+        known: Sequence[Architecture] = (),
+        also: Sequence[Also] = (),
     ) -> None:
-        self.latency, self.accuracy, self.limits = latency, accuracy, limits
+        self.latency, self.accuracy, self.limits, self.also = latency, accuracy, limits, tuple(also)
+        self._runtimes = by_runtime(self.also)
         self.frontier: Frontier | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
             "params": ("params",),
@@ -42,6 +52,7 @@ class Models:
             "ms": ("ms",),
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
+            **({"also": tuple(name for i in range(len(self.also)) for name in self._also_names(i))} if also else {}),
         }
         self._known: dict[SizedPlace, Floats] = {}
         if known:
@@ -54,17 +65,36 @@ class Models:
 
         Latency is that of the layers, accuracy that of the same layers on ImageNet.
         """
-        keys = batch.keys or [""] * len(batch.params)
-        latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
         judged = batch.judged
         columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)), axis=1)
+        return np.concatenate((latency_columns(self.latency, batch), layer_sums(columns, judged)), axis=1)
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
-        """The space with these models' costs."""
-        names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
-        latency = self.latency
-        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
+        """The space with these models' costs: compiled once for each runtime among the devices."""
+        compiled = self._compiled(space, self.latency.runtime)
+        for runtime in self._runtimes:
+            if runtime != self.latency.runtime:
+                compiled.join(self._compiled(space, runtime))
+        return compiled
+
+    def _compiled(self, space: SearchSpace, runtime: Runtime) -> CompiledSpace:
+        """The space with the costs of the devices of one runtime, and all that is no latency beside the first's."""
+        is_first, positions = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
+        models = [self.latency] * is_first + [self.also[i].latency for i in positions]
+        groups: tuple[Group, ...] = ("ms", "latency", "accuracy") if is_first else ()
+        names = [name for group in groups for name in self.groups[group]]
+        names += [name for i in positions for name in self._also_names(i)]
+
+        def costs(batch: LayerBatch, sides: Floats) -> Floats:
+            own = [self.costs(batch, sides)] if is_first else []
+            return np.concatenate((*own, *(latency_columns(self.also[i].latency, batch) for i in positions)), axis=1)
+
+        keys = any(model.needs_keys for model in models)
+        return CompiledSpace(space, costs, names=names, keys=keys, runtime=runtime)
+
+    def _also_names(self, position: int) -> list[str]:
+        """The columns of a further device."""
+        return [f"also {position} {column}" for column in range(self.also[position].num_columns)]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
@@ -101,6 +131,7 @@ class Models:
             sums=sums,
             resolution=resolution,
             quick=quick,
+            also=self.also,
         )
 
     def differences(self, network: Architecture, others: Sequence[Architecture]) -> AccuracyDifferences:
@@ -113,9 +144,15 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime)
+        chosen = [place for place, _ in new]
+        batch = LayerBatch.of_places(chosen, self.latency.runtime)
         own = np.stack((batch.params, batch.macs), axis=1)
-        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new]))), axis=1)
+        further: dict[int, Floats] = {}
+        for runtime, positions in self._runtimes.items():
+            lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
+            further |= {i: latency_columns(self.also[i].latency, lowered) for i in positions}
+        costs = self.costs(batch, np.array([side for _, side in new]))
+        costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also)))), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 

@@ -19,7 +19,7 @@ from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
-from nas.space import Architecture, list_known, load_space, space_paths
+from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
@@ -31,11 +31,13 @@ class SearchRequest:
 
     target_ms: float
     device: str
+    also: tuple[tuple[str, float], ...] = ()
     space: str = "mobile"
     settings: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
-    reward: str = "soft"
+    reward: str = "hard"
     w: float | None = None
     seed: int = 0
     max_params: int | None = None
@@ -56,6 +58,10 @@ class SearchRequest:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
+        for device, target_ms in self.also:
+            words += ["--also", f"{device}:{target_ms:.12g}ms"]
+        for reference in self.start:
+            words += ["--start", reference]
         if self.verify:
             words.append("--verify")
         return shlex.join(words)
@@ -95,6 +101,8 @@ def run_search(
     if request.verify:
         check_reach(request.device)
     latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
+    also = [(load_latency(device), target_ms) for device, target_ms in request.also]
+    start_from = [load_architecture(reference) for reference in request.start]
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
@@ -115,11 +123,13 @@ def run_search(
                     latency=model,
                     accuracy=accuracy,
                     target_ms=request.target_ms,
+                    also=also,
                     reward=reward,
                     seed=request.seed,
                     strategy=request.strategy,
                     limits=limits,
                     published=published,
+                    start_from=start_from,
                     progress=progress,
                 )
 
@@ -161,13 +171,17 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
 
 
 def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
-    """What the search reads, with checksums: the space, the device's files, the predictor's."""
-    files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
-    device = {path.name: sha256(path) for path in files}
+    """What the search reads, with checksums: the space, the devices' files, the predictor's."""
+
+    def device(name: str) -> dict[str, Any]:
+        files = [path for path in sorted(device_folder(name).iterdir()) if path.is_file()]
+        return {"name": name, "sha256": {path.name: sha256(path) for path in files}}
+
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
         "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": request.device, "sha256": device},
+        "device": device(request.device),
+        **({"also": [device(name) for name, _ in request.also]} if request.also else {}),
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 

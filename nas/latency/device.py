@@ -69,6 +69,10 @@ def device_names() -> dict[str, Path]:
 
 def device_folder(name: str) -> Path:
     """The folder of the device `name`; an unknown name or a path is an `InputError` (nearest names shown)."""
+    if "," in name:
+        raise InputError(
+            f"a device must be one name, but got {name!r}; a search takes further ones as --also NAME:30ms."
+        )
     check_name(name, what="device")
     path = find(_ROOM, f"{name}/{DEVICE_FILE}")
     if path is None:

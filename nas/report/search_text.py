@@ -15,8 +15,7 @@ _NEAR = (0.85, 1.15)
 
 _FRONT_ROWS = 12
 _HEADERS = (
-    "", "network", "latency ms", "source", "top-1 % (predicted)", "published top-1 %", "published ms", "params M",
-    "MACs M",
+    "source", "top-1 % (predicted)", "published top-1 %", "published ms", "params M", "MACs M",
 )  # fmt: skip
 
 
@@ -24,12 +23,15 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
     """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
     best = answer.best
     parts = [
-        f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms",
+        f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms"
+        + "".join(f"; {device}, target {target_ms:g} ms" for device, target_ms in answer.also.items()),
         _summary(answer, verification),
-        "Beside the known networks (at the same training recipe; * cannot be told from the answer):\n"
-        + _table([best, *_near(answer)], best)
+        "Beside the known networks (at the same training recipe; * cannot be told from the answer"
+        + ("; + the search began from it" if answer.starts else "")
+        + "):\n"
+        + _table(answer, [best, *_started(answer), *_near(answer)])
         + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
-        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best),
+        "Pareto front of latency and score:\n" + _table(answer, _thin(answer.front)),
     ]
     if verification is not None:
         parts.insert(2, _verified(verification))
@@ -45,7 +47,12 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
     best, latency, accuracy = answer.best, answer.best.latency, answer.best.accuracy
     searched = "all" if answer.exact else f"{answer.evaluated:,} of {answer.space_size:.2g}"
     lines = [
-        f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}",
+        f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}"
+        + _above(answer),
+        *(
+            f"           {also.mean_ms:.3f} ms [{also.low_ms:.3f}, {also.high_ms:.3f}], {also.source}, on {device}"
+            for device, also in best.also.items()
+        ),
         (
             f"  top-1    {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
             f" {accuracy.source} for ImageNet, {accuracy.recipe}"
@@ -91,8 +98,20 @@ def _verified(verification: Verification) -> str:
     return "Predicted first, then timed in fresh processes:\n" + tabulate(rows, headers, disable_numparse=True)
 
 
+def _above(answer: SearchAnswer) -> str:
+    above = answer.above_target_ms
+    return f", {100 * above / answer.target_ms:.1f} % above the target" if above else ""
+
+
+def _started(answer: SearchAnswer) -> list[Network]:
+    """The networks that the search began from, but for those that are listed anyway."""
+    listed = {answer.best.architecture.digest, *(network.architecture.digest for network in _near(answer))}
+    return [network for network in answer.starts if network.architecture.digest not in listed]
+
+
 def _near(answer: SearchAnswer) -> list[Network]:
-    low, high = (factor * answer.target_ms for factor in _NEAR)
+    ends_ms = sorted((answer.target_ms, max(answer.target_ms, answer.best.latency.mean_ms)))
+    low, high = (factor * end_ms for factor, end_ms in zip(_NEAR, ends_ms, strict=True))
     return [n for n in answer.baselines if low <= n.latency.mean_ms <= high]
 
 
@@ -101,17 +120,19 @@ def _thin(front: Sequence[Network]) -> list[Network]:
     return list(front[::step])
 
 
-def _table(networks: Sequence[Network], best: Network) -> str:
+def _table(answer: SearchAnswer, networks: Sequence[Network]) -> str:
     rows = []
+    began = {network.architecture.digest for network in answer.starts}
     for network in networks:
         latency, accuracy, published = network.latency, network.accuracy, network.published
-        same = network.architecture.digest == best.architecture.digest
+        same = network.architecture.digest == answer.best.architecture.digest
         mark = ">" if same else "*" if network.indistinguishable else ""
+        mark += "+" if network.architecture.digest in began else ""
         rows.append(
             (
                 mark,
                 network.name,
-                f"{latency.mean_ms:.3f} [{latency.low_ms:.3f}, {latency.high_ms:.3f}]",
+                *(f"{ms.mean_ms:.3f} [{ms.low_ms:.3f}, {ms.high_ms:.3f}]" for ms in (latency, *network.also.values())),
                 latency.source,
                 f"{_percent(accuracy.mean)} [{_percent(accuracy.low)}, {_percent(accuracy.high)}]",
                 "-" if published is None or published.top1 is None else _percent(published.top1),
@@ -120,7 +141,8 @@ def _table(networks: Sequence[Network], best: Network) -> str:
                 f"{network.macs / 1e6:.0f}",
             )
         )
-    return tabulate(rows, _HEADERS, disable_numparse=True)
+    headers = ("", "network", "latency ms", *(f"{device} ms" for device in answer.also), *_HEADERS)
+    return tabulate(rows, headers, disable_numparse=True)
 
 
 def _warnings(best: Network) -> list[str]:
