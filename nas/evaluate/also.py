@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.latency.model import LatencyModel, SegmentCosts
+from nas.evaluate.limits import Limits
+from nas.latency.model import LatencyModel
 from nas.runtimes import Runtime
 from nas.space.compile.batch import LayerBatch
 
@@ -39,9 +40,32 @@ class Also:
         return self.latency.device.name
 
     @property
-    def num_columns(self) -> int:
-        """How many additive columns it has: milliseconds, and the features of `LatencyModel.bounds`."""
-        return 1 + self.latency.num_features
+    def columns(self) -> tuple[str, ...]:
+        """The names of its additive columns: milliseconds, features of `LatencyModel.bounds`, and, where the device has
+        a table alone, how many segments have no latency."""
+        names = ("ms", *(f"latency {i}" for i in range(self.latency.num_features)))
+        return names if self.latency.operators is not None else (*names, "uncovered")
+
+    def costs(self, batch: LayerBatch) -> Floats:
+        """The columns of a batch of layers that was lowered for the device, shape (layers, columns)."""
+        keys = batch.keys or [""] * len(batch.params)
+        costs = self.latency.packed_costs(keys, batch.operators, batch.owner)
+        parts = [costs.mean_ms[:, None], costs.features]
+        if self.latency.operators is None:
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
+        return np.concatenate(parts, axis=1)
+
+    def bounded_ms(self, sums: Floats, limits: Limits, *, large: NDArray[np.bool_]) -> Floats:
+        """The latency that must meet the target, as `Figures.bounded_ms`: by the sums of `columns` (n, columns)."""
+        mean_ms = self.latency.fixed_ms + sums[:, 0]
+        if limits.confidence is None:
+            return mean_ms
+        high_ms = self.latency.bounds(mean_ms, sums[:, 1 : 1 + self.latency.num_features], large=large)[1]
+        return limits.bounded_ms(mean_ms, high_ms)
+
+    def uncovered(self, sums: Floats) -> Floats:
+        """How many segments have no latency there, shape (n,)."""
+        return sums[:, -1] if self.latency.operators is None else np.zeros(len(sums))
 
 
 Targets = Mapping[LatencyModel, float] | Sequence[tuple[LatencyModel, float]]
@@ -66,10 +90,3 @@ def by_runtime(devices: Sequence[Also]) -> dict[Runtime, list[int]]:
     for position, one in enumerate(devices):
         found.setdefault(one.latency.runtime, []).append(position)
     return found
-
-
-def latency_columns(latency: LatencyModel, batch: LayerBatch) -> Floats:
-    """Milliseconds and features of a batch of layers that was lowered for the device, shape (layers, 1 + features)."""
-    keys = batch.keys or [""] * len(batch.params)
-    costs: SegmentCosts = latency.packed_costs(keys, batch.operators, batch.owner)
-    return np.concatenate((costs.mean_ms[:, None], costs.features), axis=1)

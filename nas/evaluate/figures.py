@@ -11,22 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyFigures
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.also import Also
 from nas.evaluate.limits import Limits
-from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "also"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "also", "uncovered"]
 """Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns); of further devices, one after another, milliseconds and what
-`LatencyModel.bounds` reads (n, columns)."""
+(n, k); what the accuracy model reads (n, columns); `Also.columns` of further devices, one after another (n, columns);
+how many segments have no latency (n,), there where the device has no cost model."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
 """Groups of one column, which has shape (n,)."""
 
 Sums = Callable[[Group], NDArray[np.floating]]
@@ -38,8 +39,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does. `also` are
-    further devices.
+    passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
+    they are taken as they are. `also` are further devices.
     """
 
     latency: LatencyModel
@@ -78,22 +79,25 @@ class Figures:
     @cached_property
     def also_ms(self) -> Floats:
         """The latency on each further device that must meet its target there, as `bounded_ms`, shape (n, devices)."""
-        found = np.zeros((len(self), len(self.also)))
-        start = 0
-        for column, one in zip(found.T, self.also, strict=True):
-            sums = np.asarray(self.sums("also")[:, start : start + one.num_columns], dtype=np.float64)
-            start += one.num_columns
-            column[:] = one.latency.fixed_ms + sums[:, 0]
-            if self.limits.confidence is not None:
-                high_ms = one.latency.bounds(column, sums[:, 1:], large=is_large_side(self.resolution))[1]
-                column[:] = self.limits.bounded_ms(column, high_ms)
-        return found
+        large = is_large_side(self.resolution)
+        found = [
+            one.bounded_ms(sums, self.limits, large=large) for one, sums in zip(self.also, self._also_sums, strict=True)
+        ]
+        return np.stack(found, axis=1) if found else np.zeros((len(self), 0))
 
     @cached_property
     def also_beyond(self) -> Floats:
         """How far the latency on each further device is above its target, relative to it, shape (n, devices)."""
         targets_ms = np.array([one.target_ms for one in self.also])
         return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
+
+    @property
+    def _also_sums(self) -> list[Floats]:
+        """The sums of the columns of each further device, shape (n, columns) each."""
+        if not self.also:
+            return []
+        ends = np.cumsum([len(one.columns) for one in self.also])
+        return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
 
     @cached_property
     def bounded_ms(self) -> Floats:
@@ -103,23 +107,38 @@ class Figures:
         return self.limits.bounded_ms(self.latency_ms, self.interval_ms[1])
 
     @cached_property
+    def uncovered(self) -> Floats:
+        """How many segments have no latency (`LatencyModel.covers`), on all devices together: where there are any, the
+        latency means nothing."""
+        found = np.zeros(len(self))
+        if self.latency.operators is None:
+            found += self.sums("uncovered")
+        for one, sums in zip(self.also, self._also_sums, strict=True):
+            found += one.uncovered(sums)
+        return found
+
+    @cached_property
     def standing(self) -> Standing:
-        """How the networks stand against target and limits."""
-        excess = self.limits.excess(self._column, len(self))
-        return Standing(bounded_ms=self.bounded_ms, excess=excess + self.also_beyond.sum(axis=1))
+        """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        excess = self.limits.excess(self._column, len(self)) + self.also_beyond.sum(axis=1) + self.uncovered
+        return Standing(bounded_ms=self.bounded_ms, excess=excess)
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:
-        """Accuracies with their intervals, and novelties."""
+        """Accuracies with their intervals, and novelties, as the model has them: of networks that nobody chose."""
         return self.accuracy_model.figures(self.sums("accuracy"), self.resolution, quick=self.quick)
 
     @cached_property
+    def believed(self) -> AccuracyFigures:
+        """The same of networks that a search chose for them, corrected for that (`nas.accuracy.selection`)."""
+        if self.frontier is None:
+            return self.accuracy
+        return SELECTION.believed(self.accuracy, self.frontier.at(self.latency_ms))
+
+    @cached_property
     def score(self) -> Floats:
-        """What networks are ranked by: the lower bound of accuracy, less penalties; no accuracy to be shown."""
-        score = self.limits.score(self.accuracy)
-        if self.frontier is None or self.limits.max_gain is None:
-            return score
-        return score - self.frontier.penalty(self.latency_ms, self.accuracy.mean, max_gain=self.limits.max_gain)
+        """What networks are ranked by: the believed lower bound of accuracy, less penalties; none to be shown."""
+        return self.limits.score(self.believed)
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -127,7 +146,7 @@ class Figures:
         return Evaluation(
             bounded_ms=self.standing.bounded_ms,
             excess=self.standing.excess,
-            accuracy=self.accuracy.mean,
+            accuracy=self.believed.mean,
             score=self.score,
         )
 

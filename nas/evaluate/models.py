@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nas.accuracy.estimate import AccuracyDifferences
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
-from nas.evaluate.also import Also, by_runtime, latency_columns
+from nas.accuracy.selection import SELECTION
+from nas.evaluate.also import Also, by_runtime
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
-from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.runtimes import Runtime
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
-from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
 SizedPlace = tuple[Place, float]
@@ -30,8 +31,8 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
-    `also` are further devices, whose targets are limits.
+    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
+    have a latency; without any, claims are taken as they are. `also` are further devices, whose targets are limits.
     """
 
     def __init__(
@@ -52,9 +53,14 @@ class Models:
             "ms": ("ms",),
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
-            **({"also": tuple(name for i in range(len(self.also)) for name in self._also_names(i))} if also else {}),
         }
+        if latency.operators is None:
+            self.groups = {**self.groups, "uncovered": ("uncovered",)}
+        if self.also:
+            columns = tuple(name for i in range(len(self.also)) for name in self._also_names(i))
+            self.groups = {**self.groups, "also": columns}
         self._known: dict[SizedPlace, Floats] = {}
+        known = self.covered(known)
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
@@ -65,36 +71,48 @@ class Models:
 
         Latency is that of the layers, accuracy that of the same layers on ImageNet.
         """
+        keys = batch.keys or [""] * len(batch.params)
+        latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
         judged = batch.judged
         columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
-        return np.concatenate((latency_columns(self.latency, batch), layer_sums(columns, judged)), axis=1)
+        parts = [latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)]
+        if "uncovered" in self.groups:
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
+        return np.concatenate(parts, axis=1)
 
-    def compile(self, space: SearchSpace) -> CompiledSpace:
-        """The space with these models' costs: compiled once for each runtime among the devices."""
-        compiled = self._compiled(space, self.latency.runtime)
-        for runtime in self._runtimes:
-            if runtime != self.latency.runtime:
-                compiled.join(self._compiled(space, runtime))
-        return compiled
+    def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
+        """The space with these models' costs, compiled once for each runtime among the devices; `progress` is told of
+        the layers that are compiled."""
+        runtimes = list(dict.fromkeys((self.latency.runtime, *self._runtimes)))
+        parts: list[CompiledSpace] = []
 
-    def _compiled(self, space: SearchSpace, runtime: Runtime) -> CompiledSpace:
+        def told(done: int, of: int) -> None:
+            progress(len(parts) * of + done, len(runtimes) * of)
+
+        for runtime in runtimes:
+            parts.append(self._compiled(space, runtime, told))
+        for other in parts[1:]:
+            parts[0].join(other)
+        return parts[0]
+
+    def _compiled(self, space: SearchSpace, runtime: Runtime, progress: Compiled) -> CompiledSpace:
         """The space with the costs of the devices of one runtime, and all that is no latency beside the first's."""
-        is_first, positions = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
-        models = [self.latency] * is_first + [self.also[i].latency for i in positions]
-        groups: tuple[Group, ...] = ("ms", "latency", "accuracy") if is_first else ()
+        is_first, further = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
+        models = [self.latency] * is_first + [self.also[i].latency for i in further]
+        groups = [group for group in self.groups if group not in ("params", "macs", "also")] if is_first else []
         names = [name for group in groups for name in self.groups[group]]
-        names += [name for i in positions for name in self._also_names(i)]
+        names += [name for i in further for name in self._also_names(i)]
 
         def costs(batch: LayerBatch, sides: Floats) -> Floats:
             own = [self.costs(batch, sides)] if is_first else []
-            return np.concatenate((*own, *(latency_columns(self.also[i].latency, batch) for i in positions)), axis=1)
+            return np.concatenate((*own, *(self.also[i].costs(batch) for i in further)), axis=1)
 
         keys = any(model.needs_keys for model in models)
-        return CompiledSpace(space, costs, names=names, keys=keys, runtime=runtime)
+        return CompiledSpace(space, costs, names=names, keys=keys, runtime=runtime, progress=progress)
 
     def _also_names(self, position: int) -> list[str]:
-        """The columns of a further device."""
-        return [f"also {position} {column}" for column in range(self.also[position].num_columns)]
+        """The columns of a further device in the compiled space."""
+        return [f"also {position} {column}" for column in self.also[position].columns]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
@@ -107,6 +125,20 @@ class Models:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
+
+    @property
+    def tables(self) -> list[tuple[LatencyModel, str]]:
+        """The devices that have a table alone, with the column of a compiled space that counts what it lacks."""
+        columns = ("uncovered", *(f"also {i} uncovered" for i in range(len(self.also))))
+        devices = (self.latency, *(one.latency for one in self.also))
+        return [(one, column) for one, column in zip(devices, columns, strict=True) if one.operators is None]
+
+    def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
+        """Those of the networks whose every segment has a latency, on every device."""
+        if not architectures or not self.tables:
+            return architectures
+        uncovered = self.figures(architectures).uncovered.tolist()
+        return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
 
     def figures(self, architectures: Sequence[Architecture]) -> Figures:
         """Exact figures of networks given one by one."""
@@ -140,6 +172,15 @@ class Models:
         sums = self.figures(networks).sums("accuracy")
         return self.accuracy.differences(np.asarray(sums, dtype=np.float64), _sides(networks))
 
+    def gains(
+        self, network: Architecture, known: Sequence[Architecture], *, chosen: bool = True
+    ) -> AccuracyDifferences:
+        """How much more accurate `network` is than each of `known`: its mean less theirs, with intervals; by default as
+        one that a search chose, corrected for that."""
+        figures = self.figures([network])
+        believed = figures.believed if chosen else figures.accuracy
+        return SELECTION.gains(self.differences(network, known), figures.accuracy, believed)
+
     def _learn(self, places: Sequence[SizedPlace]) -> None:
         new = list(dict.fromkeys(places))
         if not new:
@@ -150,7 +191,7 @@ class Models:
         further: dict[int, Floats] = {}
         for runtime, positions in self._runtimes.items():
             lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
-            further |= {i: latency_columns(self.also[i].latency, lowered) for i in positions}
+            further |= {i: self.also[i].costs(lowered) for i in positions}
         costs = self.costs(batch, np.array([side for _, side in new]))
         costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also)))), axis=1)
         self._known.update(zip(new, costs, strict=True))

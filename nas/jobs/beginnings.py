@@ -53,10 +53,10 @@ class Beginnings:
             ),
         )
 
-    def points(self, space: SearchSpace) -> list[Architecture]:
-        """The known networks that are points of the space as they are, and all that a user named."""
-        found = [n for n in self.known if n.digest in self.inside and n.resolution in space.resolutions]
-        return list({network.digest: network for network in (*found, *self.named)}.values())
+    @property
+    def yardstick(self) -> list[Architecture]:
+        """The known networks of published accuracy: what the claims of all others are measured against."""
+        return [network for network in self.known if network.digest in self.published]
 
     def initial(self, space: SearchSpace) -> Codes | None:
         """The codes of all networks that are points of the space, at each of its resolutions; None where none is."""

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
-from nas.errors import InputError, TargetError, unknown_name
+from nas.errors import InputError, TargetError
 from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem, further
 from nas.evaluate.also import Targets
 from nas.jobs.beginnings import Beginnings
-from nas.jobs.unmet import interval_text, unmet_elsewhere
+from nas.jobs.coverage import check_coverage, left_out
+from nas.jobs.gain import Gain, gain_over_known
+from nas.jobs.unmet import latencies_text, uncovered_everywhere, unmet_elsewhere
+from nas.jobs.why import against_target
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.search_space import SearchSpace
@@ -31,32 +34,22 @@ from nas.strategies import (
     Exhaustive,
     Goal,
     Progress,
-    RandomSearch,
     Reward,
     SearchResult,
     SearchTask,
     Strategy,
     pareto_front,
+    strategy_named,
 )
 from nas.strategies.reward import REACH
 
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
 
-NEAR_TARGET = 0.9
-"""Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": Evolution,
-    "exhaustive": Exhaustive,
-    "random": RandomSearch,
-}
 
 _T = TypeVar("_T")
-
-OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +113,8 @@ class SearchAnswer:
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
     known networks, both fastest first; `starts` are the networks that a user named to begin from; `also` the targets on
-    further devices, by their names; `notes` say what a reader should know of the answer.
+    further devices, by their names; `gain` is over the best known network that meets the target (None where none does);
+    `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -139,6 +133,7 @@ class SearchAnswer:
     baselines: tuple[Network, ...]
     starts: tuple[Network, ...] = ()
     also: Mapping[str, float] = field(default_factory=dict)
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -158,7 +153,6 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
-            "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "evaluated": self.evaluated,
@@ -168,20 +162,19 @@ class SearchAnswer:
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
             "starts": [network.as_json() for network in self.starts],
         }
 
 
-def strategy_named(name: str | None, space: SearchSpace) -> Strategy:
+def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     """The strategy called `name`; None chooses: exhaustive where the space is small enough, else evolution."""
-    if name is None:
-        size = math.prod(space.cardinalities.tolist())
-        return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    if name is not None:
+        return strategy_named(name)
+    size = math.prod(space.cardinalities.tolist())
+    return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
 def search(
@@ -199,7 +192,8 @@ def search(
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
     start_from: Sequence[Architecture | str] = (),
-    progress: OnProgress = lambda doing, best: None,
+    covered_only: bool = False,
+    progress: OnProgress = silent,
 ) -> SearchAnswer:
     """The network of `space`, shrunk freely in multiples of 8 channels, that the reward is best for.
 
@@ -208,7 +202,9 @@ def search(
     further latency models with targets of their own, all of which the answer meets. `starts` networks above the target
     are shrunk by NetAdapt (0: none). `start_from` are networks to begin from, or what names them: points of the space
     are the strategy's, all that are above the target NetAdapt's, and each may be the answer. Same arguments, same
-    answer. Raises `TargetError` where no network meets the targets, naming the fastest one.
+    answer. Raises `TargetError` where no network meets the targets, naming the fastest one. On a device that has a
+    table alone, known networks without a latency are left out; where the space has layers without one,
+    `UnknownOperatorError` says what it costs, and with `covered_only` the search goes on without them.
     """
     goal = Goal(target_ms=target_ms, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
     if limits.confidence is not None and goal.limit_ms > target_ms:
@@ -216,12 +212,12 @@ def search(
             "a confidence is that of keeping the target, which the hard reward alone does, but got"
             f" confidence={limits.confidence} with the {goal.reward.form} reward; leave one of them out."
         )
-    chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         begin = Beginnings.of(space, start_from)
-        models = Models(latency, accuracy, limits, known=begin.known, also=further(also, latency))
-        job = _Search(space, models, begin, goal, published, progress)
+        models = Models(latency, accuracy, limits, known=begin.yardstick, also=further(also, latency))
+        job = _Search(space, models, begin, goal, published, progress, covered_only=covered_only)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -238,19 +234,28 @@ class _Search:
         goal: Goal,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
+        *,
+        covered_only: bool,
     ) -> None:
         self._space, self._models, self._begin, self._goal = space, models, begin, goal
         self._target_ms, self._reward = goal.target_ms, goal.reward
         self._published, self._progress = published, progress
-        self._known = begin.known
+        self._covered_only = covered_only
+        self._known, self._named = models.covered(begin.known), models.covered(begin.named)
+        self._notes = [
+            *left_out(models, "known networks", len(self._known), len(begin.known)),
+            *left_out(models, "networks to begin from", len(self._named), len(begin.named)),
+        ]
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
-        self._progress("compiling the space to arrays", None)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        compiled = counted("compiling the space", self._progress)
+        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive), progress=compiled)
+        self._notes += check_coverage(problem.compiled, self._models, covered_only=self._covered_only)
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
+            note = _best(state.best_accuracy)
+            self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
             target_ms=self._target_ms,
@@ -272,19 +277,29 @@ class _Search:
             ratio, score = figures.bounded_ms / found.aim_ms, self._score(known, figures)
             above = np.flatnonzero((ratio > 1) & (ratio <= REACH))
             begin += [known[i] for i in above[np.argsort(-score[above], kind="stable")[:1]]]
-        if named := self._begin.named:
+        if named := self._named:
             arrived = self._models.figures(named).standing.feasible(found.aim_ms).tolist()
             begin += [network for network, there in zip(named, arrived, strict=True) if not there]
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.reward, found.best.accuracy) if found.best else None
-        for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=found.aim_ms, goal=self._goal)
+        for i, start in enumerate(begin):
+            note = _best(best and best[1])
+
+            def report(share: float, done: int = i, note: str = note) -> None:
+                self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
+
+            report(0.0)
+            result = adaptation.shrink(start, target_ms=found.aim_ms, goal=self._goal, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None:
                 first = self._models.figures([adaptation.network(result.best.state, start)])
-                best = max(best or (-math.inf, 0.0), (self._value(first)[0], float(first.accuracy.mean[0])))
+                best = max(best or (-math.inf, 0.0), (float(self._value(first)[0]), float(first.believed.mean[0])))
+        if begin and not met and self._models.latency.operators is None:
+            self._notes.append(
+                "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
+                " space."
+            )
         return met
 
     def _score(self, networks: Sequence[Architecture], figures: Figures) -> Floats:
@@ -299,10 +314,11 @@ class _Search:
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
+        self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
-        points = self._begin.points(self._space)
+        points = self._points()
         own = {digest: n for digest, n in own.items() if digest not in {point.digest for point in points}}
         networks = [*own.values(), *points]
         if not networks:
@@ -318,7 +334,7 @@ class _Search:
             np.flatnonzero(meets),
             key=lambda i: (-value[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
         )
-        best, notes = networks[first], []
+        best, notes = networks[first], self._notes
         if first >= len(own):
             what = "known network" if best.digest in known else "network to begin from,"
             notes.append(f"The answer is the {what} {best.name}: the search found none better in {self._space.name}.")
@@ -330,9 +346,10 @@ class _Search:
                     f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
-        notes += self._against_target(int(first), networks, figures, value, score, meets)
+        notes += against_target(self._goal, networks, int(first), figures, score, meets)
         ranked = {n.digest: (float(v), float(s)) for n, v, s in zip(networks, value, score, strict=True)}
-        baselines = sorted(self._beside(best, self._known), key=lambda record: record.latency.mean_ms)
+        is_chosen = best.digest not in known
+        baselines = sorted(self._beside(best, self._known, chosen=is_chosen), key=lambda one: one.latency.mean_ms)
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -351,57 +368,20 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
+            gain=gain_over_known(self._models, best, self._known, target_ms=self._target_ms),
             before_shrinking=_best_score(ranked, explored),
             after_shrinking=_best_score(ranked, shrunk),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
-            starts=tuple(self._beside(best, self._begin.named)),
+            starts=tuple(self._beside(best, self._named, chosen=is_chosen)),
             also={one.device: one.target_ms for one in self._models.also},
             notes=tuple(notes),
         )
 
-    def _against_target(
-        self,
-        first: int,
-        networks: Sequence[Architecture],
-        figures: Figures,
-        value: Floats,
-        score: Floats,
-        meets: NDArray[np.bool_],
-    ) -> list[str]:
-        """Where the answer is much faster than asked, or slower: a note that tells why."""
-        answer_ms, target_ms = figures.bounded_ms[first], self._target_ms
-        reward = self._reward.form
-        if answer_ms > target_ms:
-            text = (
-                f"The answer lies {100 * (answer_ms / target_ms - 1):.1f} % above the target ({answer_ms:.3f} ms):"
-                f" the {reward} reward pays for it"
-            )
-            others, where = np.flatnonzero(meets & (figures.bounded_ms <= target_ms)), "at or under the target"
-        elif answer_ms < NEAR_TARGET * target_ms:
-            text = (
-                f"The answer is below {NEAR_TARGET:g} of the target because nothing slower that was found ranks higher"
-            )
-            if self._goal.limit_ms > target_ms:
-                text = (
-                    f"The answer lies {100 * (1 - answer_ms / target_ms):.1f} % below the target:"
-                    f" the {reward} reward pays for being faster"
-                )
-            others, where = np.flatnonzero(meets & (figures.bounded_ms >= NEAR_TARGET * target_ms)), "of the others"
-        else:
-            return []
-        if not len(others):
-            return [f"{text}."]
-        best = max(others, key=lambda i: value[i])
-        return [
-            (
-                f"{text}: {where} the best is {networks[best].name} ({figures.latency_ms[best]:.3f} ms), whose"
-                f" score is {100 * score[best]:.1f} against {100 * score[first]:.1f}."
-            )
-        ]
-
     def _better(self, value: float, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
+        if not baselines:
+            return []
         networks = [known.architecture for known in baselines]
         figures = self._models.figures(networks)
         values = self._value(figures, self._score(networks, figures))
@@ -415,7 +395,8 @@ class _Search:
     def _cannot_meet(self, found: SearchResult) -> TargetError:
         assert found.fastest is not None  # no point was excluded
         fastest = self._space.decode(found.fastest.codes)
-        unmet = unmet_elsewhere(self._space, self._models, fastest)
+        unmet = uncovered_everywhere(self._space, self._models, fastest)
+        unmet = unmet or unmet_elsewhere(self._space, self._models, fastest)
         if unmet is not None:
             return unmet
         limits = self._models.limits
@@ -427,13 +408,8 @@ class _Search:
         return TargetError(
             f"a network of the space {self._space.name} must take at most {self._goal.limit_ms:g} ms{above} on"
             f" {self._models.latency.device.name}{others}{sure}{kept}, but the fastest one found, {fastest.name}, takes"
-            f" {self._latencies(fastest)}; raise the target or take a space with smaller networks."
+            f" {latencies_text(self._models, fastest)}; raise the target or take a space with smaller networks."
         )
-
-    def _latencies(self, network: Architecture) -> str:
-        """The latency of a network, and those on further devices."""
-        elsewhere = [f"{interval_text(one.latency.estimate(network))} on {one.device}" for one in self._models.also]
-        return " and ".join([interval_text(self._models.latency.estimate(network)), *elsewhere])
 
     def _front(self, found: SearchResult, more: Sequence[Architecture]) -> tuple[Network, ...]:
         networks = [self._space.decode(candidate.codes) for candidate in _spread(found.front, 4 * FRONT_SIZE)]
@@ -442,17 +418,31 @@ class _Search:
         kept = [networks[i] for i in pareto_front(figures.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
-    def _beside(self, best: Architecture, networks: Sequence[Architecture]) -> list[Network]:
-        """The records of networks that are put beside the answer."""
+    def _points(self) -> list[Architecture]:
+        """The known networks that are points of the space as they are, and all that a user named."""
+        inside, sides = self._begin.inside, self._space.resolutions
+        found = [n for n in self._known if n.digest in inside and n.resolution in sides]
+        return list({network.digest: network for network in (*found, *self._named)}.values())
+
+    def _beside(self, best: Architecture, networks: Sequence[Architecture], *, chosen: bool) -> list[Network]:
+        """The records of networks that are put beside the answer, which a search may have chosen."""
         if not networks:
             return []
-        same = (~self._models.differences(best, networks).told_apart).tolist()
+        same = (~self._models.gains(best, networks, chosen=chosen).told_apart).tolist()
         return [replace(r, indistinguishable=s) for r, s in zip(self._records(networks), same, strict=True)]
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
+        """The networks with their figures; what a search found is believed, known networks are taken as they are."""
         figures = self._models.figures(networks)
-        accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
+        known = {network.digest for network in self._known}
+        accuracies = [
+            as_it_is if network.digest in known else believed
+            for network, as_it_is, believed in zip(
+                networks, figures.accuracy.records(), figures.believed.records(), strict=True
+            )
+        ]
+        low = np.array([accuracy.low for accuracy in accuracies])
+        rewards = self._reward.reward(low, figures.bounded_ms, self._target_ms)
         return [
             Network(
                 name=network.name,
@@ -473,6 +463,11 @@ class _Search:
 def _best_score(ranked: Mapping[str, tuple[float, float]], networks: Iterable[Architecture]) -> float | None:
     """The score of the best of `networks`; `ranked` has values and scores by digest."""
     return max((ranked[n.digest] for n in networks if n.digest in ranked), default=(0.0, None))[1]
+
+
+def _best(accuracy: float | None) -> str:
+    """What progress tells of the best network so far, by its predicted mean accuracy (a fraction)."""
+    return "" if accuracy is None else f"predicted top-1 {100 * accuracy:.1f} %"
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

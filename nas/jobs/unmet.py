@@ -1,4 +1,4 @@
-"""What to tell where a target on a further device cannot be met."""
+"""What to tell where a target on a further device, or any at all, cannot be met."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from nas.evaluate import Models, SpaceProblem, fastest_on
 from nas.latency import Estimate
 from nas.space import Architecture
 from nas.space.search_space import SearchSpace
+
+
+def uncovered_everywhere(space: SearchSpace, models: Models, nearest: Architecture) -> TargetError | None:
+    """The error where not even `nearest`, which lacks the fewest rows, has a latency on every device; else None."""
+    if models.covered([nearest]):
+        return None
+    devices = " and of ".join(latency.device.name for latency, _ in models.tables)
+    return TargetError(
+        f"a network of the space {space.name} must have a row in the table of {devices} for each of its layers, but"
+        " none was found; import more rows."
+    )
 
 
 def unmet_elsewhere(space: SearchSpace, models: Models, nearest: Architecture) -> TargetError | None:
@@ -37,3 +48,9 @@ def unmet_elsewhere(space: SearchSpace, models: Models, nearest: Architecture) -
 def interval_text(latency: Estimate) -> str:
     """A latency with its interval and source, for a sentence."""
     return f"{latency.mean_ms:.3g} ms [{latency.low_ms:.3g}, {latency.high_ms:.3g}] ({latency.source})"
+
+
+def latencies_text(models: Models, network: Architecture) -> str:
+    """The latency of a network, and those on further devices."""
+    elsewhere = [f"{interval_text(one.latency.estimate(network))} on {one.device}" for one in models.also]
+    return " and ".join([interval_text(models.latency.estimate(network)), *elsewhere])

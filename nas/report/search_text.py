@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from tabulate import tabulate
+from typing import TYPE_CHECKING
 
 from nas.jobs.search import Network, SearchAnswer
-from nas.jobs.search_verify import Verification
+from nas.report.page import PLAIN, Page
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
 
 _FRONT_ROWS = 12
-_HEADERS = (
-    "source", "top-1 % (predicted)", "published top-1 %", "published ms", "params M", "MACs M",
+_COLUMNS = (
+    textual("source", 5), numeric("top-1 %"), textual("90 % of top-1", 1), numeric("published %", 3),
+    numeric("published ms", 4), numeric("params M", 6), numeric("MACs M", 7),
 )  # fmt: skip
 
 
-def search_text(answer: SearchAnswer, run: str | None, verification: Verification | None = None) -> str:
+def search_text(
+    answer: SearchAnswer, run: str | None, verification: Verification | None = None, page: Page = PLAIN
+) -> str:
     """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
     best = answer.best
     parts = [
-        f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms"
-        + "".join(f"; {device}, target {target_ms:g} ms" for device, target_ms in answer.also.items()),
-        _summary(answer, verification),
-        "Beside the known networks (at the same training recipe; * cannot be told from the answer"
-        + ("; + the search began from it" if answer.starts else "")
-        + "):\n"
-        + _table(answer, [best, *_started(answer), *_near(answer)])
-        + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
-        "Pareto front of latency and score:\n" + _table(answer, _thin(answer.front)),
+        page.filled(
+            f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms"
+            + "".join(f"; {device}, target {target_ms:g} ms" for device, target_ms in answer.also.items())
+        ),
+        "\n".join(page.filled(line, hanging=" " * 11) for line in _summary(answer, verification)),
+        *(page.filled(f"Note: {note}", hanging="  ") for note in (*answer.notes, *_warnings(best))),
+        page.filled(f"Beside the known networks (at the same training recipe; {_marks(answer)}):")
+        + f"\n{_table([best, *_started(answer), *_near(answer)], answer, page)}\n"
+        + page.filled(
+            f"{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json)."
+        ),
+        "Pareto front of latency and score:\n" + _table(_thin(answer.front), answer, page),
     ]
     if verification is not None:
-        parts.insert(2, _verified(verification))
-    parts += [f"Note: {note}" for note in (*answer.notes, *_warnings(best))]
+        parts.insert(2, _verified(verification, page))
     if best.zoo:
         parts.append(f"Files: {best.zoo}")
     if run:
@@ -43,12 +51,14 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
     return "\n\n".join(parts)
 
 
-def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
+def _summary(answer: SearchAnswer, verification: Verification | None) -> list[str]:
     best, latency, accuracy = answer.best, answer.best.latency, answer.best.accuracy
     searched = "all" if answer.exact else f"{answer.evaluated:,} of {answer.space_size:.2g}"
     lines = [
-        f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}"
-        + _above(answer),
+        (
+            f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}"
+            f"{_above(answer)}"
+        ),
         *(
             f"           {also.mean_ms:.3f} ms [{also.low_ms:.3f}, {also.high_ms:.3f}], {also.source}, on {device}"
             for device, also in best.also.items()
@@ -62,10 +72,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
             f" {resolution_text(best.architecture.resolution)} px"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
-        (
-            f"  search   {searched} networks of {answer.space}; score before shrinking"
-            f" {_score(answer.before_shrinking)}, after {_score(answer.after_shrinking)}"
-        ),
+        f"  search   {searched} networks of {answer.space}",
         "  Intervals are central 90 %.",
     ]
     if verification is not None:
@@ -75,32 +82,40 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
             f"  measured {measured.measured_ms:.3f} ms at the table's speed, mean of {len(measured.processes_ms)}"
             f" processes (by the clock {measured.clock_ms:.3f} ms)",
         )
-    return "\n".join(lines)
+    return lines
 
 
-def _verified(verification: Verification) -> str:
+def _verified(verification: Verification, page: Page) -> str:
     """Each round's answer and runners-up: predicted first, then measured."""
     rows = []
-    for number, part in enumerate(verification.rounds, start=1):
+    for turn, part in enumerate(verification.rounds, start=1):
         for position, network in enumerate(part.checked):
             predicted = network.predicted
             rows.append(
                 (
-                    number if position == 0 else "",
+                    turn if position == 0 else "",
                     network.name,
-                    f"{predicted.mean_ms:.3f} [{predicted.low_ms:.3f}, {predicted.high_ms:.3f}]",
+                    f"{predicted.mean_ms:.3f}",
+                    f"{predicted.low_ms:.3f}–{predicted.high_ms:.3f}",
                     f"{network.measured_ms:.3f}",
                     f"{100 * network.error:+.1f} %",
                     (part.fault or "accepted") if position == 0 else "",
                 )
             )
-    headers = ("round", "network", "predicted ms", "measured ms", "error", "")
-    return "Predicted first, then timed in fresh processes:\n" + tabulate(rows, headers, disable_numparse=True)
+    columns = [
+        numeric("round"), textual("network"), numeric("predicted ms"), textual("90 %", 2), numeric("measured ms"),
+        numeric("error"), textual("result", 1, wrap=True),
+    ]  # fmt: skip
+    return "Predicted first, then timed in fresh processes:\n" + table(columns, rows, page)
 
 
 def _above(answer: SearchAnswer) -> str:
     above = answer.above_target_ms
     return f", {100 * above / answer.target_ms:.1f} % above the target" if above else ""
+
+
+def _marks(answer: SearchAnswer) -> str:
+    return "* cannot be told from the answer" + ("; + the search began from it" if answer.starts else "")
 
 
 def _started(answer: SearchAnswer) -> list[Network]:
@@ -120,7 +135,9 @@ def _thin(front: Sequence[Network]) -> list[Network]:
     return list(front[::step])
 
 
-def _table(answer: SearchAnswer, networks: Sequence[Network]) -> str:
+def _table(networks: Sequence[Network], answer: SearchAnswer, page: Page) -> str:
+    others = [column for device in answer.also for column in (numeric(f"{device} ms"), textual("90 % of these", 2))]
+    columns = [textual(""), textual("network"), numeric("ms"), textual("90 % of ms", 2), *others, *_COLUMNS]
     rows = []
     began = {network.architecture.digest for network in answer.starts}
     for network in networks:
@@ -132,25 +149,25 @@ def _table(answer: SearchAnswer, networks: Sequence[Network]) -> str:
             (
                 mark,
                 network.name,
-                *(f"{ms.mean_ms:.3f} [{ms.low_ms:.3f}, {ms.high_ms:.3f}]" for ms in (latency, *network.also.values())),
+                *(
+                    text
+                    for ms in (latency, *network.also.values())
+                    for text in (f"{ms.mean_ms:.3f}", f"{ms.low_ms:.3f}–{ms.high_ms:.3f}")
+                ),
                 latency.source,
-                f"{_percent(accuracy.mean)} [{_percent(accuracy.low)}, {_percent(accuracy.high)}]",
+                _percent(accuracy.mean),
+                f"{_percent(accuracy.low)}–{_percent(accuracy.high)}",
                 "-" if published is None or published.top1 is None else _percent(published.top1),
                 "-" if published is None or published.latency_ms is None else f"{published.latency_ms:g}",
                 f"{network.params / 1e6:.2f}",
                 f"{network.macs / 1e6:.0f}",
             )
         )
-    headers = ("", "network", "latency ms", *(f"{device} ms" for device in answer.also), *_HEADERS)
-    return tabulate(rows, headers, disable_numparse=True)
+    return table(columns, rows, page)
 
 
 def _warnings(best: Network) -> list[str]:
     return [f"latency of the answer: {warning}" for warning in best.latency.warnings]
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None else _percent(value)
 
 
 def _percent(fraction: float) -> str:
