@@ -14,6 +14,7 @@ from nas.accuracy.estimate import AccuracyFigures
 from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
+from nas.evaluate.also import Also
 from nas.evaluate.limits import Limits
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
@@ -21,10 +22,10 @@ from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "also", "uncovered"]
 """Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has
-no cost model."""
+(n, k); what the accuracy model reads (n, columns); `Also.columns` of further devices, one after another (n, columns);
+how many segments have no latency (n,), there where the device has no cost model."""
 
 SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
 """Groups of one column, which has shape (n,)."""
@@ -39,7 +40,7 @@ class Figures:
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
-    they are taken as they are.
+    they are taken as they are. `also` are further devices.
     """
 
     latency: LatencyModel
@@ -49,6 +50,7 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    also: tuple[Also, ...] = ()
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -75,6 +77,29 @@ class Figures:
         return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
 
     @cached_property
+    def also_ms(self) -> Floats:
+        """The latency on each further device that must meet its target there, as `bounded_ms`, shape (n, devices)."""
+        large = is_large_side(self.resolution)
+        found = [
+            one.bounded_ms(sums, self.limits, large=large) for one, sums in zip(self.also, self._also_sums, strict=True)
+        ]
+        return np.stack(found, axis=1) if found else np.zeros((len(self), 0))
+
+    @cached_property
+    def also_beyond(self) -> Floats:
+        """How far the latency on each further device is above its target, relative to it, shape (n, devices)."""
+        targets_ms = np.array([one.target_ms for one in self.also])
+        return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
+
+    @property
+    def _also_sums(self) -> list[Floats]:
+        """The sums of the columns of each further device, shape (n, columns) each."""
+        if not self.also:
+            return []
+        ends = np.cumsum([len(one.columns) for one in self.also])
+        return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
+
+    @cached_property
     def bounded_ms(self) -> Floats:
         """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
         if self.limits.confidence is None:
@@ -83,15 +108,19 @@ class Figures:
 
     @cached_property
     def uncovered(self) -> Floats:
-        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
-        if self.latency.operators is not None:
-            return np.zeros(len(self))
-        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+        """How many segments have no latency (`LatencyModel.covers`), on all devices together: where there are any, the
+        latency means nothing."""
+        found = np.zeros(len(self))
+        if self.latency.operators is None:
+            found += self.sums("uncovered")
+        for one, sums in zip(self.also, self._also_sums, strict=True):
+            found += one.uncovered(sums)
+        return found
 
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
-        excess = self.limits.excess(self._column, len(self)) + self.uncovered
+        excess = self.limits.excess(self._column, len(self)) + self.also_beyond.sum(axis=1) + self.uncovered
         return Standing(bounded_ms=self.bounded_ms, excess=excess)
 
     @cached_property

@@ -61,6 +61,10 @@ class SpaceProblem:
         """Milliseconds of each code, shape (n,)."""
         return np.concatenate([self.figures(chunk).latency_ms for chunk in _chunks(codes)])
 
+    def also_ms(self, codes: Codes) -> Floats:
+        """Milliseconds of each code on each further device, shape (n, devices)."""
+        return np.concatenate([self.figures(chunk).also_ms for chunk in _chunks(codes)])
+
     def macs(self, codes: Codes) -> Floats:
         """MACs of each code, shape (n,)."""
         return np.concatenate([self.figures(chunk).macs for chunk in _chunks(codes)])

@@ -84,7 +84,7 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     assert document["device"] == "iphone12"
     assert document["target_ms"] == pytest.approx(0.8)
     assert document["seed"] == 3
-    assert document["reward"] == {"form": "soft", "w_under": -0.07, "w_over": -0.07}
+    assert document["reward"] == {"form": "hard", "w_under": 0.0, "w_over": -1.0}
     # 2 resolutions; a stage has 2 widths times one or two blocks of 2 kernels.
     assert int(document["space_size"]) == 2 * (2 * (2 + 4)) ** 4
     assert document["evaluated"] > 0
