@@ -43,8 +43,7 @@ def hold_out(data: Calibration, groups: NDArray[np.int64], progress: Progress, *
     for done, group in enumerate(wanted.tolist(), start=1):
         out = groups == group
         found = calibrate(data, ~out)
-        name = " + ".join(found.form) or "plain"
-        forms[name] = forms.get(name, 0) + 1
+        forms[found.name] = forms.get(found.name, 0) + 1
         part = errors_of(data, found.fit, out)
         error[out], offset[out] = part.error[out], part.with_offset[out]
         width = found.spread.half_width(part.deviation, part.share)
