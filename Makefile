@@ -1,4 +1,4 @@
-# What a person runs, and CI with them: make search | test | check | readme.
+# What a person runs, and CI with them: make search | test | test-all | check | readme.
 #   ARGS         more arguments for `nas search` (make search ARGS="--json") or for pytest (make test ARGS="-k graph")
 #   TORCH_INDEX  a package index with CPU builds of torch, where the default index has only CUDA builds
 #   PYTHON       a Python 3.11 or newer; by default the first one found
@@ -14,7 +14,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help search test check readme
+.PHONY: help search test test-all check readme
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -23,8 +23,14 @@ search: .venv/ready
 	@$(BIN)/nas search --target-latency 1ms --device iphone12 $(ARGS)
 
 # One BLAS thread a worker: more of them only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+
+# Minutes: without the long proofs.
 test: .venv/ready-to-test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: .venv/ready-to-test
+	$(PYTEST) $(ARGS)
 
 check: .venv/ready-to-test
 	$(BIN)/ruff format --check .

@@ -74,7 +74,7 @@ def main() -> None:
 
 def _small() -> list[Architecture]:
     return [
-        instantiate(family, variant, max(SMALL, family.min_resolution))
+        instantiate(family, variant, max(SMALL, family.min_resolution)).architecture
         for family in families().values()
         for variant in family.variants
     ]
@@ -82,7 +82,10 @@ def _small() -> list[Architecture]:
 
 def _full() -> list[Architecture]:
     return [
-        min((instantiate(family, variant) for variant in family.variants), key=lambda network: network.params)
+        min(
+            (instantiate(family, variant).architecture for variant in family.variants),
+            key=lambda network: network.params,
+        )
         for family in families().values()
     ]
 

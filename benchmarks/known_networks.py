@@ -11,7 +11,7 @@ from nas.graph import OperatorTable
 from nas.graph.operators import read_operator_lists
 from nas.latency.device import device_folder
 from nas.latency.published.rows import read_published
-from nas.space import known_network
+from nas.space import find_known, known_network
 from nas.space.seeds import Family, families
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "known-networks.md"
@@ -74,8 +74,8 @@ def _families() -> Iterator[str]:
     for family in families().values():
         rows = []
         for variant in family.variants:
-            network = known_network(family.name_of(variant))
-            top1 = dict(network.published).get("top1")
+            known = find_known(family.name_of(variant))
+            network, top1 = known.architecture, known.published.get("top1")
             prior, cost = accuracy.estimate([network])[0], latency.estimate(network)
             rows.append(
                 (

@@ -20,7 +20,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
-from nas.strategies import Move, NetAdapt
+from nas.strategies import Move, NetAdapt, Standing
 
 PAIRS = ((80, 60), (80, 40), (60, 40), (60, 20), (80, 20))
 STARTS = 20
@@ -65,15 +65,17 @@ def gaps(space: Space, loose: float, tight: float, *, beam: int, remember_all: b
     optimum = space.accuracy[space.best_under(target_ms, 1)[0]]
     netadapt = NetAdapt(
         moves=lower_one_digit,
-        latency_ms=lambda states: np.array([space.latency_ms[state] for state in states]),
-        accuracy=lambda states: np.array([space.accuracy[state] for state in states]),
+        standing=lambda states: Standing(
+            bounded_ms=np.array([space.latency_ms[state] for state in states]), excess=np.zeros(len(states))
+        ),
+        score=lambda states: np.array([space.accuracy[state] for state in states]),
         beam=beam,
         remember_all=remember_all,
     )
     found = []
     for start in space.best_under(space.percentile_ms(loose), STARTS):
         best = netadapt.shrink(start, target_ms=target_ms).best
-        found.append(float("inf") if best is None else optimum - best.accuracy)
+        found.append(float("inf") if best is None else optimum - best.score)
     return found
 
 

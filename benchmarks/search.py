@@ -18,7 +18,7 @@ from tabulate import tabulate
 import nas
 from benchmarks.environment import environment_text
 from nas.documents import read_yaml
-from nas.evaluate.models import Limits, Models, SpaceProblem
+from nas.evaluate import Limits, Models, SpaceProblem
 from nas.jobs.search import SearchAnswer, search, strategy_named
 from nas.resources import shipped_room
 from nas.space.reading import parse_search_space
@@ -32,18 +32,18 @@ REPORT = Path(__file__).with_name("search.md")
 
 
 def random_best(problem: SpaceProblem, models: Models, *, seed: int) -> dict[float, float]:
-    """Target → the best ranked bound among `RANDOM` random networks that meet it (exact for the best ones)."""
+    """Target → the best score among `RANDOM` random networks that meet it (exact for the best ones)."""
     rng = np.random.default_rng(seed)
     best: dict[float, float] = {}
     for _ in range(RANDOM // BATCH):
         codes = problem.space.sample_codes(BATCH, rng)
         found = problem.evaluate(codes)
         for target in TARGETS_MS:
-            feasible = np.flatnonzero(found.latency_ms <= target)
+            feasible = np.flatnonzero(found.feasible(target))
             if not len(feasible):
                 continue
-            top = feasible[np.argsort(-found.accuracy_low[feasible])[:4]]
-            exact = models.figures([problem.space.decode(codes[i]) for i in top]).ranked.max()
+            top = feasible[np.argsort(-found.score[feasible])[:4]]
+            exact = models.figures([problem.space.decode(codes[i]) for i in top]).score.max()
             best[target] = max(best.get(target, -np.inf), float(exact))
     return best
 
@@ -116,7 +116,7 @@ def main() -> None:
         ]
         random = random_best(SpaceProblem(space, models), models, seed=1)
         headers = (
-            "target ms", "latency ms", "top-1 %", "bound before NetAdapt", "after", "best known at or under",
+            "target ms", "latency ms", "top-1 %", "score before NetAdapt", "after", "best known at or under",
             f"best of {RANDOM:,} random", "novelty", "evaluated", "digest",
         )  # fmt: skip
         text += [title, "", tabulate(list(answer_rows(answers, random)), headers, tablefmt="github"), ""]

@@ -18,7 +18,7 @@ from tabulate import tabulate
 import nas
 from benchmarks.environment import environment_text
 from nas.accuracy import AccuracyModel
-from nas.evaluate.models import Limits, Models, SpaceProblem
+from nas.evaluate import Limits, Models, SpaceProblem
 from nas.latency import LatencyModel
 from nas.space import Codes, SearchSpace
 from nas.strategies import Reward
@@ -38,7 +38,7 @@ def compiled_questions(problem: SpaceProblem, reward: Reward) -> dict[str, Quest
 
     def whole_reward(codes: Codes) -> object:
         found = problem.evaluate(codes)
-        return reward.reward(found.accuracy_low, found.latency_ms, TARGET_MS)
+        return reward.reward(found.score, found.bounded_ms, TARGET_MS)
 
     return {
         "canonical code": problem.canonical,
@@ -88,8 +88,8 @@ def agreement(problem: SpaceProblem, models: Models, reward: Reward) -> str:
     figures, found = models.figures(networks), problem.evaluate(codes)
     same = np.array_equal(problem.macs(codes), [network.graph().macs for network in networks])
     latency = np.abs(problem.latency_ms(codes) / figures.latency_ms - 1).max()
-    exact = reward.reward(figures.ranked, figures.latency_ms, TARGET_MS)
-    apart = reward.reward(found.accuracy_low, found.latency_ms, TARGET_MS) - exact
+    exact = reward.reward(figures.score, figures.bounded_ms, TARGET_MS)
+    apart = reward.reward(found.score, found.bounded_ms, TARGET_MS) - exact
     return (
         f"On {len(codes)} random networks the MACs of both ways {'are equal' if same else 'DIFFER'}, the latencies"
         f" differ by at most {latency:.1e} of themselves. The compiled reward takes the screened bound of accuracy"

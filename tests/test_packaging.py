@@ -43,7 +43,6 @@ def _run(python: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_wheel_brings_its_data(installed: Path) -> None:
     script = "import nas; from nas.resources import *; print(nas.__file__, *map(shipped_room, ROOMS), sep='\\n')"
     package, *rooms = map(Path, _run(installed, "-c", script).splitlines())
@@ -55,7 +54,6 @@ def test_the_wheel_brings_its_data(installed: Path) -> None:
         assert {path.relative_to(room) for path in room.rglob("*") if path.is_file()} == shipped
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name"), [("arch", "mobilenetv3-large-1.0"), ("device", "iphone12")])
 def test_the_installed_command_lists_what_ships(installed: Path, group: str, name: str) -> None:
     assert name in [record["name"] for record in json.loads(_run(installed, "-m", "nas", group, "list", "--json"))]
@@ -77,6 +75,15 @@ def test_every_dependency_is_pinned() -> None:
     for requirement in project["build-system"]["requires"]:
         name, version = requirement.split("==")
         assert pins[_normal(name)] == version
+
+
+def test_long_proofs_are_left_out_by_make_test_alone() -> None:
+    recipes = dict(re.findall(r"^(test|test-all):.*\n\t(.*)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    assert '-m "not slow"' in recipes["test"] and "slow" not in recipes["test-all"]
+    options = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    assert "-m" not in options and not any("slow" in option for option in options)
+    commands = (CHECKOUT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in commands if line.startswith("make ")] == ["make search", "make check", "make test-all"]
 
 
 def _normal(name: str) -> str:

@@ -3,6 +3,8 @@
 A network is described by the sums of `operator_features` over its operators and by its resolution, and by nothing
 else. So a search space compiles to lookup arrays of such sums, and the features of a million candidates are a
 few gathers and sums followed by `network_features`.
+
+The operators are those of the network on ImageNet (`Architecture.on_imagenet`), whatever it is to classify.
 """
 
 from __future__ import annotations
@@ -12,10 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.graph.classifier import classifier_rows
 from nas.graph.operators import OperatorTable
-
-NUM_CLASSES = 1000
-"""The head of every network the prior is fitted to; a linear layer of this width is taken for the classifier."""
 
 STAGES = (2, 4, 8, 16, 32)
 """Output strides; an operator belongs to the nearest one (in octaves)."""
@@ -56,16 +56,17 @@ OPERATOR_FEATURES: tuple[str, ...] = (
 
 
 def operator_features(
-    table: OperatorTable, resolution: float | NDArray[np.integer | np.floating]
+    table: OperatorTable, resolution: float | NDArray[np.integer | np.floating], classifier: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """What each operator adds to the description of its network, shape (n, len(OPERATOR_FEATURES)).
 
-    `resolution` is the input side in pixels, one or shape (n,). The positions of an operator with weights are its MACs
-    per weight, so that maps and tokens are treated alike; its stride is resolution / sqrt(positions).
+    `resolution` is the input side in pixels, one or shape (n,). `classifier` (n,) says which operators give the logits
+    (`nas.graph.classifier`): a convolution that does is no convolution here. The positions of an operator with weights
+    are its MACs per weight, so that maps and tokens are treated alike; its stride is resolution / sqrt(positions).
     """
     kind = table.kind
     one = np.ones(len(table))
-    conv = np.isin(kind, _CONVOLUTIONS)
+    conv = np.isin(kind, _CONVOLUTIONS) & ~classifier
     lin = kind == "lin"
     positions = np.where(conv, table.macs / np.maximum(table.weight_elements, 1.0), table.out_height * table.out_width)
     octave = np.rint(np.log2(resolution / np.sqrt(np.maximum(positions, 1.0))))
@@ -73,8 +74,7 @@ def operator_features(
     on_map = table.out_height * table.out_width > 1
     spatial = conv & (table.kernel > 1)
     dw = kind == "dw"
-    expand = (kind == "pw") & (table.out_channels > table.in_channels) & (table.in_channels > 0)
-    classifier = lin & (table.out_channels == NUM_CLASSES)
+    expand = conv & (kind == "pw") & (table.out_channels > table.in_channels) & (table.in_channels > 0)
     ratio = np.where(expand, table.out_channels / np.maximum(table.in_channels, 1.0), 1.0)
     columns: dict[str, NDArray[np.float64]] = {
         "macs": table.macs,
@@ -108,8 +108,8 @@ def operator_features(
 
 
 def operator_sums(tables: Sequence[OperatorTable], resolutions: Sequence[float]) -> NDArray[np.float64]:
-    """The sums of `operator_features` over each network's operators, shape (n, len(OPERATOR_FEATURES))."""
-    sums = [operator_features(t, r).sum(axis=0) for t, r in zip(tables, resolutions, strict=True)]
+    """The sums of `operator_features` over whole networks of 1000 classes, shape (n, len(OPERATOR_FEATURES))."""
+    sums = [operator_features(t, r, classifier_rows(t)).sum(axis=0) for t, r in zip(tables, resolutions, strict=True)]
     return np.array(sums).reshape(len(sums), len(OPERATOR_FEATURES))
 
 

@@ -1,60 +1,67 @@
-"""The accuracy of architectures: what a search and a user ask."""
+"""The accuracy of networks: what a search asks of a model, and the models that are loaded by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.artifact import MANIFEST_FILE, read_prior
-from nas.accuracy.estimate import AccuracyEstimate
-from nas.accuracy.features import network_features, operator_sums
-from nas.accuracy.gaussian_process import Floats
-from nas.accuracy.prior import Prior
-from nas.accuracy.recipe import Recipe
+from nas.accuracy.estimate import AccuracyDifferences, AccuracyEstimate, AccuracyFigures
+from nas.accuracy.prior_model import PriorModel
 from nas.errors import unknown_name
+from nas.graph.operators import OperatorTable
 from nas.resources import check_name, names, rooms
 from nas.space.architecture import Architecture
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyModel:
-    """A prior under its name, for architectures. Batches of features go to `prior` directly."""
-
-    name: str
-    prior: Prior
-    manifest: Mapping[str, Any]
-
-    def features(self, architectures: Sequence[Architecture]) -> Floats:
-        """The features of networks, shape (n, D)."""
-        resolutions = [float(a.resolution) for a in architectures]
-        sums = operator_sums([a.graph().operators() for a in architectures], resolutions)
-        return np.asarray(network_features(sums, np.array(resolutions)), dtype=np.float64)
-
-    def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """The mean accuracies, fractions in [0, 1], shape (n,)."""
-        return self.prior.predict_features(self.features(architectures))[0]
-
-    def estimate(
-        self, architectures: Sequence[Architecture], *, recipe: Recipe | None = None
-    ) -> list[AccuracyEstimate]:
-        """The accuracies with their central 90 % intervals, for networks trained with `recipe`."""
-        return self.estimate_features(self.features(architectures), recipe=recipe)
-
-    def estimate_features(self, features: Floats, *, recipe: Recipe | None = None) -> list[AccuracyEstimate]:
-        """As `estimate`, for network features (n, D)."""
-        mean, low, high = self.prior.predict_features(features, recipe=recipe)
-        text = str(recipe or self.prior.recipe)
-        return [
-            AccuracyEstimate(mean=float(m), low=float(lo), high=float(hi), recipe=text, source="predicted")
-            for m, lo, hi in zip(mean, low, high, strict=True)
-        ]
+QUICK_SLACK = 0.005
+"""How far below the exact lower bound a quick one may lie, as a fraction: half a point."""
 
 
-def load_accuracy(name: str) -> AccuracyModel:
+class AccuracyModel(Protocol):
+    """Accuracies of networks, by sums over their operators: so a space compiles to arrays of these.
+
+    The rule of the interval is the model's own: whoever asks takes `low` and `high` as they are.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the additive columns that describe a network."""
+        ...
+
+    def operator_columns(
+        self, table: OperatorTable, side: NDArray[np.float64], classifier: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What each operator adds to the columns of its network, shape (n, columns); `side` (n,) is the input side in
+        pixels of the network of each, `classifier` (n,) marks those that give the logits. The operators are those of
+        the networks on ImageNet (`Architecture.on_imagenet`)."""
+        ...
+
+    def figures(
+        self, sums: NDArray[np.floating], resolution: NDArray[np.floating], *, quick: bool = False
+    ) -> AccuracyFigures:
+        """The accuracies of n networks, given their `sums` (n, columns) and `resolution` (n,); each by itself.
+
+        With `quick` in a way that serves for millions, whose `low` is never above the exact one, and at most
+        `QUICK_SLACK` below; `sums` may then be in single precision.
+        """
+        ...
+
+    def differences(self, sums: NDArray[np.float64], resolution: NDArray[np.float64]) -> AccuracyDifferences:
+        """How much better networks 1, 2, … are than network 0, given as for `figures`; shape (n − 1,).
+
+        What is unknown about both alike cancels, so an interval is not that of two independent figures.
+        """
+        ...
+
+    def estimate(self, architectures: Sequence[Architecture]) -> list[AccuracyEstimate]:
+        """The accuracies of networks as records, equal to `figures` of their sums."""
+        ...
+
+
+def load_accuracy(name: str) -> PriorModel:
     """The predictor called `name`: the user's own before the shipped one.
 
     Raises `InputError` with the nearest names for one that is not known, and for a damaged one.
@@ -63,5 +70,5 @@ def load_accuracy(name: str) -> AccuracyModel:
     for folder in rooms("predictors"):
         if (folder / name / MANIFEST_FILE).is_file():
             prior, manifest = read_prior(folder / name)
-            return AccuracyModel(name=name, prior=prior, manifest=manifest)
+            return PriorModel(name=name, prior=prior, manifest=manifest)
     raise unknown_name("predictor", name, names("predictors", f"*/{MANIFEST_FILE}"))

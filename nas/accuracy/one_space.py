@@ -21,7 +21,8 @@ from nas.blocks import Value
 from nas.blocks.rounding import make_divisible
 from nas.errors import InputError
 from nas.graph.rows import Shape
-from nas.space.architecture import Architecture, Layer, build_layer, make_layer
+from nas.space.architecture import IMAGENET_CLASSES, Architecture, Layer, make_layer
+from nas.space.compile.batch import LayerBatch, Place
 
 ACCEL_FILE, OFA_FILE = Path("accel_nasbench", "accel_nasbench.csv"), Path("ofa_mobilenetv3", "top1.csv")
 _RESOLUTION = 224
@@ -161,7 +162,8 @@ def _sums(network: Architecture) -> Floats:
 
 @lru_cache(maxsize=100_000)
 def _layer_sums(layer: Layer, shape: Shape) -> Floats:
-    return np.asarray(operator_features(build_layer(layer, shape).segment.operators, _RESOLUTION).sum(axis=0))
+    batch = LayerBatch.of_places([Place(layer, shape, IMAGENET_CLASSES)])
+    return np.asarray(operator_features(batch.operators, _RESOLUTION, batch.classifier).sum(axis=0))
 
 
 def fit_one_space(features: Floats, top1: Floats) -> Callable[[Floats], Floats]:

@@ -19,6 +19,9 @@ QUANTILE_95 = 1.6448536269514722
 SCREEN_RANK = 96
 """Rank to which `Prior.screen` reduces the variance; a smaller one widens the interval, never narrows it."""
 
+SCREEN_MARGIN = 2e-5
+"""What `Prior.screen` takes from its bound, as a fraction: more than single precision rounds."""
+
 _BLOCK = 4096
 
 
@@ -83,40 +86,48 @@ class Prior:
         left, _, _ = np.linalg.svd(root @ seen.T, full_matrices=False)
         return np.ascontiguousarray(left[:, :SCREEN_RANK].T @ root, dtype=np.float32)
 
-    def screen(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A fast mean and low (n,) in [0, 1] for very many networks (n, D), in single precision.
+    def screen(self, features: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """A fast mean, low and high (n,) in [0, 1] for very many networks (n, D), in single precision.
 
-        The variance that the data explain is reduced to its main `SCREEN_RANK` directions, so `low` is at most slightly
-        below that of `predict_features`; whatever is reported comes from there.
+        The variance that the data explain is reduced to its main `SCREEN_RANK` directions, so the interval is no
+        narrower than that of `predict_features`. `low` is never above the one from there, and at most
+        `nas.accuracy.model.QUICK_SLACK` below it; whatever is reported comes from there.
         """
         posterior, factor = self.posterior(), self._screen_factor.T
-        low = np.empty(len(features), dtype=np.float32)
-        mean = np.empty(len(features), dtype=np.float32)
+        mean, half = np.empty(len(features), dtype=np.float32), np.empty(len(features), dtype=np.float32)
         for start in range(0, len(features), _BLOCK):
             part = slice(start, start + _BLOCK)
             basis = posterior.basis(self.standardise(features[part]))
             explained = basis @ factor
             variance = posterior.prior_variance - np.einsum("ij,ij->i", explained, explained)
             mean[part] = posterior.mean(basis)
-            low[part] = mean[part] - QUANTILE_95 * np.sqrt(np.maximum(variance, posterior.effect_variance))
-        return to_fraction(mean), to_fraction(low)
+            half[part] = QUANTILE_95 * np.sqrt(np.maximum(variance, posterior.effect_variance))
+        low = np.maximum(to_fraction(mean - half) - np.float32(SCREEN_MARGIN), 0)
+        return to_fraction(mean), low, to_fraction(mean + half)
 
     def difference(
         self, a: Floats, b: Floats, *, same_family: bool = False, recipe: Recipe | None = None
     ) -> tuple[float, float, float]:
-        """How much better the network with features `b` (D,) is than the one with `a`: mean, low and high, fractions.
+        """`differences` of one network with features `b` (D,): mean, low and high, fractions."""
+        mean, low, high = self.differences(a, b[None, :], same_family=same_family, recipe=recipe)
+        return float(mean[0]), float(low[0]), float(high[0])
+
+    def differences(
+        self, a: Floats, b: Floats, *, same_family: bool = False, recipe: Recipe | None = None
+    ) -> tuple[Floats, Floats, Floats]:
+        """How much better networks with features `b` (n, D) are than the one with `a` (D,): mean, low and high,
+        fractions, each of shape (n,).
 
         Uses the joint posterior: what is unknown about both cancels. The interval contains 0 where the prior cannot
         tell the two apart. Networks of the `same_family` (one space, one training) share their family effect.
         """
         posterior = self.posterior(recipe)
-        pair = self.standardise(np.stack((a, b)).astype(np.float64))
-        mean = posterior.mean(posterior.basis(pair))
-        cov = posterior.covariance(pair)
+        networks = self.standardise(np.concatenate((a[None, :], b)).astype(np.float64))
+        mean = posterior.mean(posterior.basis(networks))
+        cov = posterior.covariance(networks)
         own = 2 * (posterior.effect_variance - same_family * self.hyper.family**2)
-        deviation = np.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0.0) + own)
-        gain = mean[1] - mean[0]
-        error = np.exp(-mean[0]) / 100
-        ends = gain + QUANTILE_95 * deviation * np.array([0.0, -1.0, 1.0])
-        values = error * (1 - np.exp(-ends))
-        return float(values[0]), float(values[1]), float(values[2])
+        variance = cov[0, 0] + np.diag(cov)[1:] - 2 * cov[0, 1:]
+        half = QUANTILE_95 * np.sqrt(np.maximum(variance, 0.0) + own)
+        gain, error = mean[1:] - mean[0], np.exp(-mean[0]) / 100
+        low, high = gain - half, gain + half
+        return error * (1 - np.exp(-gain)), error * (1 - np.exp(-low)), error * (1 - np.exp(-high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ that last rule (SE of EfficientNet-like code); `divisible4`: multiples of 4 (Gho
 `round`: to the nearest integer."""
 
 
+_DIVISIBLE = re.compile(r"divisible([1-9][0-9]?)(_plain)?")
+
+
 def round_channels(value: ArrayLike, rounding: str) -> NDArray[Any]:
-    """`value` (any shape) as channel counts by a rule of `ROUNDINGS`; at least 1, 4 or 8."""
+    """`value` (any shape) as channel counts by a rule of `ROUNDINGS`, or one of its kind for another divisor
+    (`divisible32`); at least 1, or the divisor."""
     number = np.asarray(value, dtype=np.float64)
     if rounding == "floor":
         rounded = np.maximum(1, np.floor(number))
@@ -22,10 +27,10 @@ def round_channels(value: ArrayLike, rounding: str) -> NDArray[Any]:
         rounded = np.maximum(1, np.rint(number))
     elif rounding == "floor8":
         rounded = np.maximum(8, np.floor(number / 8) * 8)
-    elif rounding in ("divisible8", "divisible8_plain", "divisible4"):
-        divisor = 4 if rounding == "divisible4" else 8
+    elif match := _DIVISIBLE.fullmatch(rounding):
+        divisor = int(match[1])
         rounded = np.maximum(divisor, np.floor((number + divisor / 2) / divisor) * divisor)
-        if rounding != "divisible8_plain":
+        if not match[2]:
             rounded += np.where(rounded < 0.9 * number, divisor, 0)
     else:
         raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, but got {rounding!r}")

@@ -27,8 +27,17 @@ def list_networks(training: bool, as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    from nas.space.resolution import resolution_text
+
     rows = [
-        (r["name"], r["resolution"], r["params"] / 1e6, r["macs"] / 1e6, _number(r["published"]["top1"]), r["paper"])
+        (
+            r["name"],
+            resolution_text(r["resolution"]),
+            r["params"] / 1e6,
+            r["macs"] / 1e6,
+            _number(r["published"]["top1"]),
+            r["paper"],
+        )
         for r in records
     ]
     headers = ("network", "px", "params M", "MACs M", "top-1 %", "paper")
@@ -75,6 +84,8 @@ def export_network(network: str, out: Path | None) -> None:
 def _text(record: dict[str, Any], training: bool) -> str:
     from tabulate import tabulate
 
+    from nas.space.resolution import resolution_text
+
     shown = ("input", "output", "params", "macs", "activations", "memory_bytes", "block")
     rows = [
         (
@@ -89,7 +100,11 @@ def _text(record: dict[str, Any], training: bool) -> str:
     published = record["published"]
     form = "training form" if training else "inference form"
     facts = [
-        f"{record['name']}  (family {record['family']}, {record['resolution']} px, digest {record['digest']})",
+        (
+            f"{record['name']}  (family {record['family']}, {resolution_text(record['resolution'])} px,"
+            f" digest {record['digest']})"
+        ),
+        f"images {' x '.join(map(str, record['input']))}, {record['num_classes']} classes",
         f"params {record['params']:,}, MACs {record['macs']:,} ({form})",
         f"activations {record['activations']:,}, memory traffic {record['memory_bytes']:,} bytes at 2 bytes a number",
     ]

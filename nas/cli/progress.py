@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 @contextmanager
 def phases() -> Iterator[Callable[[str, float | None], None]]:
-    """A function that shows (what is being done, the best lower bound of accuracy so far)."""
+    """A function that shows (what is being done, the predicted mean accuracy of the best network so far)."""
     terminal = sys.stderr.isatty()
     with tqdm(bar_format="{desc} ({elapsed})", file=sys.stderr, leave=False, disable=not terminal) as bar:
         last = ""
 
         def show(doing: str, best: float | None) -> None:
             nonlocal last
-            text = doing if best is None else f"{doing}; top-1 of at least {100 * best:.1f} %"
+            text = doing if best is None else f"{doing}; predicted top-1 {100 * best:.1f} %"
             bar.set_description_str(text)
             phase = doing.partition(":")[0]
             if not terminal and phase != last:

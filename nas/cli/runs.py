@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from nas.cli.storage import storage_option
+
 
 @click.group()
 def command() -> None:
@@ -15,12 +17,13 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--kind", metavar="KIND", help="Only runs of one kind, such as search.")
+@storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def list_runs(kind: str | None, as_json: bool) -> None:
+def list_runs(kind: str | None, storage: str | None, as_json: bool) -> None:
     """List the runs, the newest first."""
     from nas.runs import RunStore
 
-    records = [run.as_json(with_result=False) for run in RunStore().records(kind=kind)]
+    records = [run.as_json() for run in RunStore(url=storage).records(kind=kind)]
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return
@@ -32,19 +35,20 @@ def list_runs(kind: str | None, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("run")
+@storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with the run's result.")
-def show_run(run: str, as_json: bool) -> None:
+def show_run(run: str, storage: str | None, as_json: bool) -> None:
     """Show RUN: the command that repeats it, its inputs and versions, how it ended, what it wrote."""
     from nas.runs import RunStore
 
-    record = RunStore().get(run).as_json()
+    record = RunStore(url=storage).get(run).as_json()
     click.echo(json.dumps(record, indent=1) if as_json else _text(record))
 
 
 def _text(record: dict[str, Any]) -> str:
     lines = [
         f"run       {record['run']}  ({record['kind']}, {record['status']})",
-        f"created   {record['created']}",
+        f"created   {record['created']} on {record['host']}",
         f"seconds   {_seconds(record['seconds'])}",
         f"seed      {'-' if record['seed'] is None else record['seed']}",
         f"repeat    {record['command']}",

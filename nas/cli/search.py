@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from nas.cli.storage import storage_option
+
 
 def _latency(context: click.Context, parameter: click.Parameter, value: str) -> float:
     from nas.units import parse_latency_ms
@@ -18,6 +20,13 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
 @click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
 @click.option("--space", default="mobile", show_default=True, metavar="NAME", help="The search space, or its file.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="GENE=CHOICES",
+    help="Keep some choices of the space only: act=relu, stage3.kernel=3,5. Repeatable.",
+)
 @click.option("--accuracy", default="imagenet", show_default=True, metavar="NAME", help="The accuracy predictor.")
 @click.option("--strategy", metavar="NAME", help="evolution, exhaustive or random.  [default: by the space's size]")
 @click.option("--reward", default="soft", show_default=True, metavar="FORM", help="soft, hard or absolute.")
@@ -44,8 +53,9 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
+@storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(as_json: bool, **options: Any) -> None:
+def command(as_json: bool, storage: str | None, **options: Any) -> None:
     """Find the most accurate network of a space that meets a latency on a device.
 
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
@@ -54,7 +64,7 @@ def command(as_json: bool, **options: Any) -> None:
     from nas.jobs.search_run import SearchRequest, run_search
 
     with phases() as progress:
-        outcome = run_search(SearchRequest(**options), progress=progress)
+        outcome = run_search(SearchRequest(**options), storage=storage, progress=progress)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:

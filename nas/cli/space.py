@@ -60,18 +60,23 @@ def sample_points(space: str, count: int, seed: int, as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    from nas.space.resolution import resolution_text
+
     if "architecture" not in records[0]:
         click.echo(tabulate([list(r["genes"].values()) for r in records], list(found.genes)))
         return
     rows = [
-        (r["name"], r["resolution"], r["params"] / 1e6, r["macs"] / 1e6, _stages(r["genes"])) for r in records
-    ]  # fmt: skip
+        (r["name"], resolution_text(r["resolution"]), r["params"] / 1e6, r["macs"] / 1e6, _stages(r["genes"]))
+        for r in records
+    ]
     headers = ("network", "px", "params M", "MACs M", "stages: blocks of a kind @ width")
     click.echo(tabulate(rows, headers, floatfmt=("", "", ".2f", ".1f", "")))
 
 
 def _text(record: Mapping[str, Any]) -> str:
     from tabulate import tabulate
+
+    from nas.space.resolution import resolution_text
 
     facts = [f"{record['name']}  ({record['path']})"]
     if record["description"]:
@@ -81,10 +86,13 @@ def _text(record: Mapping[str, Any]) -> str:
         rows: list[Sequence[Any]] = [(gene, _list(choices)) for gene, choices in record["genes"].items()]
         return "\n".join([*facts, "", tabulate(rows, ("gene", "choices"), disable_numparse=True)])
     facts += [
-        f"{len(record['genes'])} genes, {_size(record['size'])} codes; {record['num_classes']} classes",
+        (
+            f"{len(record['genes'])} genes, {_size(record['size'])} codes; {record['num_classes']} classes,"
+            f" images of {record['in_channels']} channels"
+        ),
         f"known networks among its points: {', '.join(record['known']) or 'none'}",
         "",
-        f"resolution: {_list(record['resolution'])}",
+        f"resolution: {', '.join(map(resolution_text, record['resolution']))}",
         *_chains("stem", record["stems"]),
         "",
         _stage_table(record["stages"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nas.cli.storage import storage_option
 from nas.errors import NasError
 
 
@@ -27,10 +28,12 @@ def list_networks(as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    from nas.space.resolution import resolution_text
+
     rows = [
         (
-            r["name"], r["resolution"], f"{r['params'] / 1e6:.2f}", f"{r['macs'] / 1e6:.1f}", _latency(r), _accuracy(r),
-            ", ".join(r["formats"]),
+            r["name"], resolution_text(r["resolution"]), f"{r['params'] / 1e6:.2f}", f"{r['macs'] / 1e6:.1f}",
+            _latency(r), _accuracy(r), ", ".join(r["formats"]),
         )
         for r in records
     ]  # fmt: skip
@@ -61,12 +64,16 @@ def show_network(name: str, as_json: bool) -> None:
 )
 @click.option("--name", metavar="NAME", help="The folder's name in the zoo.  [default: the network's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random weights.")
+@storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: the manifest.")
-def export_network(reference: str, formats: str, name: str | None, seed: int, as_json: bool) -> None:
+def export_network(
+    reference: str, formats: str, name: str | None, seed: int, storage: str | None, as_json: bool
+) -> None:
     """Export the answer of a run, a known network, or an architecture file, untrained, and check what was written."""
     from nas.jobs.export import export_to_zoo
 
-    entry = export_to_zoo(reference, name=name, formats=[part.strip() for part in formats.split(",")], seed=seed)
+    parts = [part.strip() for part in formats.split(",")]
+    entry = export_to_zoo(reference, name=name, formats=parts, seed=seed, storage=storage)
     click.echo(json.dumps(entry.as_json(), indent=1) if as_json else str(entry.folder))
 
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from nas.evaluate.figures import Figures
 from nas.evaluate.models import Models
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer
+from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
 from nas.strategies import Move, NetAdapt, NetAdaptResult
 
-_Place = tuple[Layer, Shape]
+_Place = tuple[int, Layer, Shape]
+"""A layer in a network by its position, with the shape of its input."""
 
 
 class ShrunkNetwork:
@@ -33,18 +36,25 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, ranking by the lower bound of accuracy (`Figures.ranked`)."""
+    """Shrinks networks of one input size by NetAdapt, to widths that are multiples of `divisor`; ranks by
+    `Figures.score`."""
 
-    def __init__(self, models: Models, *, beam: int = 5, step: float = 0.01) -> None:
-        self._models = models
+    def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
+        self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
+        self._imagenet_shapes: dict[int, Shape | None] = {}
         self._netadapt = NetAdapt(
-            moves=self._moves, latency_ms=self._bounded_ms, accuracy=self._ranked, beam=beam, step=step
+            moves=self._moves,
+            standing=lambda states: self._figures(states).standing,
+            score=lambda states: self._figures(states).score,
+            beam=beam,
+            step=step,
         )
 
     def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The states under the target that shrinking `start` leads to; `network` turns them into networks."""
+        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
         self._frame = start
+        self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
         return self._netadapt.shrink(state, target_ms=target_ms)
@@ -52,7 +62,7 @@ class ChannelAdaptation:
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
         """The network of a state that `start` led to, named by its digest."""
-        network = replace(start, layers=state.layers, genes={}, published=(), paper="")
+        network = replace(start, layers=state.layers, genes={})
         return network.named(f"{start.family}-{network.digest[:8]}")
 
     def _architecture(self, state: ShrunkNetwork) -> Architecture:
@@ -60,46 +70,43 @@ class ChannelAdaptation:
         return replace(self._frame, layers=state.layers)
 
     def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
-        changes = list(width_changes(self._architecture(state)))
+        changes = list(width_changes(self._architecture(state), self._divisor))
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []
         for change, positions in zip(changes, touched, strict=True):
             places.append(
                 [
                     (
+                        i,
                         change.layers.get(i, state.layers[i]),
                         (change.inputs[i], *state.inputs[i][1:]) if i in change.inputs else state.inputs[i],
                     )
                     for i in positions
                 ]
             )
-        old = self._costs([(layer, shape) for layer, shape in zip(state.layers, state.inputs, strict=True)])
+        old = self._costs(list(zip(range(len(state.layers)), state.layers, state.inputs, strict=True)))
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
             sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
-            for i, (layer, shape) in zip(positions, changed, strict=True):
+            for i, layer, shape in changed:
                 layers[i], inputs[i] = layer, shape
             key = hash(state) ^ _key((i, state.layers[i]) for i in positions) ^ _key((i, layers[i]) for i in positions)
             yield Move(layer=change.width, state=ShrunkNetwork(tuple(layers), tuple(inputs), sums, key))
 
     def _costs(self, places: Sequence[_Place]) -> Floats:
         assert self._frame is not None
+        classes, side = self._frame.num_classes, self._frame.side
         return self._models.layer_costs(
-            [(layer, shape, self._frame.num_classes, self._frame.resolution) for layer, shape in places]
+            [(Place(layer, shape, classes, self._imagenet_shapes[i]), side) for i, layer, shape in places]
         )
 
-    def _bounded_ms(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).bounded_ms
-
-    def _ranked(self, states: list[ShrunkNetwork]) -> Floats:
-        return self._models.figures_of_sums(np.stack([s.sums for s in states]), self._resolutions(states)).ranked
-
-    def _resolutions(self, states: list[ShrunkNetwork]) -> Floats:
+    def _figures(self, states: list[ShrunkNetwork]) -> Figures:
         assert self._frame is not None
-        return np.full(len(states), float(self._frame.resolution))
+        resolution = np.full(len(states), self._frame.side)
+        return self._models.figures_of_sums(np.stack([state.sums for state in states]), resolution)
 
 
 def _key(layers: Iterable[tuple[int, Layer]]) -> int:

@@ -9,10 +9,6 @@ from nas.graph.node import Node
 from nas.graph.operators import OperatorTable
 from nas.graph.ops import Activation, Input
 from nas.graph.rows import Row, Shape, elements
-from nas.runtimes.layouts import Copies, copies_alone, copies_in_context
-
-CONTEXT = " ~ reorders "
-"""What divides a key from the copies that a segment needs in a network, where they are not the usual ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +16,7 @@ class Segment:
     """The operators between two points where a single tensor is alive: what a stopwatch can time in context.
 
     `key` is the canonical text of its inference operators with their shapes; equal keys mean equal work. `rows` are the
-    operators and the copies into other layouts between them (`nas.runtimes.layouts`).
+    operators. Both are the network's own here; what a runtime adds is in `nas.runtimes`.
     """
 
     key: str
@@ -94,28 +90,18 @@ class Graph:
     def segments(self) -> tuple[Segment, ...]:
         """One segment a layer, in order; together they hold every operator once. None knows its neighbours: the same
         layer on the same map is the same segment in all networks."""
-        return tuple(_segment(self.nodes, start, stop) for start, stop in self._layers)
+        return tuple(_segment(self.nodes, start, stop) for start, stop in self.layers)
 
     @cached_property
-    def segments_in_context(self) -> tuple[Segment, ...]:
-        """As `segments`, but with the copies between layouts that this very network needs; where these are not those of
-        the segment alone, the key names them behind `CONTEXT`."""
-        copies = copies_in_context(self.nodes)
-        return tuple(_segment(self.nodes, start, stop, copies) for start, stop in self._layers)
-
-    @property
-    def _layers(self) -> list[tuple[int, int]]:
-        """Where each layer starts and stops among the nodes."""
+    def layers(self) -> tuple[tuple[int, int], ...]:
+        """Where each layer, and so its segment, starts and stops among the nodes."""
         layers = [node.layer for node in self.nodes]
         starts = [i for i in range(1, len(layers)) if i == 1 or layers[i] != layers[i - 1]]
-        return list(zip(starts, [*starts[1:], len(layers)], strict=True))
+        return tuple(zip(starts, [*starts[1:], len(layers)], strict=True))
 
 
-def _segment(nodes: tuple[Node, ...], start: int, stop: int, context: Copies | None = None) -> Segment:
+def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
     """The segment of nodes[start:stop]; values are numbered from 0, its input, so that equal work has equal text."""
-    copies = usual = copies_alone(nodes, start, stop)
-    if context is not None and context.among(start, stop) != usual.among(start, stop):
-        copies = context
     consumers: dict[int, int] = {}
     for node in nodes[start:stop]:
         for i in node.inputs:
@@ -127,7 +113,7 @@ def _segment(nodes: tuple[Node, ...], start: int, stop: int, context: Copies | N
     for i in range(start, stop):
         node = nodes[i]
         shapes = tuple(nodes[j].shape for j in node.inputs)
-        rows.extend((*copies.before.get(i, ()), *node.op.rows(shapes, node.shape), *copies.behind.get(i, ())))
+        rows.extend(node.op.rows(shapes, node.shape))
         params += node.op.params(shapes)
         macs += node.op.macs(shapes, node.shape)
         sources = [number.setdefault(j, 0) if j < start else number[j] for j in node.inputs]
@@ -141,11 +127,7 @@ def _segment(nodes: tuple[Node, ...], start: int, stop: int, context: Copies | N
         before = f"{_dims(shapes[0])}>" if not words else ""
         words.append(f"{node.op.text()}{refs} {before}{_dims(node.shape)}")
         number[i] = len(words)
-    key = "; ".join(words)
-    if copies is not usual:
-        key += CONTEXT + ", ".join("x".join(map(str, row[5:8])) for row in copies.among(start, stop))
-    layer = nodes[start].layer
-    return Segment(key=key, layer=layer, params=params, macs=macs, rows=tuple(rows))
+    return Segment(key="; ".join(words), layer=nodes[start].layer, params=params, macs=macs, rows=tuple(rows))
 
 
 def _dims(shape: Shape) -> str:

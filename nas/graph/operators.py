@@ -21,7 +21,7 @@ cat        concatenation; slice, the copy of a part; slice:whole, of all, which 
            runtimes leave out
 layout     transposition that moves one axis, padding, tiling; layout:channels, of a map's channels to the last axis, or
            from there; layout:scattered, of more than one axis
-reorder    copy of a map into the layout that the next operator reads (`nas.runtimes.layouts`)
+reorder    copy of a map into the layout that the next operator reads, which a runtime adds (`nas.runtimes.layouts`)
 norm:NAME  normalisation that stays at inference: layer, group or batch
 softmax, resize, other:NAME
 ========== ============================================================================================
@@ -43,6 +43,9 @@ from nas.errors import InputError
 INTEGER_COLUMNS = ("kernel", "stride", "groups", "in_channels", "out_channels", "out_height", "out_width")
 FLOAT_COLUMNS = ("macs", "input_elements", "output_elements", "weight_elements")
 NUMERIC_COLUMNS = INTEGER_COLUMNS + FLOAT_COLUMNS
+
+LAYOUTS = ("layout", "layout:channels", "layout:scattered")
+"""The kinds that bring data into another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +98,10 @@ def as_traced(table: OperatorTable) -> OperatorTable:
     what stays together in cat and layout."""
     found = table.select(~np.isin(table.kind, ("slice", "slice:whole", "reorder")))
     kind = found.kind
-    for start, name in (("avgpool", "pool"), ("norm", "norm"), ("layout", "layout")):
+    for start, name in (("avgpool", "pool"), ("norm", "norm")):
         kind = np.where(np.char.startswith(kind, start), name, kind)
-    unlearned = np.isin(kind, ("cat", "layout", "norm", "softmax", "scale", "se_mul"))
+    kind = np.where(np.isin(kind, LAYOUTS), LAYOUTS[0], kind)
+    unlearned = np.isin(kind, ("cat", LAYOUTS[0], "norm", "softmax", "scale", "se_mul"))
     return replace(found, kind=kind, in_channels=np.where(unlearned, 0.0, found.in_channels))
 
 

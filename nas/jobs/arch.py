@@ -6,31 +6,32 @@ from typing import Any
 
 from nas.graph import Graph, OperatorTable
 from nas.runtimes.neural_engine import leaves_neural_engine
-from nas.space import Architecture, known_names, known_network
+from nas.space import Architecture, known_as, known_networks
+from nas.space.resolution import resolution_document
 
 _PUBLISHED = {"top1": None, "params_M": None, "macs_M": None, "source": ""}
 
 
 def architecture_record(architecture: Architecture, *, training: bool = False) -> dict[str, Any]:
-    """Name, family, resolution, params, macs, paper and published figures.
+    """Name, family, resolution (or [height, width]), params, macs, and paper and published figures of a known network.
 
     `training` counts the parameters and MACs of the training form.
     """
-    graph = architecture.graph()
+    graph, known = architecture.graph(), known_as(architecture)
     return {
         "name": architecture.name,
         "family": architecture.family,
-        "resolution": architecture.resolution,
+        "resolution": resolution_document(architecture.resolution),
         "params": graph.training_params if training else graph.params,
         "macs": graph.training_macs if training else graph.macs,
-        "paper": architecture.paper,
-        "published": {**_PUBLISHED, **dict(architecture.published)},
+        "paper": known.paper if known else "",
+        "published": {**_PUBLISHED, **(known.published if known else {})},
     }
 
 
 def known_records(*, training: bool = False) -> list[dict[str, Any]]:
     """The record of every known network, family by family."""
-    return [architecture_record(known_network(name), training=training) for name in known_names()]
+    return [architecture_record(network, training=training) for network in known_networks()]
 
 
 def describe_architecture(architecture: Architecture, *, training: bool = False) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def describe_architecture(architecture: Architecture, *, training: bool = False)
     return {
         **architecture_record(architecture, training=training),
         "digest": architecture.digest,
+        "input": list(architecture.input_shape),
         "num_classes": architecture.num_classes,
         **_traffic(graph.operators()),
         "warnings": list(leaves_neural_engine(graph)),
@@ -74,7 +76,6 @@ def _layer_counts(graph: Graph, num_layers: int, training: bool) -> tuple[list[i
 
 
 def _traffic(operators: OperatorTable) -> dict[str, int]:
-    operators = operators.select(operators.kind != "reorder")  # the network's own, on any runtime
     written = operators.output_elements.sum()
     moved = operators.input_elements.sum() + written + operators.weight_elements.sum()
     return {"activations": int(written), "memory_bytes": 2 * int(moved)}

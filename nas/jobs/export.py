@@ -12,16 +12,21 @@ from nas.zoo import Entry, export_architecture, find_entry
 
 
 def export_to_zoo(
-    reference: str, *, name: str | None = None, formats: Sequence[str] = ("onnx",), seed: int = 0
+    reference: str,
+    *,
+    name: str | None = None,
+    formats: Sequence[str] = ("onnx",),
+    seed: int = 0,
+    storage: str | None = None,
 ) -> Entry:
     """Export what `reference` names (a run, a known network, an architecture file or a folder with one).
 
     The answer of a run brings its latency and accuracy along and is recorded as an artefact of the run. `seed` is of
-    the random weights, `name` the folder's in the zoo (by default the network's). Raises `InputError` for a run that
-    has no network to export.
+    the random weights, `name` the folder's in the zoo (by default the network's), `storage` the URL of the database
+    with the run (by default the workspace's file). Raises `InputError` for a run that has no network to export.
     """
     if is_run_id(reference):
-        return _export_answer(RunStore(), reference, name, formats, seed)
+        return _export_answer(RunStore(url=storage), reference, name, formats, seed)
     network = load_architecture(reference)
     return find_entry(export_architecture(network, name=name or network.name, formats=formats, seed=seed))
 

@@ -36,8 +36,10 @@ from nas.latency.published.validate import Progress
 from nas.latency.table.coverage import coverage
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.resources import check_name, workspace
+from nas.runtimes import OWN, Runtime
 from nas.space import Architecture, known_names, known_network, load_architecture
 from nas.space.load import load_space
+from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
@@ -52,10 +54,10 @@ def load_latency(device: str) -> LatencyModel:
     return load_latency_model(device, resolve=resolve_segments)
 
 
-def resolve_segments(item: object) -> Sequence[HasSegments]:
-    """The segments of an architecture, or of a network given by name or by path."""
+def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments]:
+    """The segments of an architecture, or of a network given by name or by path, as `runtime` executes them."""
     if isinstance(item, Architecture):
-        return item.segments()
+        return lower(item, runtime)
     if not isinstance(item, str | Path):
         raise InputError(
             f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
@@ -63,8 +65,8 @@ def resolve_segments(item: object) -> Sequence[HasSegments]:
     if Path(item).suffix == ".onnx":
         from nas.onnx.reader import read_onnx
 
-        return read_onnx(Path(item)).segments_in_context
-    return load_architecture(item).graph().segments
+        return runtime.in_context(read_onnx(Path(item)))
+    return lower(load_architecture(item), runtime)
 
 
 def published_index(device: str) -> PublishedIndex:
@@ -100,7 +102,7 @@ def _lists(folder: Path) -> dict[str, OperatorTable]:
 
 def _operators(folder: Path, name: str) -> OperatorTable:
     """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
-    segments = resolve_segments(folder / name if name.endswith(".onnx") else name)
+    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
     return OperatorTable.concatenate([segment.operators for segment in segments])
 
 

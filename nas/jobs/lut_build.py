@@ -30,6 +30,7 @@ from nas.measure.store import REFERENCE, VERIFIED, StoredTiming, TimingStore
 from nas.resources import runs_folder, workspace
 from nas.runners.find import find_runner
 from nas.runners.runner import Runner
+from nas.runtimes import Runtime, find_runtime
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -112,6 +113,11 @@ def device_runner(device: str) -> Runner:
     return find_runner(load_device(device), str(device_folder(device) / DEVICE_FILE))
 
 
+def device_runtime(device: str) -> Runtime:
+    """What the runtime of `device` makes of networks."""
+    return find_runtime(load_device(device).runtime)
+
+
 def measured_space(name: str) -> SearchSpace:
     """The space of networks called `name`."""
     space = load_space(name)
@@ -134,7 +140,7 @@ def plan_table(request: TableRequest) -> TablePlan:
     pace = look(runner, files_folder(request.device))
     roles: dict[str, int] = {}
     seconds, left = 0.0, _for_timing(request) - spent
-    for batch in batches(_items(space, request.seed), done):
+    for batch in batches(_items(space, request), done):
         expected = pace.seconds(batch)
         if seconds + expected > left:
             break
@@ -172,10 +178,16 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
         _remove_dead_files(folder.parent)
         if store.seconds() < _for_timing(request):
             pace = look(runner, folder)
-            items = _items(space, request.seed)
             build(
-                runner, store, items, folder, budget_s=_for_timing(request), pace=pace, progress=progress
-            )  # fmt: skip
+                runner,
+                store,
+                _items(space, request),
+                folder,
+                runtime=device_runtime(request.device),
+                budget_s=_for_timing(request),
+                pace=pace,
+                progress=progress,
+            )
         timings = store.timings()
     if len(timings) < MIN_NETWORKS:
         raise InputError(
@@ -315,8 +327,9 @@ def _device_text(device: Device, environment: dict[str, str], date: str) -> byte
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=120).encode()
 
 
-def _items(space: SearchSpace, seed: int) -> Iterator[Item]:
-    return ordered(generic_items(seed), space_items(space, seed), further_items())
+def _items(space: SearchSpace, request: TableRequest) -> Iterator[Item]:
+    runtime, seed = device_runtime(request.device), request.seed
+    return ordered(generic_items(runtime, seed), space_items(space, runtime, seed), further_items(runtime))
 
 
 def _for_timing(request: TableRequest) -> float:

@@ -19,6 +19,7 @@ from nas.measure.drift import at_usual_speed
 from nas.measure.plan import network_item
 from nas.measure.store import TimingStore
 from nas.runners.runner import Runner, Timing
+from nas.runtimes import OWN
 from nas.space import Architecture
 
 ROUNDS, TOGETHER = 16, 12
@@ -218,7 +219,7 @@ def _check(
 def _check_portion(
     device: str, runner: Runner, networks: Sequence[Architecture], predicted: Sequence[Estimate], usual: float | None
 ) -> list[Checked]:
-    items = [network_item(network, "check") for network in networks]
+    items = [network_item(network, "check", OWN) for network in networks]
 
     def process(turn: int) -> list[Timing]:
         batch = [reference_item(), *items, reference_item()]

@@ -1,7 +1,7 @@
 """The main job: the most accurate network of a space for a latency on a device.
 
 The space is compiled to arrays and searched by its strategy; the best networks above the target, and the known ones
-there, are shrunk by NetAdapt; the answer is the feasible network with the best lower bound of accuracy.
+there, are shrunk by NetAdapt; the answer is the feasible network with the best score.
 """
 
 from __future__ import annotations
@@ -18,14 +18,24 @@ from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, unknown_name
-from nas.evaluate.models import Figures, Limits, Models, SpaceProblem
-from nas.evaluate.shrinking import ChannelAdaptation
+from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
+from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
 from nas.space.search_space import Codes, SearchSpace
-from nas.strategies import Evolution, Exhaustive, Progress, RandomSearch, Reward, SearchResult, Strategy, pareto_front
+from nas.strategies import (
+    Evolution,
+    Exhaustive,
+    Progress,
+    RandomSearch,
+    Reward,
+    SearchResult,
+    SearchTask,
+    Strategy,
+    pareto_front,
+)
 from nas.strategies.archive import START_LIMIT
 
 ENUMERABLE = 1_000_000
@@ -44,7 +54,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
 _T = TypeVar("_T")
 
 OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the best lower bound of accuracy so far)."""
+"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +113,9 @@ class Network:
 class SearchAnswer:
     """What a search found.
 
-    `before_shrinking` and `after_shrinking` are the best ranked bounds (`Figures.ranked`) of the strategy alone and of
-    NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and that bound, `baselines`
-    the known networks, both fastest first; `notes` say what a reader should know of the answer.
+    `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
+    NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
+    known networks, both fastest first; `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -140,8 +150,8 @@ class SearchAnswer:
             "evaluated": self.evaluated,
             "space_size": str(self.space_size),
             "exact": self.exact,
-            "accuracy_low_before_shrinking": self.before_shrinking,
-            "accuracy_low_after_shrinking": self.after_shrinking,
+            "score_before_shrinking": self.before_shrinking,
+            "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
             "front": [network.as_json() for network in self.front],
@@ -174,7 +184,7 @@ def search(
     starts: int = 3,
     progress: OnProgress = lambda doing, best: None,
 ) -> SearchAnswer:
-    """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best lower bound of accuracy.
+    """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
     `target_ms` is in milliseconds; `reward` a form ("soft", "hard", "absolute") with its exponent `w`, or a `Reward`;
     `starts` networks above the target are shrunk by NetAdapt (0: none). Same arguments, same answer. Raises
@@ -186,7 +196,10 @@ def search(
     chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        known = known_networks()
+        known = [
+            network.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
+            for network in known_networks()
+        ]
         models = Models(latency, accuracy, limits, known=known)
         job = _Search(space, models, known, target_ms, goal, published, progress)
         found = job.explore(chosen, seed)
@@ -222,16 +235,16 @@ class _Search:
         problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy_low)
+            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
 
-        return strategy.search(
-            problem,
+        task = SearchTask(
             target_ms=self._target_ms,
             reward=self._reward,
             rng=np.random.default_rng(seed),
             initial=self._initial(),
             progress=report,
         )
+        return strategy.search(problem, task)
 
     def _initial(self) -> Codes | None:
         """The codes of the known networks that are points of the space, at each of its resolutions."""
@@ -243,7 +256,7 @@ class _Search:
         return found
 
     def shrink(self, found: SearchResult, count: int) -> list[Architecture]:
-        """NetAdapt from the strategy's best above the target and the best known point there: what met the target."""
+        """NetAdapt from the strategy's best above the target and the best known point there: what is feasible."""
         if count == 0:
             return []
         begin = [self._space.decode(candidate.codes) for candidate in found.starts[:count]]
@@ -252,25 +265,18 @@ class _Search:
             figures = self._models.figures(known)
             ratio = figures.bounded_ms / self._target_ms
             above = np.flatnonzero((ratio > 1) & (ratio <= START_LIMIT))
-            begin += [known[i] for i in above[np.argsort(-figures.ranked[above], kind="stable")[:1]]]
-        adaptation = ChannelAdaptation(self._models)
+            begin += [known[i] for i in above[np.argsort(-figures.score[above], kind="stable")[:1]]]
+        adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
-        best = found.best.accuracy_low if found.best else None
+        best = (found.best.score, found.best.accuracy) if found.best else None
         for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best)
+            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
             result = adaptation.shrink(start, target_ms=self._target_ms)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
-            if result.best is not None:
-                best = max(best or 0.0, result.best.accuracy)
-        return [network for network, keeps in zip(met, self._keep_limits(met), strict=True) if keeps]
-
-    def _keep_limits(self, networks: Sequence[Architecture]) -> list[bool]:
-        """For each network whether its parameters and MACs keep their limits."""
-        if not networks:
-            return []
-        figures = self._models.figures(networks)
-        excess = self._models.limits.excess(figures.params, figures.macs)
-        return [True] * len(networks) if excess is None else (excess <= 0).tolist()
+            if result.best is not None and (best is None or result.best.score > best[0]):
+                mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
+                best = (result.best.score, float(mean[0]))
+        return met
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
@@ -282,16 +288,15 @@ class _Search:
         if not networks:
             raise self._cannot_meet(found)
         figures = self._models.figures(networks)
-        meets = figures.bounded_ms <= self._target_ms
-        meets &= self._keep_limits(networks)
+        meets = figures.standing.feasible(self._target_ms)
         if not meets.any():
             raise self._cannot_meet(found)
         # Known networks are ranked by the bound alone: nothing about them is novel.
-        ranked = np.concatenate((figures.ranked[: len(own)], figures.accuracy_low[len(own) :]))
-        # Of equal bounds the network that is no known one, then the faster one.
+        score = np.concatenate((figures.score[: len(own)], figures.accuracy.low[len(own) :]))
+        # Of equal scores the network that is no known one, then the faster one.
         first = min(
             np.flatnonzero(meets),
-            key=lambda i: (-ranked[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
+            key=lambda i: (-score[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
         )
         best, notes = networks[first], []
         if first >= len(own):
@@ -300,20 +305,24 @@ class _Search:
             )
         else:
             best = best.named(f"{self._space.name}-{self._target_ms:g}ms-{best.digest[:8]}")
-            limit = self._models.limits.max_novelty
-            if limit is not None and figures.novelty[first] > 1.05 * limit:
+            limit, novelty = self._models.limits.max_novelty, figures.accuracy.novelty[first]
+            if limit is not None and novelty > 1.05 * limit:
                 notes.append(
-                    f"No network near those of published accuracy meets the target: the answer lies"
-                    f" {figures.novelty[first]:.1f} times as far from them as they lie from one another; believe its"
-                    " accuracy less than its interval says."
+                    f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
+                    " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
-        bounds = dict(zip((network.digest for network in networks), ranked, strict=True))
-        same = self._models.indistinguishable(best, self._known)
+        scores = dict(zip((network.digest for network in networks), score, strict=True))
+        same = (~self._models.differences(best, self._known).told_apart).tolist()
         records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
         baselines = sorted(records, key=lambda record: record.latency.mean_ms)
         answer = self._records([best])[0]
+        if best.on_imagenet() is not best:
+            notes.append(
+                f"Accuracies are those of the same layers on ImageNet ({IMAGENET_CLASSES} classes, {IMAGENET_CHANNELS}"
+                f" channels); on {best.num_classes} classes of other images they will differ."
+            )
         notes += self._better(answer, baselines)
-        notes += self._slower(int(first), networks, figures, ranked, meets)
+        notes += self._slower(int(first), networks, figures, score, meets)
         return SearchAnswer(
             space=self._space.name,
             space_size=self._space.size,
@@ -325,15 +334,15 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
-            before_shrinking=max((float(bounds[n.digest]) for n in explored if n.digest in bounds), default=None),
-            after_shrinking=max((float(bounds[n.digest]) for n in shrunk if n.digest in bounds), default=None),
+            before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
+            after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
             notes=tuple(notes),
         )
 
     def _slower(
-        self, first: int, networks: Sequence[Architecture], figures: Figures, ranked: Floats, meets: NDArray[np.bool_]
+        self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
     ) -> list[str]:
         """Where the answer is much faster than asked: a note that nothing slower is better."""
         if figures.bounded_ms[first] >= NEAR_TARGET * self._target_ms:
@@ -342,19 +351,19 @@ class _Search:
         text = f"The answer is below {NEAR_TARGET:g} of the target because nothing slower that was found ranks higher"
         if not len(slower):
             return [f"{text}."]
-        best = max(slower, key=lambda i: ranked[i])
+        best = max(slower, key=lambda i: score[i])
         return [
             (
                 f"{text}: of the others the best is {networks[best].name} ({figures.latency_ms[best]:.3f} ms), whose"
-                f" ranked bound is {100 * ranked[best]:.1f} % against {100 * ranked[first]:.1f} %."
+                f" score is {100 * score[best]:.1f} against {100 * score[first]:.1f}."
             )
         ]
 
     def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
-        keeps = self._keep_limits([known.architecture for known in baselines])
-        met = (known.latency.mean_ms <= self._target_ms for known in baselines)
-        under = [known for known, good, kept in zip(baselines, met, keeps, strict=True) if good and kept]
+        figures = self._models.figures([known.architecture for known in baselines])
+        feasible = figures.standing.feasible(self._target_ms).tolist()
+        under = [known for known, good in zip(baselines, feasible, strict=True) if good]
         best = max(under, key=lambda known: known.accuracy.low, default=answer)
         if best.accuracy.low <= answer.accuracy.low:
             return []
@@ -362,9 +371,10 @@ class _Search:
         return [f"{note} at {best.latency.mean_ms:.3g} ms: take it, or a space with its blocks."]
 
     def _cannot_meet(self, found: SearchResult) -> TargetError:
+        assert found.fastest is not None  # no point was excluded
         fastest = self._records([self._space.decode(found.fastest.codes)])[0]
         limits = self._models.limits
-        kept = " within the limits on parameters and MACs" if limits.max_params or limits.max_macs else ""
+        kept = " within the limits on parameters and MACs" if limits.caps else ""
         sure = f" with a probability of {limits.confidence:g}" if limits.confidence else ""
         return TargetError(
             f"a network of the space {self._space.name} must take at most {self._target_ms:g} ms on"
@@ -377,13 +387,13 @@ class _Search:
         networks = [self._space.decode(candidate.codes) for candidate in _spread(found.front, 4 * FRONT_SIZE)]
         networks = list({network.digest: network for network in [*networks, *more]}.values())
         figures = self._models.figures(networks)
-        kept = [networks[i] for i in pareto_front(figures.bounded_ms, figures.ranked)]
+        kept = [networks[i] for i in pareto_front(figures.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
         figures = self._models.figures(networks)
-        accuracies = self._models.accuracy_estimates(figures)
-        rewards = self._reward.reward(figures.accuracy_low, figures.bounded_ms, self._target_ms)
+        accuracies = figures.accuracy.records()
+        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
         return [
             Network(
                 name=network.name,
@@ -393,7 +403,7 @@ class _Search:
                 latency=self._models.latency.estimate(network),
                 accuracy=accuracies[i],
                 reward=float(rewards[i]),
-                novelty=float(figures.novelty[i]),
+                novelty=float(figures.accuracy.novelty[i]),
                 published=self._published(network),
             )
             for i, network in enumerate(networks)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.accuracy import AccuracyModel, load_accuracy
+from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
-from nas.evaluate.models import Limits
+from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.lut import load_latency, published_index
 from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
@@ -19,7 +19,8 @@ from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import LatencyModel
 from nas.latency.device import device_folder
 from nas.runs import RunStore
-from nas.space import Architecture, load_space, space_paths
+from nas.space import Architecture, list_known, load_space, space_paths
+from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
 
@@ -31,6 +32,7 @@ class SearchRequest:
     target_ms: float
     device: str
     space: str = "mobile"
+    settings: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
     reward: str = "soft"
@@ -52,6 +54,8 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        for setting in self.settings:
+            words += ["--set", setting]
         if self.verify:
             words.append("--verify")
         return shlex.join(words)
@@ -76,8 +80,10 @@ class SearchOutcome:
         return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, best: None) -> SearchOutcome:
-    """Search, export the answer to the zoo, and record the run.
+def run_search(
+    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
+) -> SearchOutcome:
+    """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
     is an error before the search begins.
@@ -85,6 +91,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
+    space = narrow(space, request.settings)
     if request.verify:
         check_reach(request.device)
     latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
@@ -99,7 +106,7 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
-        with RunStore().start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
+        with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
             published = _Published(request.device)
 
             def searched(model: LatencyModel) -> SearchAnswer:
@@ -125,11 +132,11 @@ def run_search(request: SearchRequest, *, progress: OnProgress = lambda doing, b
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            progress("exporting the answer", answer.best.accuracy.low)
+            progress("exporting the answer", answer.best.accuracy.mean)
             folder = _export(answer, run.id, request.seed)
-            run.add_artefact("zoo", folder)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
+            run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
     except NasError as error:
         if outcome is None:
@@ -153,7 +160,7 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
     )
 
 
-def _inputs(request: SearchRequest, space: SearchSpace, accuracy: AccuracyModel) -> dict[str, Any]:
+def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
     files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
     device = {path.name: sha256(path) for path in files}
@@ -171,9 +178,11 @@ class _Published:
     def __init__(self, device: str) -> None:
         self._device = device
         self._index = published_index(device)
+        self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:
-        printed = dict(network.published)
+        known = self._known.get(network.digest)
+        printed = known.published if known else {}
         rows = self._index.find(network.graph().operators())
         top1 = printed.get("top1")
         if top1 is None and not rows:

@@ -15,12 +15,12 @@ import numpy as np
 
 from nas.errors import InputError, TargetError
 from nas.jobs.lut import load_latency
-from nas.jobs.lut_build import device_runner, refit_table, store_path
+from nas.jobs.lut_build import device_runner, device_runtime, refit_table, store_path
 from nas.jobs.lut_verify import Checked, check_networks
 from nas.jobs.search import Network, SearchAnswer
 from nas.latency import LatencyModel
-from nas.measure.plan import network_item
 from nas.measure.store import VERIFIED, NewTiming, TimingStore
+from nas.space.lowering import lower
 
 CEILING, FLOOR = 1.02, 0.9
 """An answer is accepted up to this multiple of the target, and from this one on where something slower is better."""
@@ -116,6 +116,7 @@ def _fault(answer: SearchAnswer, checked: Checked) -> str:
 
 def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked]) -> None:
     """Add what was timed to the timings of the device, and fit its table again."""
+    runtime = device_runtime(device)
     with TimingStore(store_path(device), device_runner(device).environment()) as store:
         done = store.digests()
         new = [
@@ -123,7 +124,7 @@ def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked
                 name=network.name,
                 digest=one.digest,
                 role=VERIFIED,
-                segments=network_item(network.architecture, VERIFIED).segments,
+                segments=lower(network.architecture, runtime),
                 latency_ms=one.measured_ms,
                 spread=max(one.processes_ms) / min(one.processes_ms) - 1.0,
                 runs=len(one.processes_ms),

@@ -9,6 +9,7 @@ import numpy as np
 from nas.errors import InputError
 from nas.space import Architecture, CodeSpace, Point, SearchSpace, known_networks, load_space, space_paths
 from nas.space.encode import encode
+from nas.space.resolution import resolution_document
 
 
 def space_records() -> list[dict[str, Any]]:
@@ -27,8 +28,9 @@ def describe_space(space: SearchSpace | CodeSpace) -> dict[str, Any]:
         return record
     return {
         **record,
-        "resolution": list(space.resolutions),
+        "resolution": [resolution_document(resolution) for resolution in space.resolutions],
         "num_classes": space.num_classes,
+        "in_channels": space.in_channels,
         "stems": [[layer.as_mapping() for layer in stem] for stem in space.stems],
         "stages": [
             {
@@ -75,7 +77,7 @@ def _point(point: Architecture | Point) -> dict[str, Any]:
     return {
         "name": point.name,
         "digest": point.digest,
-        "resolution": point.resolution,
+        "resolution": resolution_document(point.resolution),
         "params": point.params,
         "macs": point.macs,
         "genes": dict(point.genes),

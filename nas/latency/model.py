@@ -11,21 +11,23 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError, UnknownOperatorError
-from nas.graph.graph import CONTEXT
+from nas.graph.graph import Graph
 from nas.graph.operators import OperatorTable
 from nas.latency.device import Device, device_folder, load_device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
+from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats, Ints
 from nas.latency.published.predictor import read_predictor
 from nas.latency.published.warnings import is_large
 from nas.latency.table.rows import TableRow, read_table, shortened
 from nas.latency.timed.regressor import FORM, regressor_of_json
+from nas.runtimes import Runtime, find_runtime, usual_key
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
@@ -43,50 +45,8 @@ class HasSegments(Protocol):
     def operators(self) -> OperatorTable: ...
 
 
-class OperatorModel(Protocol):
-    """What operators cost, for segments without a row; all additive over operators."""
-
-    @property
-    def source(self) -> Source:
-        """What its costs rest on: *predicted* or *modelled*."""
-
-    @property
-    def rows_widen(self) -> bool:
-        """Whether the widths of rows add to the interval; not where `half_width` has learned what they stray by."""
-
-    @property
-    def fixed_ms(self) -> float:
-        """The time of a network without operators."""
-
-    @property
-    def num_features(self) -> int:
-        """k: how many uncertainties an operator has."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """What it was fitted to."""
-
-    def operator_ms(self, table: OperatorTable) -> Floats:
-        """Milliseconds of each operator, shape (n,), all positive."""
-
-    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """`operator_ms`, and what each operator adds to the sums that `half_width` reads, shape (n, k), in ms."""
-
-    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
-        """Half the width of the 90 % interval of log latency of n networks, shape (n,)."""
-
-    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
-        """The same of n segments by themselves, shape (n,)."""
-
-    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
-        """A sentence for each reason to doubt what it says of the network with these operators."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The document it is read from."""
-
-
-Resolver = Callable[[object], Sequence[HasSegments]]
-"""Turns what a user names (an architecture, a known network, an .onnx path) into segments."""
+Resolver = Callable[[object, Runtime], Sequence[HasSegments]]
+"""What a user names (an architecture, a known network, an .onnx path) as the segments that a runtime executes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +72,11 @@ class LatencyModel:
     rows: Mapping[str, TableRow]
     operators: OperatorModel | None
     resolve: Resolver | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the device's runtime makes of a network: the segments that its rows and operators speak of."""
+        return find_runtime(self.device.runtime)
 
     @property
     def fixed_ms(self) -> float:
@@ -156,7 +121,7 @@ class LatencyModel:
 
     def _rows(self, keys: Sequence[str]) -> list[TableRow | None]:
         """The row that serves each segment, or None for the cost model."""
-        rows = [self.rows.get(key) or self.rows.get(key.partition(CONTEXT)[0]) for key in keys]
+        rows = [self.rows.get(key) or self.rows.get(usual_key(key)) for key in keys]
         if self.operators is None and any(row is None for row in rows):
             raise UnknownOperatorError(
                 f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"
@@ -164,18 +129,16 @@ class LatencyModel:
             )
         return rows
 
-    def bounds(self, mean_ms: Floats, sums: Floats, *, large: bool = False) -> tuple[Floats, Floats]:
+    def bounds(
+        self, mean_ms: Floats, sums: Floats, *, large: NDArray[np.bool_] | bool = False
+    ) -> tuple[Floats, Floats]:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
 
-        The widths of rows add up fully (a table's errors are common to its rows), then join the cost model's; a model
-        that was fitted together with the rows knows what they stray by together, and replaces their widths. `large`
-        says that the networks' inputs are above `nas.latency.published.rows.MAX_PIXELS`.
+        The widths of rows add up fully: a table's errors are common to its rows. What joins them is the rule of
+        `operators` (`OperatorModel.half_width`, as is `large`, for all networks or for each).
         """
-        half = sums[:, -1] / mean_ms
-        if self.operators and not self.operators.rows_widen:
-            half = np.zeros_like(half)
-        if self.operators:
-            half = np.hypot(half, self.operators.half_width(mean_ms, sums[:, :-1], large))
+        own, rows_ms = sums[:, :-1], sums[:, -1]
+        half = self.operators.half_width(mean_ms, own, rows_ms, large=large) if self.operators else rows_ms / mean_ms
         spread = np.exp(half)
         return mean_ms / spread, mean_ms * spread
 
@@ -189,9 +152,10 @@ class LatencyModel:
 
     def segment_bounds(self, costs: SegmentCosts) -> tuple[Floats, Floats]:
         """The central 90 % interval of each segment by itself, each shape (n,), in ms."""
-        half = costs.features[:, -1] / costs.mean_ms
+        own, rows_ms = costs.features[:, :-1], costs.features[:, -1]
+        half = rows_ms / costs.mean_ms
         if self.operators:
-            alone = self.operators.segment_half_width(costs.mean_ms, costs.features[:, :-1])
+            alone = self.operators.half_width(costs.mean_ms, own, np.zeros_like(rows_ms), whole=False)
             half = np.where(half > 0.0, half, alone)
         spread = np.exp(half)
         return costs.mean_ms / spread, costs.mean_ms * spread
@@ -212,7 +176,7 @@ class LatencyModel:
         parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
         if self.operators:
             own = SOURCES.index(self.operators.source)
-            timed = not self.operators.rows_widen and own not in costs.source[costs.mean_ms > 0.0]
+            timed = self.operators.source == "predicted" and own not in costs.source[costs.mean_ms > 0.0]
             parts[SOURCES.index("measured") if timed else own] += self.fixed_ms
         shares = {name: float(part / mean) for name, part in zip(SOURCES, parts, strict=True) if part > 0}
         return Estimate(
@@ -225,17 +189,15 @@ class LatencyModel:
         )
 
     def segments(self, item: object) -> Sequence[HasSegments]:
-        """The segments of an operator table (one without a key), of a graph or an architecture, or of what
-        `resolve` understands."""
+        """The segments of an operator table (one without a key), of a graph, or of what `resolve` understands, as the
+        device's runtime executes them."""
         if isinstance(item, OperatorTable):
             return (_Anonymous(operators=item),)
-        own = getattr(item, "segments", None)
-        if own is not None and not callable(own):
-            found: Sequence[HasSegments] = own
-            return found
+        if isinstance(item, Graph):
+            return self.runtime.segments(item)
         if self.resolve is None:
-            raise InputError(f"a latency needs operators, a graph or an architecture, but got {type(item).__name__}.")
-        return self.resolve(item)
+            raise InputError(f"a latency needs operators or a graph, but got {type(item).__name__}.")
+        return self.resolve(item, self.runtime)
 
     def _costs(self, segments: Sequence[HasSegments]) -> SegmentCosts:
         return self.segment_costs([s.key for s in segments], [s.operators for s in segments])

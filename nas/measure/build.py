@@ -12,6 +12,7 @@ from nas.errors import InputError
 from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
 from nas.runners.runner import RUNS_A_VISIT, Runner, Timing
+from nas.runtimes import OWN, Runtime
 from nas.space import known_network
 
 ROUNDS = 12
@@ -45,9 +46,9 @@ class BuildProgress:
     reference_ms: float
 
 
-def reference_item() -> Item:
-    """The network that is timed in every batch."""
-    return network_item(known_network(REFERENCE_NETWORK), REFERENCE)
+def reference_item(runtime: Runtime = OWN) -> Item:
+    """The network that is timed in every batch, by default without what a runtime adds to its segments."""
+    return network_item(known_network(REFERENCE_NETWORK), REFERENCE, runtime)
 
 
 def look(runner: Runner, folder: Path) -> Pace:
@@ -91,15 +92,16 @@ def build(
     items: Iterable[Item],
     folder: Path,
     *,
+    runtime: Runtime,
     budget_s: float,
     pace: Pace,
     progress: Callable[[BuildProgress], None],
 ) -> None:
-    """Time `items` in their order until all batches of the store have taken `budget_s`, or none is left.
+    """Time `items` of `runtime` in their order until all batches of the store have taken `budget_s`, or none is left.
 
     What the store has is not timed again. A batch is stored when it is done; killed in between, it is done again.
     """
-    reference = reference_item()
+    reference = reference_item(runtime)
     spent, count = store.seconds(), len(store.digests())
     ratio = 1.0
     for batch in batches(items, store.digests()):

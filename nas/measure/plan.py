@@ -14,10 +14,11 @@ from scipy.sparse import csr_matrix
 from nas.graph import Graph, Segment
 from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
+from nas.runtimes import Runtime
 from nas.space import Architecture, known_networks
-from nas.space.architecture import build_layer
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace
+from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
 NUM_PROBES, NUM_REPEATS = 400, 480
@@ -29,7 +30,8 @@ _LARGEST_MACS = 3_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A network to be timed: `role` is known, probe or space; `graph` builds it."""
+    """A network to be timed: `role` is known, probe or space; `graph` builds it, `segments` are as the device's runtime
+    executes it."""
 
     name: str
     digest: str
@@ -43,40 +45,41 @@ class Item:
         return sum(segment.macs for segment in self.segments)
 
 
-def network_item(network: Architecture, role: str) -> Item:
-    """An architecture as an item."""
-    return Item(name=network.name, digest=network.digest, role=role, segments=network.segments(), graph=network.graph)
+def network_item(network: Architecture, role: str, runtime: Runtime) -> Item:
+    """An architecture as an item for a device of this runtime."""
+    segments = lower(network, runtime)
+    return Item(name=network.name, digest=network.digest, role=role, segments=segments, graph=network.graph)
 
 
-def generic_items(seed: int = 0) -> list[Item]:
+def generic_items(runtime: Runtime, seed: int = 0) -> list[Item]:
     """The known networks without the reference, and probes and repeats for operators that these lack; in an order that
     is mixed by `seed`."""
     others = [network for network in known_networks() if network.name != REFERENCE_NETWORK]
-    found = [network_item(network, "known") for network in others if network.macs <= _LARGEST_MACS]
-    probes = [_probe(f"probe-{number}", probe_graph(number)) for number in range(NUM_PROBES)]
+    found = [network_item(network, "known", runtime) for network in others if network.macs <= _LARGEST_MACS]
+    probes = [_probe(f"probe-{number}", probe_graph(number), runtime) for number in range(NUM_PROBES)]
     found += [probe for probe in probes if probe.macs <= _LARGEST_MACS]
-    repeats = [_probe(f"repeat-{number}", repeat_graph(number)) for number in range(NUM_REPEATS)]
+    repeats = [_probe(f"repeat-{number}", repeat_graph(number), runtime) for number in range(NUM_REPEATS)]
     found += {repeat.digest: repeat for repeat in repeats}.values()
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]
 
 
-def further_items() -> Iterator[Item]:
+def further_items(runtime: Runtime) -> Iterator[Item]:
     """Probes and repeats by turns without end, none of which is among `generic_items`."""
     for number in itertools.count():
-        probe = _probe(f"probe-{NUM_PROBES + number}", probe_graph(NUM_PROBES + number))
+        probe = _probe(f"probe-{NUM_PROBES + number}", probe_graph(NUM_PROBES + number), runtime)
         if probe.macs <= _LARGEST_MACS:
             yield probe
-        yield _probe(f"repeat-{NUM_REPEATS + number}", repeat_graph(NUM_REPEATS + number))
+        yield _probe(f"repeat-{NUM_REPEATS + number}", repeat_graph(NUM_REPEATS + number), runtime)
 
 
-def _probe(name: str, graph: Graph) -> Item:
-    segments = graph.segments_in_context
+def _probe(name: str, graph: Graph, runtime: Runtime) -> Item:
+    segments = runtime.in_context(graph)
     digest = hashlib.sha256("\n".join(segment.key for segment in segments).encode()).hexdigest()[:16]
     return Item(name=name, digest=digest, role="probe", segments=segments, graph=lambda: graph)
 
 
-def space_items(space: SearchSpace, seed: int = 0) -> Iterator[Item]:
+def space_items(space: SearchSpace, runtime: Runtime, seed: int = 0) -> Iterator[Item]:
     """Networks of `space` without end, none twice: from a pool of random ones always that whose segments were timed
     least, by multiply-adds; then from a new pool."""
     rng = np.random.default_rng(seed)
@@ -86,30 +89,13 @@ def space_items(space: SearchSpace, seed: int = 0) -> Iterator[Item]:
         pool = {network.digest: network for network in _pool(space, rng) if network.digest not in taken}
         if not pool:
             return
-        items = _items(list(pool.values()))
+        items = [network_item(network, "space", runtime) for network in pool.values()]
         yield from _least_timed_first(items, seen)
         taken.update(pool)
 
 
 def _pool(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
     return list(space.sample(_POOL, rng))
-
-
-def _items(networks: Sequence[Architecture]) -> list[Item]:
-    """The networks as items; equal layers are built once."""
-    known: dict[object, Segment] = {}
-    found = []
-    for network in networks:
-        segments = []
-        for layer, shape in zip(network.layers, network.layer_inputs(), strict=True):
-            place = (layer, shape, network.num_classes)
-            if place not in known:
-                known[place] = build_layer(layer, shape, network.num_classes).segment
-            segments.append(known[place])
-        found.append(
-            Item(name=network.name, digest=network.digest, role="space", segments=segments, graph=network.graph)
-        )
-    return found
 
 
 def _least_timed_first(items: Sequence[Item], seen: dict[str, int]) -> Iterator[Item]:
@@ -146,10 +132,10 @@ def ordered(generic: Sequence[Item], own: Iterator[Item], further: Iterable[Item
 
 
 def space_keys(space: SearchSpace) -> set[str]:
-    """The keys of all segments that networks of `space` may have."""
+    """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these."""
     found: set[str] = set()
 
-    def collect(batch: LayerBatch, resolution: NDArray[np.int64]) -> NDArray[np.float64]:
+    def collect(batch: LayerBatch, sides: NDArray[np.float64]) -> NDArray[np.float64]:
         found.update(batch.keys or ())
         return np.zeros((len(batch.params), 0))
 

@@ -19,7 +19,7 @@ from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
-from nas.latency.timed.regression import TimedSegment
+from nas.latency.timed.design import TimedSegment
 
 SCHEMA = 4
 REFERENCE, VERIFIED = "reference", "verified"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from nas.errors import UnknownOperatorError
 from nas.files import write_bytes
+from nas.nets.litert_call import Call
 from nas.nets.litert_model import Model
-from nas.nets.litert_operators import Call, emit, transposed
+from nas.nets.litert_operators import emit, transposed
 from nas.nets.litert_plan import absorbed, channels_first, reads_first
 from nas.nets.module import GraphModule
 from nas.nets.onnx_writer import INPUT_NAME, OUTPUT_NAME

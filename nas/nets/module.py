@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, overload
 
 import torch
@@ -128,22 +127,36 @@ class Backbone(nn.Module):
 
 @overload
 def build(
-    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: Literal[False] = False
+    architecture: Architecture,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    *,
+    seed: int = 0,
+    features_only: Literal[False] = False,
 ) -> GraphModule: ...
 @overload
 def build(
-    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: Literal[True]
+    architecture: Architecture,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    *,
+    seed: int = 0,
+    features_only: Literal[True],
 ) -> Backbone: ...
 def build(
-    architecture: Architecture, num_classes: int | None = None, *, seed: int = 0, features_only: bool = False
+    architecture: Architecture,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    *,
+    seed: int = 0,
+    features_only: bool = False,
 ) -> GraphModule | Backbone:
     """`architecture` as a torch module in training form, with random weights drawn from `seed` alone.
 
-    `num_classes` replaces the architecture's. `features_only` gives its maps instead of logits (`Backbone`). `.fuse()`
-    of the result is the inference form.
+    `num_classes` (from 2 up) and `in_channels` (1, 3 or 4) replace the architecture's; others raise `InputError`.
+    `features_only` gives its maps instead of logits (`Backbone`). `.fuse()` of the result is the inference form.
     """
-    if num_classes is not None:
-        architecture = replace(architecture, num_classes=num_classes)
+    architecture = architecture.adapted(num_classes=num_classes, in_channels=in_channels)
     names = {number: f"layer{number:02d}_{layer.block}" for number, layer in enumerate(architecture.layers, start=1)}
     module = build_graph(architecture.graph(), seed=seed, layer_names=names, architecture=architecture)
     return Backbone(module) if features_only else module

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nas.graph.ops import Conv, Op
-from nas.graph.rows import Row, Shape, elements, make_row, slice_rows
+from nas.graph.rows import Row, Shape, elements, make_row, run_length, slice_rows
 
 
 def unbatched(shape: Shape) -> Shape:
@@ -50,17 +50,17 @@ class Move(Op):
 
 @dataclass(frozen=True, slots=True)
 class Scaled(Op):
-    """Product or sum with a constant tensor of `size` numbers."""
+    """Product or sum with a constant tensor of shape `constant`, which broadcasts over the last axes."""
 
     name: ClassVar[str] = "scale"
-    size: int
+    constant: Shape
 
     def params(self, inputs: tuple[Shape, ...]) -> int:
-        return self.size
+        return elements(self.constant)
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
-        run = elements(out[1:]) if len(out) == 3 and self.size == out[0] else min(self.size, elements(out))
-        return (make_row("scale", elements(inputs[0]) + self.size, out, in_channels=run),)
+        run = run_length(out, self.constant[-len(out) :])  # without the batch
+        return (make_row("scale", elements(inputs[0]) + self.params(inputs), out, in_channels=run),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from nas.jobs.search import Network, SearchAnswer
 from nas.jobs.search_verify import Verification
+from nas.space.resolution import resolution_text
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
@@ -28,7 +29,7 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
         "Beside the known networks (at the same training recipe; * cannot be told from the answer):\n"
         + _table([best, *_near(answer)], best)
         + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
-        "Pareto front of latency and the lower bound of top-1:\n" + _table(_thin(answer.front), best),
+        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best),
     ]
     if verification is not None:
         parts.insert(2, _verified(verification))
@@ -47,16 +48,16 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
         f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}",
         (
             f"  top-1    {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
-            f" {accuracy.source} for {accuracy.recipe}"
+            f" {accuracy.source} for ImageNet, {accuracy.recipe}"
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"
-            f" {best.architecture.resolution} px"
+            f" {resolution_text(best.architecture.resolution)} px"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         (
-            f"  search   {searched} networks of {answer.space}; lower bound before shrinking"
-            f" {_bound(answer.before_shrinking)}, after {_bound(answer.after_shrinking)}"
+            f"  search   {searched} networks of {answer.space}; score before shrinking"
+            f" {_score(answer.before_shrinking)}, after {_score(answer.after_shrinking)}"
         ),
         "  Intervals are central 90 %.",
     ]
@@ -126,8 +127,8 @@ def _warnings(best: Network) -> list[str]:
     return [f"latency of the answer: {warning}" for warning in best.latency.warnings]
 
 
-def _bound(value: float | None) -> str:
-    return "-" if value is None else f"{_percent(value)} %"
+def _score(value: float | None) -> str:
+    return "-" if value is None else _percent(value)
 
 
 def _percent(fraction: float) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 1
-"""Raised with every change of the tables; a database of each version is kept in `tests/data` and must still open."""
+SCHEMA_VERSION = 2
+"""Raised with every change of the tables, with a step in `nas.runs.schema`; a database of each version is kept in
+`tests/data` and must still open."""
 
 
 class Base(DeclarativeBase):
@@ -26,13 +27,17 @@ class SchemaRow(Base):
 
 
 class RunRow(Base):
-    """One run of a command; `created` is ISO 8601 in UTC, `host` and `process` are who ran it."""
+    """One run of a command; `created` and `heartbeat` are ISO 8601 in UTC.
+
+    `host` and `process` say who ran it, for people; that it is alive is told by `heartbeat` alone.
+    """
 
     __tablename__ = "runs"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     created: Mapped[str]
+    heartbeat: Mapped[str]
     command: Mapped[str]
     seed: Mapped[int | None]
     versions: Mapped[dict[str, Any]]
@@ -47,7 +52,7 @@ class RunRow(Base):
 
 
 class ArtefactRow(Base):
-    """A file or folder that a run wrote; `path` is relative to the folder of the database where it lies inside."""
+    """A file or folder that a run wrote; `path` is absolute, or relative to the folder of a SQLite file it lies in."""
 
     __tablename__ = "artefacts"
 

@@ -25,16 +25,16 @@ class Artefact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """One run: what was asked, with what (versions of software, digests of inputs), and what came of it.
+class RunSummary:
+    """One run: what was asked, where, with what (versions of software, digests of inputs), and how it ended.
 
-    `command` repeats it; `seconds` is None until it ended, `error` the text of a failure, `result` the JSON document
-    that the command answered with.
+    `command` repeats it; `seconds` is None until it ended, `error` the text of a failure.
     """
 
     id: str
     kind: str
     created: datetime
+    host: str
     command: str
     seed: int | None
     versions: Mapping[str, str]
@@ -42,15 +42,15 @@ class RunRecord:
     status: Status
     seconds: float | None
     error: str | None
-    result: Mapping[str, Any] | None
     artefacts: tuple[Artefact, ...]
 
-    def as_json(self, *, with_result: bool = True) -> dict[str, Any]:
-        """The record as one JSON document; without the result where only a listing is wanted."""
-        document = {
+    def as_json(self) -> dict[str, Any]:
+        """The summary as one JSON document."""
+        return {
             "run": self.id,
             "kind": self.kind,
             "created": self.created.isoformat(),
+            "host": self.host,
             "command": self.command,
             "seed": self.seed,
             "status": self.status,
@@ -60,4 +60,15 @@ class RunRecord:
             "inputs": dict(self.inputs),
             "artefacts": [artefact.as_json() for artefact in self.artefacts],
         }
-        return {**document, "result": self.result} if with_result else document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord(RunSummary):
+    """A run with its `result`, the JSON document that the command answered with."""
+
+    result: Mapping[str, Any] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as one JSON document."""
+        # Not super(): a class with slots is made anew, and is not the one that super() would look at.
+        return {**RunSummary.as_json(self), "result": self.result}

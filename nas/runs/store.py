@@ -1,4 +1,4 @@
-"""The run database: `nas.db` in the folder `runs/`, one row a run of a command."""
+"""The record of runs: one row a run of a command, in `nas.db` of the folder `runs/` or where a URL says."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import os
 import platform
 import re
 import secrets
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
-from sqlalchemy import Engine, create_engine, insert, select
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import Session, selectinload
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, select
+from sqlalchemy.orm import Session, defer, selectinload
 
 from nas import resources
 from nas.errors import NasError, unknown_name
-from nas.files import is_alive, writing
-from nas.runs.models import SCHEMA_VERSION, ArtefactRow, Base, RunRow, SchemaRow
-from nas.runs.records import Artefact, RunRecord, Status
+from nas.runs.database import Database
+from nas.runs.handle import BEAT_SECONDS, RunHandle
+from nas.runs.models import SCHEMA_VERSION, ArtefactRow, RunRow
+from nas.runs.records import Artefact, RunRecord, RunSummary, Status
+from nas.runs.schema import found_version, prepare
 
 DATABASE = "nas.db"
-_LOCK_SECONDS = 30.0
+GRACE_SECONDS = 90.0
+"""A run whose last sign of life is older counts as interrupted: several may be late, or clocks differ by a minute."""
+
 _DISTRIBUTIONS = ("nas", "numpy", "scipy", "scikit-learn", "torch", "onnx", "onnxruntime", "optuna", "sqlalchemy")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -41,32 +41,50 @@ def utc_now() -> datetime:
 
 
 class RunStore:
-    """The runs in the database of `folder` (by default the workspace's `runs/`), which is made when a run starts.
+    """The runs in the database `url` (of SQLAlchemy's form), by default the file `nas.db` in `folder`.
 
-    Every method raises `NasError` where the database cannot be read or written, or is of a newer schema.
+    `folder` is by default the workspace's `runs/`; the database and its tables are made when the first run starts. Any
+    number of processes may use one database. Tables of an older version of nas are brought up to date when they are
+    used.
+
+    Raises `InputError` for a URL that cannot be used; every method raises `NasError` where the database cannot be
+    reached, read or written, or is of a newer version.
     """
 
-    def __init__(self, folder: Path | None = None, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        url: str | None = None,
+        clock: Clock = utc_now,
+        beat_seconds: float = BEAT_SECONDS,
+    ) -> None:
         self.folder = (folder or resources.runs_folder()).resolve()
-        self.path = self.folder / DATABASE
+        self.beat_seconds = beat_seconds
+        file = URL.create("sqlite", database=str(self.folder / DATABASE))
+        self._database = Database(file if url is None else url)
         self._clock = clock
+
+    @property
+    def place(self) -> str:
+        """The database's file, or its URL without the password."""
+        return self._database.place
 
     def start(
         self, kind: str, *, command: str, inputs: Mapping[str, Any] | None = None, seed: int | None = None
     ) -> RunHandle:
-        """Record that a run begins; use the handle as a context, which records how it ends.
+        """Record that a run begins; use the handle as a context, which shows that it lives and records how it ends.
 
         `command` is the command line that repeats it, `inputs` names what it read, with digests. That the database
         cannot be written to shows here, before any work is done.
         """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        created = self._clock()
-        with self._session(create=True) as session:
+        now = self._now()
+        with self._writing(create=True) as session:
             row = RunRow(
-                id=_new_id(session, created),
+                id=_new_id(session, now),
                 kind=kind,
-                created=created.isoformat(),
+                created=now.isoformat(),
+                heartbeat=now.isoformat(),
                 command=command,
                 seed=seed,
                 versions=installed_versions(),
@@ -77,137 +95,125 @@ class RunStore:
             )
             session.add(row)
             run_id = row.id
-        return RunHandle(self, run_id, created, self._clock)
+        return RunHandle(self, run_id)
 
-    def get(self, run_id: str) -> RunRecord:
-        """The run `run_id`, or `InputError` with the nearest ids."""
-        if self.path.exists():
-            with self._session() as session:
-                row = session.get(RunRow, run_id)
-                if row is not None:
-                    return self._record(row)
-        known = (run.id for run in self.records())
-        raise unknown_name("run", run_id, known, remedy="`nas runs list` shows all of them.")
-
-    def records(self, *, kind: str | None = None) -> list[RunRecord]:
-        """All runs (of a kind), the newest first; none where there is no database yet."""
-        if not self.path.exists():
-            return []
-        query = select(RunRow).options(selectinload(RunRow.artefacts)).order_by(RunRow.created.desc(), RunRow.id.desc())
-        with self._session() as session:
-            rows = session.scalars(query if kind is None else query.where(RunRow.kind == kind))
-            return [self._record(row) for row in rows]
-
-    def update(self, run_id: str, **values: Any) -> None:
-        """Change columns of a run."""
-        with self._session() as session:
-            row = session.get_one(RunRow, run_id)
-            for name, value in values.items():
-                setattr(row, name, value)
+    def beat(self, run_id: str) -> None:
+        """Record that the run lives. `NasError` where it is not running, as for `finish`, `fail` and `interrupt`."""
+        with self._writing() as session:
+            _running(session, run_id).heartbeat = self._now().isoformat()
 
     def add_artefact(self, run_id: str, kind: str, path: Path) -> None:
-        """Record a file or folder that the run wrote."""
+        """Record a file or folder that the run wrote, or that was made of its result after it ended."""
         full = path.resolve()
-        inside = full.relative_to(self.folder) if full.is_relative_to(self.folder) else full
-        with self._session() as session:
-            session.add(ArtefactRow(run_id=run_id, kind=kind, path=inside.as_posix()))
+        base = self._base()
+        kept = full.relative_to(base) if base is not None and full.is_relative_to(base) else full
+        with self._writing() as session:
+            row = _row(session, run_id)
+            if row.status == "running":
+                row.heartbeat = self._now().isoformat()
+            session.add(ArtefactRow(run_id=run_id, kind=kind, path=kept.as_posix()))
+
+    def finish(self, run_id: str, result: Mapping[str, Any] | None = None) -> None:
+        """The run is done; `result` is the JSON document that it answered with."""
+        self._end(run_id, "done", result=result)
+
+    def fail(self, run_id: str, error: str) -> None:
+        """The run failed; `error` says why."""
+        self._end(run_id, "failed", error=error)
+
+    def interrupt(self, run_id: str) -> None:
+        """The run was stopped from outside."""
+        self._end(run_id, "interrupted")
+
+    def get(self, run_id: str) -> RunRecord:
+        """The run `run_id` with its result, or `InputError` with the nearest ids."""
+        known: list[str] = []
+        with self._reading() as session:
+            if session is not None:
+                row = session.get(RunRow, run_id)
+                if row is not None:
+                    return RunRecord(**self._facts(row), result=row.result)
+                known = list(session.scalars(select(RunRow.id)))
+        raise unknown_name("run", run_id, known, remedy="`nas runs list` shows all of them.")
+
+    def records(self, *, kind: str | None = None) -> list[RunSummary]:
+        """All runs (of a kind), the newest first, whose results are not read; none where there is no database yet."""
+        query = (
+            select(RunRow)
+            .options(selectinload(RunRow.artefacts), defer(RunRow.result))
+            .order_by(RunRow.created.desc(), RunRow.id.desc())
+        )
+        with self._reading() as session:
+            if session is None:
+                return []
+            rows = session.scalars(query if kind is None else query.where(RunRow.kind == kind))
+            return [RunSummary(**self._facts(row)) for row in rows]
+
+    def _end(
+        self, run_id: str, status: Status, *, result: Mapping[str, Any] | None = None, error: str | None = None
+    ) -> None:
+        now = self._now()
+        with self._writing() as session:
+            row = _running(session, run_id)
+            row.status = status
+            row.seconds = (now - datetime.fromisoformat(row.created)).total_seconds()
+            row.heartbeat = now.isoformat()
+            row.error = error
+            row.result = None if result is None else dict(result)
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC)
+
+    def _base(self) -> Path | None:
+        """What paths of artefacts are relative to, so that a workspace may be moved; nothing beside a server."""
+        return None if self._database.path is None else self._database.path.parent
 
     @contextlib.contextmanager
-    def _session(self, *, create: bool = False) -> Iterator[Session]:
-        """One transaction; a fault of the database becomes a `NasError`."""
-        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
-        try:
-            if create:
-                _create_tables(engine)
-            with Session(engine) as session, session.begin():
-                self._check_schema(session)
-                yield session
-        except DatabaseError as error:
-            raise NasError(_fault(self.path, str(error.orig))) from error
-        finally:
-            engine.dispose()
+    def _writing(self, *, create: bool = False) -> Iterator[Session]:
+        """A transaction that is alone in writing, on tables of the present version."""
+        if not create and not self._database.exists():
+            raise NasError(f"{self.place} must hold the run that is to be recorded, but is gone; put it back.")
+        with self._database.transaction(write=True) as session:
+            prepare(session.connection(), self.place)
+            yield session
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_LOCK_SECONDS)
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
-
-    def _check_schema(self, session: Session) -> None:
-        found = session.scalars(select(SchemaRow.version)).all()
-        if list(found) != [SCHEMA_VERSION]:
-            raise NasError(
-                f"{self.path} must have schema {SCHEMA_VERSION}, but has {', '.join(map(str, found)) or 'none'};"
-                " a newer version of nas wrote it: update nas, or choose another workspace."
-            )
-
-    def _record(self, row: RunRow) -> RunRecord:
-        status = cast(Status, row.status)
-        if status == "running" and row.host == platform.node() and not is_alive(row.process):
-            status = "interrupted"  # killed, with no chance to say so
-        return RunRecord(
-            id=row.id,
-            kind=row.kind,
-            created=datetime.fromisoformat(row.created),
-            command=row.command,
-            seed=row.seed,
-            versions=row.versions,
-            inputs=row.inputs,
-            status=status,
-            seconds=row.seconds,
-            error=row.error,
-            result=row.result,
-            artefacts=tuple(Artefact(kind=a.kind, path=self.folder / a.path) for a in row.artefacts),
-        )
-
-
-class RunHandle:
-    """A run under way. Leaving the context records how it ended: done, failed (with the error's text), interrupted.
-
-    `finish` and `add_artefact` raise `NasError` where that cannot be written: a caller catches it to hand out the
-    result all the same.
-    """
-
-    def __init__(self, store: RunStore, run_id: str, created: datetime, clock: Clock) -> None:
-        self.id = run_id
-        self._store = store
-        self._created = created
-        self._clock = clock
-        self._ended = False
-
-    @property
-    def folder(self) -> Path:
-        """The folder for what this run writes, beside the database; not made here."""
-        return self._store.folder / self.id
-
-    def add_artefact(self, kind: str, path: Path) -> None:
-        """Record a file or folder that the run wrote."""
-        self._store.add_artefact(self.id, kind, path)
-
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Record the result, a JSON document, and that the run is done."""
-        self._end("done", result=dict(result))
-
-    def _end(self, status: Status, **values: Any) -> None:
-        seconds = (self._clock() - self._created).total_seconds()
-        self._ended = True
-        self._store.update(self.id, status=status, seconds=seconds, **values)
-
-    def __enter__(self) -> RunHandle:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            if not self._ended:
-                self._end("done")
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session | None]:
+        """A transaction on tables of the present version, or None where there are none yet."""
+        if not self._database.exists():
+            yield None
             return
-        # What went wrong first is what the user must hear, even if it cannot be recorded.
-        with contextlib.suppress(NasError):
-            if issubclass(kind, Exception):
-                self._end("failed", error=str(error) or kind.__name__)
-            else:
-                self._end("interrupted")
+        with self._database.transaction() as session:
+            version = found_version(session.connection(), self.place)
+            if version in (None, SCHEMA_VERSION):
+                yield None if version is None else session
+                return
+        with self._writing() as session:
+            yield session
+
+    def _facts(self, row: RunRow) -> dict[str, Any]:
+        """What a record says of a run, but for its result."""
+        status = cast(Status, row.status)
+        silence = self._now() - datetime.fromisoformat(row.heartbeat)
+        if status == "running" and silence.total_seconds() > GRACE_SECONDS:
+            status = "interrupted"  # killed, with no chance to say so
+        base = self._base()
+        return {
+            "id": row.id,
+            "kind": row.kind,
+            "created": datetime.fromisoformat(row.created),
+            "host": row.host,
+            "command": row.command,
+            "seed": row.seed,
+            "versions": row.versions,
+            "inputs": row.inputs,
+            "status": status,
+            "seconds": row.seconds,
+            "error": row.error,
+            "artefacts": tuple(
+                Artefact(kind=a.kind, path=Path(a.path) if base is None else base / a.path) for a in row.artefacts
+            ),
+        }
 
 
 def is_run_id(text: str) -> bool:
@@ -224,29 +230,23 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def _row(session: Session, run_id: str) -> RunRow:
+    row = session.get(RunRow, run_id, options=[defer(RunRow.result)])
+    if row is None:
+        raise NasError(f"run {run_id} must be in its database to be recorded, but is gone; run its command again.")
+    return row
+
+
+def _running(session: Session, run_id: str) -> RunRow:
+    row = _row(session, run_id)
+    if row.status != "running":
+        raise NasError(f"run {run_id} must be running, but is {row.status} already; start another run.")
+    return row
+
+
 def _new_id(session: Session, created: datetime) -> str:
     """An id that no run has: the second it began in and four random digits."""
     while True:
         found = f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         if session.get(RunRow, found) is None:
             return found
-
-
-def _create_tables(engine: Engine) -> None:
-    """Make the tables where they are absent; another process that does the same waits for this one."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        if not engine.dialect.has_table(connection, RunRow.__tablename__):
-            Base.metadata.create_all(connection)
-            connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
-
-
-def _fault(path: Path, reason: str) -> str:
-    if "not a database" in reason or "no such table" in reason or "malformed" in reason:
-        return f"{path} must be a database of nas, but: {reason}; move it away, and a new one is made."
-    if "locked" in reason:
-        return f"{path} must be free to write to, but another process holds it for {_LOCK_SECONDS:g} s; try again."
-    return (
-        f"{path} must be writable and its disk must have room, but: {reason};"
-        " free it, or choose another place with --workspace."
-    )

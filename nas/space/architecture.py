@@ -14,13 +14,28 @@ import yaml
 
 from nas.blocks import BLOCKS, Value
 from nas.blocks.activations import DYNAMIC_ACTIVATIONS
+from nas.blocks.registry import MAX_WIDTH
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph import Builder, Graph, Segment
 from nas.graph.channels import Flow, channel_flow
 from nas.graph.rows import Shape
+from nas.space.resolution import (
+    LARGEST,
+    Resolution,
+    canonical,
+    height_width,
+    parse_resolution,
+    resolution_document,
+    side_of,
+)
 
 SCHEMA = 1
+IMAGENET_CLASSES, IMAGENET_CHANNELS = 1000, 3
+"""What networks give and take on ImageNet, where accuracies are published."""
+
+IN_CHANNELS = (1, 3, 4)
+"""Channels of an image: grey, colour, colour with depth or opacity."""
 _KEYS = ("schema", "name", "family", "resolution", "num_classes", "in_channels", "layers")
 
 
@@ -59,15 +74,20 @@ class LayerResult(NamedTuple):
 @lru_cache(maxsize=200_000)
 def build_layer(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> LayerResult:
     """The segment of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
+    graph = layer_graph(layer, input_shape, num_classes)
+    return LayerResult(graph.segments[0], graph.output_shape, channel_flow(graph.nodes))
+
+
+def layer_graph(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> Graph:
+    """The operators of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
     builder = Builder(input_shape, DYNAMIC_ACTIVATIONS)
     builder.layer = 1
-    output = _apply(builder, layer, num_classes)
-    graph = builder.build()
-    return LayerResult(graph.segments[0], output, channel_flow(graph.nodes))
+    _apply(builder, layer, num_classes)
+    return builder.build()
 
 
-def _apply(builder: Builder, layer: Layer, num_classes: int) -> Shape:
-    """Add `layer` to the builder's last value; the shape of the result."""
+def _apply(builder: Builder, layer: Layer, num_classes: int) -> None:
+    """Add `layer` to the builder's last value."""
     block = BLOCKS.get(layer.block, "layer")
     args = dict(layer.args)
     if block.takes_classes:
@@ -77,37 +97,44 @@ def _apply(builder: Builder, layer: Layer, num_classes: int) -> Shape:
     output = block.function(builder, builder.last, **args)
     if output != builder.last:
         raise ValueError(f"a block must return the value that it adds last, but {block.name} does not")
-    return output.shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """A network as data: an input size and a chain of layers, every width and kernel explicit.
 
-    Identity is `digest`, which leaves out the name. `published` holds figures that others printed; `genes` the
-    choices ({gene: value}) where the network is a point of a search space: they say nothing that the layers do not.
+    Identity is `digest`: what the network takes, its layers, and what it gives. `name` and `family` are labels; `genes`
+    are the choices ({gene: value}) where the network is a point of a search space: they say nothing that the layers do
+    not. What others published of a network is no part of it (`nas.space.seeds.KnownNetwork`). `resolution` is an
+    integer, or (height, width) where they differ.
     """
 
     name: str
     family: str
-    resolution: int
+    resolution: Resolution
     layers: tuple[Layer, ...]
-    num_classes: int = 1000
-    in_channels: int = 3
-    paper: str = ""
-    published: tuple[tuple[str, str | float | None], ...] = ()
+    num_classes: int = IMAGENET_CLASSES
+    in_channels: int = IMAGENET_CHANNELS
     genes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resolution", canonical(self.resolution))
 
     @property
     def input_shape(self) -> Shape:
         """(channels, height, width)."""
-        return (self.in_channels, self.resolution, self.resolution)
+        return (self.in_channels, *height_width(self.resolution))
+
+    @property
+    def side(self) -> float:
+        """The side of the square of the input's area, in pixels."""
+        return side_of(self.resolution)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that two networks share only if they are the same network."""
         content = {
-            "resolution": self.resolution,
+            "resolution": resolution_document(self.resolution),
             "num_classes": self.num_classes,
             "in_channels": self.in_channels,
             "layers": [layer.as_mapping() for layer in self.layers],
@@ -164,9 +191,25 @@ class Architecture:
         place = f"{self.name}: layer {number} ({layer.block})"
         return InputError(f"{place} must fit its input, but: {error}; change it or the layers before it.")
 
-    def at_resolution(self, resolution: int) -> Architecture:
+    def at_resolution(self, resolution: Resolution) -> Architecture:
         """The same layers on another input size."""
-        return replace(self, resolution=resolution)
+        return replace(self, resolution=resolution, genes={})
+
+    def adapted(self, *, num_classes: int | None = None, in_channels: int | None = None) -> Architecture:
+        """The same layers for another number of classes, or of channels of the image (None: its own).
+
+        Raises `InputError` for a number of either that no network has.
+        """
+        classes = self.num_classes if num_classes is None else num_classes
+        channels = self.in_channels if in_channels is None else in_channels
+        if (classes, channels) == (self.num_classes, self.in_channels):
+            return self
+        check_ends(num_classes=classes, in_channels=channels, where=self.name)
+        return replace(self, num_classes=classes, in_channels=channels, genes={})
+
+    def on_imagenet(self) -> Architecture:
+        """The same layers for 1000 classes and images of three channels."""
+        return self.adapted(num_classes=IMAGENET_CLASSES, in_channels=IMAGENET_CHANNELS)
 
     def named(self, name: str) -> Architecture:
         """The same network under another name."""
@@ -178,7 +221,7 @@ class Architecture:
             "schema": SCHEMA,
             "name": self.name,
             "family": self.family,
-            "resolution": self.resolution,
+            "resolution": resolution_document(self.resolution),
             "num_classes": self.num_classes,
             "in_channels": self.in_channels,
             "layers": [layer.as_mapping() for layer in self.layers],
@@ -213,16 +256,39 @@ def parse_architecture(document: Mapping[str, Any], where: str) -> Architecture:
         if not isinstance(item, Mapping) or "block" not in item:
             raise InputError(f"{place} must be a mapping with the key block, but got {item!r}.")
         parsed.append(make_layer(item["block"], {k: v for k, v in item.items() if k != "block"}, place))
+    resolution = parse_resolution(document["resolution"], low=16)
+    if resolution is None:
+        raise InputError(
+            f"{where}: resolution must be an integer from 16 to {LARGEST}, or [height, width] of such,"
+            f" but got {document['resolution']!r}."
+        )
+    num_classes, in_channels = ends_of(document, where)
     architecture = Architecture(
         name=text_of(document, "name", where),
         family=text_of(document, "family", where, default="custom"),
-        resolution=integer_of(document, "resolution", where, low=16, high=4096),
+        resolution=resolution,
         layers=tuple(parsed),
-        num_classes=integer_of(document, "num_classes", where, low=1, high=1_000_000, default=1000),
-        in_channels=integer_of(document, "in_channels", where, low=1, high=4096, default=3),
+        num_classes=num_classes,
+        in_channels=in_channels,
     )
     architecture.named(where).segments()  # a network that cannot be built is refused here, with file and layer
     return architecture
+
+
+def ends_of(document: Mapping[str, Any], where: str) -> tuple[int, int]:
+    """`num_classes` and `in_channels` of a document, checked; by default those of ImageNet."""
+    num_classes = document.get("num_classes", IMAGENET_CLASSES)
+    in_channels = document.get("in_channels", IMAGENET_CHANNELS)
+    check_ends(num_classes=num_classes, in_channels=in_channels, where=where)
+    return num_classes, in_channels
+
+
+def check_ends(*, num_classes: int, in_channels: int, where: str) -> None:
+    """Raises `InputError` naming `where` for a number of classes, or of channels of the image, that no network has."""
+    integer_of({"num_classes": num_classes}, "num_classes", where, low=2, high=MAX_WIDTH)
+    if type(in_channels) is not int or in_channels not in IN_CHANNELS:
+        allowed = ", ".join(map(str, IN_CHANNELS))
+        raise InputError(f"{where}: in_channels must be one of {allowed}, but got {in_channels!r}.")
 
 
 def text_of(document: Mapping[str, Any], key: str, where: str, *, default: str | None = None) -> str:

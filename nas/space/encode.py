@@ -25,7 +25,7 @@ def encode(space: SearchSpace, architecture: Architecture) -> NDArray[np.int64]:
     fits = (
         architecture.resolution in space.resolutions
         and architecture.num_classes == space.num_classes
-        and architecture.in_channels == 3
+        and architecture.in_channels == space.in_channels
     )
     genes = _genes(space, architecture) if fits else None
     if genes is None:

@@ -13,7 +13,9 @@ from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph.ops import ACTIVATIONS
-from nas.space.architecture import SCHEMA, Layer, integer_of, make_layer, text_of
+from nas.space.architecture import SCHEMA, Layer, ends_of, integer_of, make_layer, text_of
+from nas.space.divisor import LARGEST_DIVISOR, LEAST_DIVISOR, check_divisor, common_divisor
+from nas.space.resolution import LARGEST, Resolution, parse_resolution
 from nas.space.search_space import SearchSpace
 from nas.space.stage import SE_PATTERNS, Stage
 from nas.space.template import Kind, parse_template
@@ -24,10 +26,22 @@ MAX_CHOICES = 64
 MAX_STAGES = 16
 MAX_DEPTH = 64
 MAX_REDUCTION = 32
-"""Resolution over the size of the last map: resolutions are multiples of it, so that every map has a whole size."""
+"""Resolution over the size of the last map, at most: no side is smaller."""
 
 _ACTS = ("none", *ACTIVATIONS, *DYNAMIC_ACTIVATIONS)
-_KEYS = ("schema", "name", "description", "num_classes", "resolution", "stems", "kinds", "stages", "heads")
+_KEYS = (
+    "schema",
+    "name",
+    "description",
+    "num_classes",
+    "in_channels",
+    "resolution",
+    "divisor",
+    "stems",
+    "kinds",
+    "stages",
+    "heads",
+)
 _STAGE_KEYS = ("stride", "kinds", "depth", "width", "kernel", "expansion", "se", "act", "free_blocks")
 _KIND_KEYS = ("block", "transition")
 
@@ -42,7 +56,11 @@ def parse_search_space(document: Mapping[str, Any], where: str) -> SearchSpace:
     check_keys(document, _KEYS, where, required=("schema", "name", "resolution", "stems", "kinds", "stages", "heads"))
     if document["schema"] != SCHEMA:
         raise InputError(f"{where}: schema must be {SCHEMA}, but got {document['schema']!r}; convert the file.")
-    kinds = {name: _kind(name, kind, f"{where}: kinds.{name}") for name, kind in _mapping(document, "kinds", where)}
+    stated = "divisor" in document
+    divisor = integer_of(document, "divisor", where, low=1, high=LARGEST_DIVISOR, default=LEAST_DIVISOR)
+    kinds = {
+        name: _kind(name, kind, divisor, f"{where}: kinds.{name}") for name, kind in _mapping(document, "kinds", where)
+    }
     entries = _list(document, "stages", where, at_most=MAX_STAGES)
     stages = tuple(_stage(i, entry, kinds, f"{where}: stages[{i}]") for i, entry in enumerate(entries))
     if not any(stage.stride == 2 for stage in stages):
@@ -51,22 +69,25 @@ def parse_search_space(document: Mapping[str, Any], where: str) -> SearchSpace:
         raise InputError(
             f"{where}: stem and stages must reduce the size at most {MAX_REDUCTION} times, but do more often."
         )
+    num_classes, in_channels = ends_of(document, where)
     space = SearchSpace(
         name=text_of(document, "name", where),
         description=text_of(document, "description", where) if "description" in document else "",
-        num_classes=integer_of(document, "num_classes", where, low=1, high=1_000_000, default=1000),
-        resolutions=choices_of(
-            document, "resolution", where, "multiples of 32 from 32 to 4096",
-            lambda value: type(value) is int and 32 <= value <= 4096 and value % MAX_REDUCTION == 0,
-        ),
+        num_classes=num_classes,
+        in_channels=in_channels,
+        resolutions=_resolutions(document, where),
         stems=_chains(document, "stems", where),
         kinds=kinds,
         stages=stages,
         heads=_chains(document, "heads", where),
+        divisor=divisor,
         source=where,
     )  # fmt: skip
     check_space(space)
-    return space
+    if stated:
+        check_divisor(space)
+        return space
+    return replace(space, divisor=common_divisor(space))
 
 
 def choices_of(
@@ -80,6 +101,21 @@ def choices_of(
         if value in values[:i]:
             raise InputError(f"{where}: {key} must be a list of different choices, but got {value!r} twice.")
     return tuple(values)
+
+
+def _resolutions(document: Mapping[str, Any], where: str) -> tuple[Resolution, ...]:
+    """Sides of squares, and pairs of height and width, all at least what a network may reduce its input by."""
+    rule = f"integers from {MAX_REDUCTION} to {LARGEST}, or [height, width] of such"
+
+    def parsed(value: Any) -> Resolution | None:
+        return parse_resolution(value, low=MAX_REDUCTION)
+
+    values = choices_of(document, "resolution", where, rule, lambda value: parsed(value) is not None)
+    found = [resolution for value in values if (resolution := parsed(value)) is not None]
+    for i, resolution in enumerate(found):
+        if resolution in found[:i]:
+            raise InputError(f"{where}: resolution must be a list of different choices, but got {values[i]!r} twice.")
+    return tuple(found)
 
 
 def _list(document: Mapping[str, Any], key: str, where: str, *, at_most: int) -> list[Any]:
@@ -98,13 +134,13 @@ def _mapping(document: Mapping[str, Any], key: str, where: str) -> list[tuple[st
     return list(value.items())
 
 
-def _kind(name: str, document: Any, where: str) -> Kind:
+def _kind(name: str, document: Any, divisor: int, where: str) -> Kind:
     check_keys(document, _KIND_KEYS, where, required=("block",))
     transition = document.get("transition")
     return Kind(
         name=name,
-        block=parse_template(document["block"], f"{where}.block"),
-        transition=None if transition is None else parse_template(transition, f"{where}.transition"),
+        block=parse_template(document["block"], f"{where}.block", divisor=divisor),
+        transition=None if transition is None else parse_template(transition, f"{where}.transition", divisor=divisor),
     )
 
 

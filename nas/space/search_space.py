@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.space.architecture import Architecture, Layer, build_layer, make_layer
+from nas.space.resolution import Resolution, height_width, side_of
 from nas.space.stage import Stage, se_flags
 from nas.space.template import Kind
 
@@ -24,18 +25,20 @@ class SearchSpace:
     """A space of networks, read from YAML (`docs/search-spaces.md`).
 
     `genes` maps a gene's name to its choices. A code is one position a gene; genes that a network does not use (of
-    absent blocks, or that its kind of block does not know) are 0 in its canonical code. `source` names where the space
-    was read from.
+    absent blocks, or that its kind of block does not know) are 0 in its canonical code. Widths that a search works out
+    by itself are multiples of `divisor`. `source` names where the space was read from.
     """
 
     name: str
     description: str
     num_classes: int
-    resolutions: tuple[int, ...]
+    in_channels: int
+    resolutions: tuple[Resolution, ...]
     stems: tuple[tuple[Layer, ...], ...]
     kinds: Mapping[str, Kind]
     stages: tuple[Stage, ...]
     heads: tuple[tuple[Layer, ...], ...]
+    divisor: int
     source: str
 
     @cached_property
@@ -130,6 +133,7 @@ class SearchSpace:
             resolution=genes["resolution"],
             layers=(*self.stems[genes["stem"]], *body, *self.heads[genes["head"]]),
             num_classes=self.num_classes,
+            in_channels=self.in_channels,
             genes=genes,
         )
         return architecture.named(name or f"{self.name}-{architecture.digest[:8]}")
@@ -160,11 +164,35 @@ class SearchSpace:
                 inputs = width
 
     @cached_property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of each resolution."""
+        return tuple(map(height_width, self.resolutions))
+
+    @cached_property
+    def sides(self) -> tuple[float, ...]:
+        """The side of the square of each resolution's area."""
+        return tuple(map(side_of, self.resolutions))
+
+    @property
+    def smallest_size(self) -> tuple[int, int]:
+        """The smallest height and the smallest width."""
+        heights, widths = zip(*self.sizes, strict=True)
+        return min(heights), min(widths)
+
+    def map_sizes(self, positions: NDArray[np.int64], reduction: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Height and width of maps `reduction` times smaller than the resolutions at `positions`, all of shape (n,).
+
+        Convolutions pad: a map of odd size leaves one more row than half of it.
+        """
+        heights, widths = -(-np.array(self.sizes, dtype=np.int64)[positions].T // reduction)
+        return heights, widths
+
+    @cached_property
     def stem_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape that each stem leaves of the smallest image."""
+        """The shape that each stem leaves of an image of the smallest height and width."""
         shapes = []
         for stem in self.stems:
-            shape: tuple[int, ...] = (3, min(self.resolutions), min(self.resolutions))
+            shape: tuple[int, ...] = (self.in_channels, *self.smallest_size)
             for layer in stem:
                 shape = build_layer(layer, shape, self.num_classes).output
             shapes.append(shape)
@@ -178,7 +206,7 @@ class SearchSpace:
     @cached_property
     def stem_strides(self) -> tuple[int, ...]:
         """The stride of each stem, 2 or 4."""
-        return tuple(min(self.resolutions) // shape[1] for shape in self.stem_shapes)
+        return tuple(round(self.smallest_size[0] / shape[1]) for shape in self.stem_shapes)
 
     @cached_property
     def widths_before(self) -> tuple[tuple[int, ...], ...]:

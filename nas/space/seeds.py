@@ -29,7 +29,16 @@ from nas.blocks import Value
 from nas.blocks.rounding import ROUNDINGS, round_channels
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError, unknown_name
-from nas.space.architecture import SCHEMA, Architecture, Layer, build_layer, integer_of, make_layer, text_of
+from nas.space.architecture import (
+    IMAGENET_CHANNELS,
+    SCHEMA,
+    Architecture,
+    Layer,
+    build_layer,
+    integer_of,
+    make_layer,
+    text_of,
+)
 
 _FAMILY_KEYS = (
     "schema", "family", "separator", "paper", "code", "resolution", "min_resolution", "width", "rounding",
@@ -42,6 +51,29 @@ _PART = re.compile(r"(in|out|hidden)/([1-9]\d{0,5})")
 _DEPTH = re.compile(r"(\d{1,4})d")
 _REPEAT = "..."
 _MAX_DEPTH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNetwork:
+    """A network that others published: what it is, and what they printed of it.
+
+    `published` holds the figures of this very network, at this resolution (top1 in percent, params_M, macs_M, source,
+    None where nothing was printed); it is empty where nobody printed any.
+    """
+
+    architecture: Architecture
+    paper: str
+    published: Mapping[str, str | float | None]
+
+    @property
+    def name(self) -> str:
+        """`family-variant[@resolution]`."""
+        return self.architecture.name
+
+    @property
+    def family(self) -> str:
+        """The family's name."""
+        return self.architecture.family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,17 +186,47 @@ def known_names(all_families: Mapping[str, Family] | None = None) -> Iterator[st
 
 
 def known_networks() -> list[Architecture]:
-    """All listed variants as architectures, family by family; each file is read once."""
-    return [instantiate(family, variant) for family in families().values() for variant in family.variants]
+    """The architectures of all listed variants, family by family; each file is read once."""
+    return [known.architecture for known in list_known()]
 
 
 def known_network(name: str) -> Architecture:
+    """The architecture of the known network called `name`; raises as `find_known` does."""
+    return find_known(name).architecture
+
+
+def list_known() -> list[KnownNetwork]:
+    """All listed variants, family by family; each file is read once."""
+    return [instantiate(family, variant) for family in families().values() for variant in family.variants]
+
+
+def known_as(architecture: Architecture) -> KnownNetwork | None:
+    """The known network that `architecture` is and by whose name it goes; None where it is none.
+
+    A network that was changed (its size, its classes, a width) is another one, whatever it is called.
+    """
+    try:
+        known = _find(architecture.name, families())
+    except InputError:
+        return None
+    return known if known is not None and known.architecture.digest == architecture.digest else None
+
+
+def find_known(name: str) -> KnownNetwork:
     """The known network called `name` (`family-variant[@resolution]`).
 
     Raises `InputError` with the nearest names for an unknown one, and for a width or resolution that the family
     cannot take.
     """
     all_families = families()
+    found = _find(name, all_families)
+    if found is None:
+        raise unknown_name("network", name, known_names(all_families), remedy="`nas arch list` shows all of them.")
+    return found
+
+
+def _find(name: str, all_families: Mapping[str, Family]) -> KnownNetwork | None:
+    """As `find_known`; None where no family has such a variant."""
     base, _, size = name.lower().partition("@")
     # The longest family name first: mobilenetv3-large-minimalistic-1.0 is no variant of mobilenetv3-large.
     for family in sorted(all_families.values(), key=lambda f: -len(f.name)):
@@ -173,7 +235,7 @@ def known_network(name: str) -> Architecture:
         variant = base.removeprefix(family.name_of(""))
         if variant in family.variants or (family.width_range and _is_number(variant.split("-")[0])):
             return instantiate(family, variant, _resolution(size, name, family))
-    raise unknown_name("network", name, known_names(all_families), remedy="`nas arch list` shows all of them.")
+    return None
 
 
 def _is_number(text: str) -> bool:
@@ -190,7 +252,7 @@ def _resolution(text: str, name: str, family: Family) -> int | None:
     return int(text)
 
 
-def instantiate(family: Family, variant: str, resolution: int | None = None) -> Architecture:
+def instantiate(family: Family, variant: str, resolution: int | None = None) -> KnownNetwork:
     """A network of `family`: a listed variant, or a width multiplier that the family's range holds.
 
     A multiplier applies to the layers of the family, or of the listed variant whose name ends alike
@@ -216,15 +278,17 @@ def instantiate(family: Family, variant: str, resolution: int | None = None) -> 
         family=family.name,
         resolution=size,
         layers=tuple(_layers(family, entry, size, f"{family.path}: {variant}")),
-        paper=entry.get("paper", family.paper),
-        published=tuple((key, published.get(key)) for key in _PUBLISHED_KEYS) if published else (),
     )
-    return architecture
+    return KnownNetwork(
+        architecture=architecture,
+        paper=entry.get("paper", family.paper),
+        published={key: published.get(key) for key in _PUBLISHED_KEYS} if published else {},
+    )
 
 
 def _layers(family: Family, entry: Mapping[str, Any], resolution: int, where: str) -> Iterator[Layer]:
     width = float(entry.get("width", 1.0))
-    shape: tuple[int, ...] = (3, resolution, resolution)
+    shape: tuple[int, ...] = (IMAGENET_CHANNELS, resolution, resolution)
     stages = entry.get("layers", family.layers)
     if not stages:
         raise InputError(f"{where} must have layers, of its own or of the family, but has none.")
@@ -286,4 +350,16 @@ def _resolve(args: Mapping[str, Any], inputs: int, family: Family, width: float,
     return known
 
 
-__all__ = ["Family", "families", "instantiate", "known_names", "known_network", "read_family"]
+__all__ = [
+    "Family",
+    "KnownNetwork",
+    "families",
+    "find_known",
+    "instantiate",
+    "known_as",
+    "known_names",
+    "known_network",
+    "known_networks",
+    "list_known",
+    "read_family",
+]

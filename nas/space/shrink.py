@@ -1,8 +1,8 @@
 """Moves that make a network narrower: what NetAdapt chooses among.
 
 A layer's inner width (an expansion) shrinks alone; a bottleneck width shrinks in all layers that residuals tie. Widths
-go down in multiples of 8. Blocks whose channels are divided into parts keep the widths around them, and the network
-keeps the widths of its input and its result.
+go down in multiples of a divisor. Blocks whose channels are divided into parts keep the widths around them, and the
+network keeps the widths of its input and its result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from nas.blocks import BLOCKS
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer, build_layer
 
-MULTIPLE = 8
 Place = tuple[int, str]
 """A layer's position and the parameter that holds a width."""
 
@@ -59,35 +58,35 @@ class WidthChange:
     inputs: Mapping[int, int]
 
 
-def width_changes(architecture: Architecture) -> Iterator[WidthChange]:
-    """For each width its changes from the smallest shrink to the largest."""
+def width_changes(architecture: Architecture, divisor: int = 8) -> Iterator[WidthChange]:
+    """For each width its changes to multiples of `divisor`, from the smallest shrink to the largest."""
     for i, parameter in inner_places(architecture):
         layer = architecture.layers[i]
-        for width in _choices(layer, parameter):
+        for width in _choices(layer, parameter, divisor):
             changed = layer.with_args(**{parameter: width})
             yield WidthChange(width=f"{i}.{parameter}", layers={i: changed}, inputs={})
     inputs = architecture.layer_inputs()
     for group in tied_widths(architecture):
-        for width in _choices(architecture.layers[group[0]], "out"):
+        for width in _choices(architecture.layers[group[0]], "out", divisor):
             yield _resized(architecture, group, width, inputs)
 
 
-def shrink_moves(architecture: Architecture) -> Iterator[tuple[str, Architecture]]:
+def shrink_moves(architecture: Architecture, divisor: int = 8) -> Iterator[tuple[str, Architecture]]:
     """`width_changes` as (name of the width, narrower network)."""
-    for change in width_changes(architecture):
+    for change in width_changes(architecture, divisor):
         layers = tuple(change.layers.get(i, layer) for i, layer in enumerate(architecture.layers))
         yield change.width, replace(architecture, layers=layers, genes={})
 
 
-def _choices(layer: Layer, parameter: str) -> Iterator[int]:
-    """Multiples of 8 below a width; finely near it, then in steps that grow with the distance."""
+def _choices(layer: Layer, parameter: str, divisor: int) -> Iterator[int]:
+    """Multiples of `divisor` below a width; finely near it, then in steps that grow with the distance."""
     width = layer.arg(parameter)
     assert isinstance(width, int)
-    smaller, step = (width - 1) // MULTIPLE * MULTIPLE, 0
+    smaller, step = (width - 1) // divisor * divisor, 0
     while smaller > 0:
         yield smaller
         step += 1
-        smaller -= MULTIPLE * (1 + step // 4)
+        smaller -= divisor * (1 + step // 4)
 
 
 def _resized(architecture: Architecture, group: list[int], width: int, inputs: tuple[Shape, ...]) -> WidthChange:

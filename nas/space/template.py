@@ -57,8 +57,12 @@ class Expression:
         return rounded if rounded.ndim else int(rounded)
 
 
-def parse_expression(text: Any, names: Collection[str], where: str) -> Expression:
-    """The expression that a template states; it may read `names`; `where` names its place in errors."""
+def parse_expression(text: Any, names: Collection[str], where: str, *, divisor: int = 8) -> Expression:
+    """The expression that a template states; it may read `names`; `where` names its place in errors.
+
+    A product without a rounding of its own is a multiple of `divisor`; one that the flag of SE switches, which is no
+    width of a map, of 8.
+    """
     match = _PRODUCT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         if isinstance(text, str | int | float) and not (isinstance(text, str) and set(text) & set("*/:")):
@@ -75,7 +79,8 @@ def parse_expression(text: Any, names: Collection[str], where: str) -> Expressio
     lone = len(factors) == 1 and rounding is None
     if not lone and "act" in (term for _, term in factors):
         raise InputError(f"{where}: act is a word and must stand alone, but got {text!r}.")
-    return Expression(factors=factors, rounding=None if lone else rounding or "divisible8")
+    usual = "divisible8" if "se" in (term for _, term in factors) else f"divisible{divisor}"
+    return Expression(factors=factors, rounding=None if lone else rounding or usual)
 
 
 def _factor(operation: str, term: str, names: Collection[str], where: str, text: str) -> tuple[str, str | float]:
@@ -109,15 +114,17 @@ class Template:
         return args
 
 
-def parse_template(document: Any, where: str, *, names: Collection[str] = STAGE_NAMES) -> Template:
-    """The template that a mapping with the key `block` states; its expressions may read `names`."""
+def parse_template(document: Any, where: str, *, names: Collection[str] = STAGE_NAMES, divisor: int = 8) -> Template:
+    """The template that a mapping with the key `block` states; its expressions may read `names`, and their products
+    are multiples of `divisor` (`parse_expression`)."""
     if not isinstance(document, Mapping) or not isinstance(document.get("block"), str):
         raise InputError(f"{where} must be a mapping with the key block, but got {document!r}.")
     own = [key for key in document if key != "block" and key not in names]
     waiting: dict[str, Expression] = {}
     for key, value in document.items():
         if key != "block":
-            waiting[key] = parse_expression(value, [*names, *(k for k in own if k != key)], f"{where}: {key}")
+            others = [*names, *(k for k in own if k != key)]
+            waiting[key] = parse_expression(value, others, f"{where}: {key}", divisor=divisor)
     ordered: dict[str, Expression] = {}
     while waiting:
         ready = [key for key, expression in waiting.items() if expression.names.isdisjoint(waiting.keys() - set(names))]

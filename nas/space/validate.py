@@ -1,4 +1,8 @@
-"""Whether all networks of a space can be built: checked when it is read, with all its widths at the smallest size."""
+"""Whether all networks of a space can be built: checked when it is read, with all its widths.
+
+At the smallest size, where a layer is most likely not to fit; where sides are no multiples of 32, at all sizes, since
+maps of odd sizes then come before different layers.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,23 @@ from nas.errors import InputError
 from nas.space.architecture import Layer, build_layer
 from nas.space.compile.batch import output_shapes
 from nas.space.compile.variants import Variants
+from nas.space.resolution import canonical, resolution_text
 from nas.space.search_space import SearchSpace
 from nas.space.stage import Stage
 from nas.space.template import Kind, Template
 
+WHOLE = 32
+"""Sides that are multiples of it are halved without a remainder by every down-sampling."""
 MAX_LAYERS = 2_000_000
 """Different layers that the stages of a space may have: each is a row of the compiled space's table."""
 
 
 def check_space(space: SearchSpace) -> None:
     """Raise `InputError` naming the place in `space.source` where a stem, a stage or a head cannot be built."""
-    small = _smallest(space)
+    small = _telling(space)
     for i, stem in enumerate(small.stems):
-        _check_stem(small, stem, f"{space.source}: stems, choice {i + 1}")
+        for image in small.sizes:
+            _check_stem(small, stem, image, f"{space.source}: stems, choice {i + 1}")
     _check_size(space)
     for position, stage in enumerate(space.stages):
         for kind in (space.kinds[name] for name in stage.kinds):
@@ -37,19 +45,25 @@ def check_space(space: SearchSpace) -> None:
                     place = f"{space.source}: kinds.{kind.name}.{part}, {stage.name}"
                     _check_parameters(template, stage, small.widths_before[position], place)
             _check_layers(small, position, kind)
-    side = small.resolutions[0] // small.reduction(len(small.stages), small.stem_strides[0])
+    reduction = small.reduction(len(small.stages), small.stem_strides[0])
     for i, head in enumerate(small.heads):
-        _check_head(small, head, side, f"{space.source}: heads, choice {i + 1}")
+        for image in small.sizes:
+            _check_head(small, head, _reduced(image, reduction), f"{space.source}: heads, choice {i + 1}")
 
 
-def _smallest(space: SearchSpace) -> SearchSpace:
-    """The space at its smallest resolution, and without the activations that leave all shapes as they are."""
+def _telling(space: SearchSpace) -> SearchSpace:
+    """The space at the sizes that tell, and without the activations that leave all shapes as they are."""
 
     def representative(acts: tuple[str, ...]) -> tuple[str, ...]:
         return (acts[0], *(act for act in acts[1:] if act in DYNAMIC_ACTIVATIONS))
 
     stages = tuple(replace(stage, act=representative(stage.act)) for stage in space.stages)
-    return replace(space, resolutions=(min(space.resolutions),), stages=stages)
+    whole = all(length % WHOLE == 0 for size in space.sizes for length in size)
+    return replace(space, resolutions=(canonical(space.smallest_size),) if whole else space.resolutions, stages=stages)
+
+
+def _reduced(size: tuple[int, int], reduction: int) -> tuple[int, int]:
+    return -(-size[0] // reduction), -(-size[1] // reduction)
 
 
 def _check_size(space: SearchSpace) -> None:
@@ -64,21 +78,21 @@ def _check_size(space: SearchSpace) -> None:
         )
 
 
-def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], where: str) -> None:
-    resolution = space.resolutions[0]
-    shape: tuple[int, ...] = (3, resolution, resolution)
+def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], image: tuple[int, int], where: str) -> None:
+    shape: tuple[int, ...] = (space.in_channels, *image)
     for layer in stem:
         shape = _output(layer, shape, space.num_classes, where)
-    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in (resolution // 2, resolution // 4):
+    if shape[1:] not in [_reduced(image, stride) for stride in (2, 4)]:
         came = "x".join(map(str, shape))
-        raise InputError(f"{where} must reduce an image 2 or 4 times, but makes {came} of {resolution} px.")
+        pixels = resolution_text(canonical(image))
+        raise InputError(f"{where} must reduce an image 2 or 4 times, but makes {came} of {pixels} px.")
 
 
-def _check_head(space: SearchSpace, head: tuple[Layer, ...], side: int, where: str) -> None:
+def _check_head(space: SearchSpace, head: tuple[Layer, ...], size: tuple[int, ...], where: str) -> None:
     if not BLOCKS.get(head[-1].block, where).takes_classes:
         raise InputError(f"{where} must end with a classifier, but ends with {head[-1].block}; append {{block: head}}.")
     for width in space.widths_before[-1]:
-        shape: tuple[int, ...] = (width, side, side)
+        shape: tuple[int, ...] = (width, *size)
         for layer in head:
             shape = _output(layer, shape, space.num_classes, f"{where} on {width} channels")
 
@@ -117,7 +131,7 @@ def _check_layers(space: SearchSpace, position: int, kind: Kind) -> None:
         part = "transition" if variants.is_transition else "block"
         where = f"{space.source}: kinds.{kind.name}.{part}, {space.stages[position].name}"
         for batch in variants:
-            shape = (batch.inputs, batch.side, batch.side)
+            shape = (batch.inputs, batch.height, batch.breadth)
             try:
                 output = output_shapes(batch.block, batch.args, shape, len(batch.side), space.num_classes)
             except ValueError as error:
@@ -126,8 +140,8 @@ def _check_layers(space: SearchSpace, position: int, kind: Kind) -> None:
                 raise InputError(
                     f"{where}: {batch.block} cannot be built for many sizes at once ({error}); give it fixed sizes."
                 ) from error
-            after = batch.side // batch.stride
-            _check_output(output, np.stack((batch.width, after, after)), f"{where}: {batch.block}")
+            after = (-(-batch.height // batch.stride), -(-batch.breadth // batch.stride))
+            _check_output(output, np.stack((batch.width, *after)), f"{where}: {batch.block}")
 
 
 def _check_output(output: tuple[NDArray[np.int64], ...], wanted: NDArray[np.int64], where: str) -> None:

@@ -4,16 +4,9 @@ from nas.strategies.evolution import Evolution
 from nas.strategies.exact import Exhaustive, RandomSearch
 from nas.strategies.front import pareto_front
 from nas.strategies.netadapt import ChannelMoves, Move, NetAdapt, NetAdaptResult, Shrunk, shrink_choices
-from nas.strategies.problem import (
-    Candidate,
-    Evaluation,
-    OnProgress,
-    Problem,
-    Progress,
-    SearchResult,
-    Strategy,
-)
+from nas.strategies.problem import Evaluation, Problem, Standing
 from nas.strategies.reward import Reward
+from nas.strategies.task import Candidate, OnProgress, Progress, SearchResult, SearchTask, Strategy
 
 __all__ = [
     "Candidate",
@@ -30,7 +23,9 @@ __all__ = [
     "RandomSearch",
     "Reward",
     "SearchResult",
+    "SearchTask",
     "Shrunk",
+    "Standing",
     "Strategy",
     "pareto_front",
     "shrink_choices",

@@ -2,77 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.strategies.apart import Apart
 from nas.strategies.front import pareto_front
-from nas.strategies.problem import Candidate, Codes, Evaluation, SearchResult
+from nas.strategies.points import Points
 from nas.strategies.reward import Reward
+from nas.strategies.task import Candidate, Progress, SearchResult
 
 START_LIMIT = 1.3
 """NetAdapt starts from points up to this multiple of the target."""
 
 _BANDS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Points:
-    """Codes, shape (n, genes), and what they are worth, columns of shape (n,); `excess` is always there."""
-
-    codes: Codes
-    latency_ms: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-    accuracy_low: NDArray[np.float64]
-    excess: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @classmethod
-    def of(cls, codes: Codes, evaluation: Evaluation) -> Points:
-        """`codes` with their evaluation."""
-        excess = evaluation.excess
-        return cls(
-            codes=codes,
-            latency_ms=evaluation.latency_ms,
-            accuracy=evaluation.accuracy,
-            accuracy_low=evaluation.accuracy_low,
-            excess=np.zeros(len(codes)) if excess is None else np.maximum(excess, 0.0),
-        )
-
-    @classmethod
-    def none(cls, num_genes: int) -> Points:
-        """No points."""
-        empty = np.zeros(0)
-        return cls(
-            codes=np.zeros((0, num_genes), dtype=np.int64),
-            latency_ms=empty,
-            accuracy=empty,
-            accuracy_low=empty,
-            excess=empty,
-        )
-
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Points:
-        """The points at `rows` (a mask, positions or a slice)."""
-        return Points(
-            codes=self.codes[rows],
-            latency_ms=self.latency_ms[rows],
-            accuracy=self.accuracy[rows],
-            accuracy_low=self.accuracy_low[rows],
-            excess=self.excess[rows],
-        )
-
-    def join(self, other: Points) -> Points:
-        """These points and then those of `other`."""
-        return Points(
-            codes=np.concatenate([self.codes, other.codes]),
-            latency_ms=np.concatenate([self.latency_ms, other.latency_ms]),
-            accuracy=np.concatenate([self.accuracy, other.accuracy]),
-            accuracy_low=np.concatenate([self.accuracy_low, other.accuracy_low]),
-            excess=np.concatenate([self.excess, other.excess]),
-        )
 
 
 class Archive:
@@ -89,13 +31,14 @@ class Archive:
         self._edges_ms = target_ms * np.linspace(1.0, START_LIMIT, _BANDS + 1)
         self._bands = [nothing] * _BANDS
         self._top = nothing
+        self._apart = Apart(num_genes, count=num_top)
         self._front = nothing
         self._fastest = nothing
         self.num_points = 0
 
     @property
     def top(self) -> Points:
-        """The best feasible points, best first: by `accuracy_low`, of equal ones the faster."""
+        """The best feasible points, best first: by score, of equal ones the faster."""
         return self._top
 
     @property
@@ -103,32 +46,44 @@ class Archive:
         """One point (none before the first `add`): the one that exceeds other limits least, then the fastest."""
         return self._fastest
 
-    @property
-    def best_accuracy_low(self) -> float | None:
-        """The best feasible bound so far."""
-        return float(self._top.accuracy_low[0]) if len(self._top) else None
+    def progress(self, evaluated: int, limit: int) -> Progress:
+        """How far a search is that has evaluated so many of about `limit` points."""
+        best = self._top.select(slice(0, 1))
+        return Progress(
+            evaluated=evaluated,
+            limit=limit,
+            best_score=float(best.score[0]) if len(best) else None,
+            best_accuracy=float(best.accuracy[0]) if len(best) else None,
+        )
 
     def add(self, points: Points) -> None:
         """Remember `points`."""
         self.num_points += len(points)
-        fastest = points.select(np.lexsort((points.latency_ms, points.excess))[:1]).join(self._fastest)
-        self._fastest = fastest.select(np.lexsort((fastest.latency_ms, fastest.excess))[:1])
-        if points.excess.any():
-            points = points.select(points.excess <= 0.0)
-        self._top = _best(self._top, points, points.latency_ms <= self._target_ms, self._num_top)
+        fastest = points.select(np.lexsort((points.bounded_ms, points.excess))[:1]).join(self._fastest)
+        self._fastest = fastest.select(np.lexsort((fastest.bounded_ms, fastest.excess))[:1])
+        within = points.within_limits
+        if not within.all():
+            points = points.select(within)
+        feasible = points.feasible(self._target_ms)
+        self._apart.add(points, feasible)
+        self._top = _best(self._top, points, feasible, self._num_top)
         for i in range(_BANDS):
-            inside = (points.latency_ms > self._edges_ms[i]) & (points.latency_ms <= self._edges_ms[i + 1])
+            inside = (points.bounded_ms > self._edges_ms[i]) & (points.bounded_ms <= self._edges_ms[i + 1])
             self._bands[i] = _best(self._bands[i], points, inside, self._num_starts)
         self._front = self._joined_front(points)
 
     def result(self, reward: Reward, *, exact: bool) -> SearchResult:
-        """The records of what was found; at least one point must have been added."""
+        """The records of what was found."""
+        # So that of equally good points the fastest comes first in both.
+        self._apart.add(self._top, np.ones(len(self._top), dtype=np.bool_))
         top = self._candidates(self._top, reward)
+        fastest = self._candidates(self._fastest, reward)
         return SearchResult(
             target_ms=self._target_ms,
             best=top[0] if top else None,
-            fastest=self._candidates(self._fastest, reward)[0],
+            fastest=fastest[0] if fastest else None,
             top=top,
+            apart=self._candidates(self._apart.points(), reward),
             starts=self._candidates(self._spread_starts(), reward),
             front=self._candidates(self._front, reward),
             evaluated=self.num_points,
@@ -138,11 +93,11 @@ class Archive:
     def _joined_front(self, points: Points) -> Points:
         # Most points lie below the front so far: those are dropped before the sort.
         if len(self._front):
-            place = np.searchsorted(self._front.latency_ms, points.latency_ms, side="right") - 1
-            beaten = (place >= 0) & (self._front.accuracy_low[place] >= points.accuracy_low)
+            place = np.searchsorted(self._front.bounded_ms, points.bounded_ms, side="right") - 1
+            beaten = (place >= 0) & (self._front.score[place] >= points.score)
             points = points.select(~beaten)
         joined = self._front.join(points)
-        return joined.select(pareto_front(joined.latency_ms, joined.accuracy_low))
+        return joined.select(pareto_front(joined.bounded_ms, joined.score))
 
     def _spread_starts(self) -> Points:
         """Up to `num_starts` points above the target, in turn from each band, in which near-copies come last."""
@@ -163,13 +118,13 @@ class Archive:
         return starts
 
     def _candidates(self, points: Points, reward: Reward) -> tuple[Candidate, ...]:
-        rewards = reward.reward(points.accuracy_low, points.latency_ms, self._target_ms)
+        rewards = reward.reward(points.score, points.bounded_ms, self._target_ms)
         return tuple(
             Candidate(
                 codes=tuple(points.codes[i].tolist()),
-                latency_ms=float(points.latency_ms[i]),
+                bounded_ms=float(points.bounded_ms[i]),
                 accuracy=float(points.accuracy[i]),
-                accuracy_low=float(points.accuracy_low[i]),
+                score=float(points.score[i]),
                 reward=float(rewards[i]),
             )
             for i in range(len(points))
@@ -178,8 +133,8 @@ class Archive:
 
 def _best(old: Points, new: Points, eligible: NDArray[np.bool_], count: int) -> Points:
     if len(old) == count:
-        eligible = eligible & (new.accuracy_low >= old.accuracy_low[-1])
+        eligible = eligible & (new.score >= old.score[-1])
     if not eligible.any():
         return old
     joined = old.join(new.select(eligible))
-    return joined.select(np.lexsort((joined.latency_ms, -joined.accuracy_low))[:count])
+    return joined.by_score().select(slice(0, count))

@@ -8,21 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.strategies.archive import START_LIMIT, Archive, Points
+from nas.strategies.archive import START_LIMIT, Archive
 from nas.strategies.local_search import climb
-from nas.strategies.problem import (
-    Codes,
-    OnProgress,
-    Problem,
-    Progress,
-    SearchResult,
-    checked_cardinalities,
-    checked_evaluation,
-    checked_initial,
-    checked_target,
-)
+from nas.strategies.points import Points
+from nas.strategies.problem import Codes, Problem, checked_cardinalities, checked_evaluation
 from nas.strategies.reward import Reward
 from nas.strategies.seen import SeenCodes
+from nas.strategies.task import SearchResult, SearchTask
 from nas.strategies.variation import cross, mutate, random_codes
 
 _INFEASIBLE = -1e6
@@ -30,7 +22,7 @@ _INFEASIBLE = -1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Niche:
-    """What a part of the population is selected for: the bound of accuracy at up to `cap_ms`, or the reward.
+    """What a part of the population is selected for: the score at up to `cap_ms`, or the reward.
 
     Points beyond the cap, or that exceed other limits, rank below all others, by how far they are beyond. With a
     `reward` its value ranks instead, and its target takes the place of the cap.
@@ -39,14 +31,14 @@ class Niche:
     cap_ms: float
     reward: Reward | None = None
 
-    def score(self, points: Points) -> NDArray[np.float64]:
-        """The scores, shape (n,): higher is better."""
+    def fitness(self, points: Points) -> NDArray[np.float64]:
+        """What the niche ranks by, shape (n,): higher is better."""
         if self.reward is not None:
-            value = self.reward.reward(points.accuracy_low, points.latency_ms, self.cap_ms)
+            value = self.reward.reward(points.score, points.bounded_ms, self.cap_ms)
             beyond = points.excess
         else:
-            value = points.accuracy_low
-            beyond = np.maximum(points.latency_ms / self.cap_ms - 1.0, 0.0) + points.excess
+            value = points.score
+            beyond = points.beyond(self.cap_ms)
         return np.where(beyond > 0.0, _INFEASIBLE * (1.0 + beyond), value)
 
 
@@ -54,7 +46,7 @@ class Niche:
 class Evolution:
     """A vectorised evolution with niches by latency, and local searches.
 
-    A niche keeps the best `population` of all points that a round has seen: one by `accuracy_low` at or under the
+    A niche keeps the best `population` of all points that a round has seen: one by score at or under the
     target, one by the reward, one at or under each of `caps` (multiples of the target: they lead to it from both sides
     and hold NetAdapt's starts). A generation is `offspring` children; those seen before are not evaluated again. A
     round ends when the best point of the target's niche has not improved for `stagnation` generations, or when its
@@ -83,69 +75,53 @@ class Evolution:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, but got {getattr(self, name)}.")
 
-    def search(
-        self,
-        problem: Problem,
-        *,
-        target_ms: float,
-        reward: Reward,
-        rng: np.random.Generator,
-        initial: Codes | None = None,
-        progress: OnProgress | None = None,
-    ) -> SearchResult:
-        """The best points found.
-
-        The same problem, arguments and state of `rng` give the same result. Raises `InputError` for a target that is
-        not positive, `initial` that are no codes of the problem, and evaluations that are not finite.
-        """
-        run = _Run(self, problem, checked_target(target_ms), reward, rng, progress)
-        run.evolve(None if initial is None else checked_initial(initial, run.cardinalities))
-        return run.archive.result(reward, exact=False)
+    def search(self, problem: Problem, task: SearchTask) -> SearchResult:
+        """The best points found, as `Strategy.search` says."""
+        run = _Run(self, problem, task)
+        run.evolve()
+        return run.archive.result(task.reward, exact=False)
 
 
 class _Run:
     """The state of one search."""
 
-    def __init__(
-        self,
-        settings: Evolution,
-        problem: Problem,
-        target_ms: float,
-        reward: Reward,
-        rng: np.random.Generator,
-        progress: OnProgress | None,
-    ) -> None:
-        self.cardinalities = checked_cardinalities(problem)
-        self._num_genes = len(self.cardinalities)
+    def __init__(self, settings: Evolution, problem: Problem, task: SearchTask) -> None:
+        self._cardinalities = checked_cardinalities(problem)
+        self._num_genes = len(self._cardinalities)
         self._settings = settings
         self._problem = problem
-        self._rng = rng
-        self._progress = progress
+        self._task = task
+        self._rng = task.rng
         # The niche of the target comes first: it is the one whose improvement counts.
-        self._niches = [Niche(cap_ms=target_ms), Niche(cap_ms=target_ms, reward=reward)]
-        self._niches += [Niche(cap_ms=cap * target_ms) for cap in settings.caps]
+        self._niches = [Niche(cap_ms=task.target_ms), Niche(cap_ms=task.target_ms, reward=task.reward)]
+        self._niches += [Niche(cap_ms=cap * task.target_ms) for cap in settings.caps]
         self._populations = self._nobody()
         self._seen = SeenCodes(self._num_genes, capacity=2 * settings.evaluations)
+        # Counted as seen before anything is: excluded points may be climbed over, but nothing remembers them.
+        self._seen.add(task.excluded_codes(problem, self._cardinalities))
         self._evaluated = 0
         self.archive = Archive(
-            self._num_genes, target_ms=target_ms, num_top=settings.num_top, num_starts=settings.num_starts
+            self._num_genes, target_ms=task.target_ms, num_top=settings.num_top, num_starts=settings.num_starts
         )
 
-    def evolve(self, initial: Codes | None) -> None:
+    def evolve(self) -> None:
         """All rounds, each with an equal share of what the ones before it left."""
         champions = self._nobody()
+        initial = self._task.initial_codes(self._cardinalities)
         for rounds_left in range(self._settings.rounds, 0, -1):
             self._populations = self._nobody()
-            codes = random_codes(self.cardinalities, self._batch(), self._rng)
-            if initial is not None and rounds_left == self._settings.rounds:
+            codes = random_codes(self._cardinalities, self._batch(), self._rng)
+            if rounds_left == self._settings.rounds:
                 codes = np.concatenate([initial, codes])
             self._evaluate(codes)
-            if not len(self._populations[0]):  # all of a small space has been seen
+            if not len(self._populations[0]):  # all of a small space has been seen, or is excluded
                 break
             self._generations(self._left() // (rounds_left + 2))
             self._climb(self._niches[0], self._populations[0])
             share = slice(0, self._settings.population // self._settings.rounds + 1)
             champions = [best.join(own.select(share)) for best, own in zip(champions, self._populations, strict=True)]
+        if not len(champions[0]):
+            return
         self._populations = champions
         self._generations(self._left() // 2)
         for niche, members in reversed(list(zip(self._niches, self._populations, strict=True))):
@@ -172,14 +148,7 @@ class _Run:
         self._evaluated += len(points)
         if len(new):
             self._remember(points.select(new))
-        if self._progress is not None:
-            self._progress(
-                Progress(
-                    evaluated=self._evaluated,
-                    limit=self._settings.evaluations,
-                    best_accuracy_low=self.archive.best_accuracy_low,
-                )
-            )
+        self._task.progress(self.archive.progress(self._evaluated, self._settings.evaluations))
         return points
 
     def _remember(self, points: Points) -> None:
@@ -188,9 +157,9 @@ class _Run:
             members = self._populations[i]
             entrants = points
             if len(members) == self._settings.population:
-                entrants = points.select(niche.score(points) > niche.score(members)[-1])
+                entrants = points.select(niche.fitness(points) > niche.fitness(members)[-1])
             members = members.join(entrants)
-            order = np.argsort(-niche.score(members), kind="stable")[: self._settings.population]
+            order = np.argsort(-niche.fitness(members), kind="stable")[: self._settings.population]
             self._populations[i] = members.select(order)
 
     def _generations(self, limit: int) -> None:
@@ -198,7 +167,7 @@ class _Run:
         end = self._evaluated + limit
         while idle < self._settings.stagnation and self._evaluated < end:
             self._evaluate(self._children())
-            value = float(goal.score(self._populations[0].select(slice(0, 1)))[0])
+            value = float(goal.fitness(self._populations[0].select(slice(0, 1)))[0])
             idle = 0 if value > best else idle + 1
             best = max(best, value)
 
@@ -206,7 +175,7 @@ class _Run:
         """A batch of children, from the niche of the target twice as many as from any other."""
         counts = np.full(len(self._niches), self._batch() // (len(self._niches) + 1))
         counts[0] = self._batch() - counts[1:].sum()
-        narrow = np.min_scalar_type(-int(self.cardinalities.max()))  # small integers: less memory to move
+        narrow = np.min_scalar_type(-int(self._cardinalities.max()))  # small integers: less memory to move
         populations = [members.codes.astype(narrow) for members in self._populations]
         everyone = np.concatenate(populations)
         broods = []
@@ -218,16 +187,16 @@ class _Run:
             # Half of the fathers come from any niche: networks of other latencies are often built otherwise.
             abroad = self._rng.random(count) < 0.5
             fathers[abroad] = everyone[self._rng.integers(0, len(everyone), int(abroad.sum()))]
-            broods.append(mutate(cross(mothers, fathers, self._rng), self.cardinalities, self._rng))
+            broods.append(mutate(cross(mothers, fathers, self._rng), self._cardinalities, self._rng))
         return np.concatenate(broods).astype(np.int64)
 
     def _climb(self, niche: Niche | _Fastest, members: Points) -> None:
         if self._left() > 0:
             climb(
                 members,
-                niche.score,
+                niche.fitness,
                 lambda codes: self._evaluate(codes, again=True),
-                self.cardinalities,
+                self._cardinalities,
                 self._rng,
                 width=self._settings.climbers,
                 num_pairs=self._settings.pairs,
@@ -238,5 +207,5 @@ class _Run:
 class _Fastest:
     """Selects for what a search names when no point is feasible: other limits kept, then the lowest latency."""
 
-    def score(self, points: Points) -> NDArray[np.float64]:
-        return _INFEASIBLE * points.excess - points.latency_ms
+    def fitness(self, points: Points) -> NDArray[np.float64]:
+        return _INFEASIBLE * points.excess - points.bounded_ms

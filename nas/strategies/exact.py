@@ -8,20 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.errors import InputError
-from nas.strategies.archive import Archive, Points
-from nas.strategies.problem import (
-    Codes,
-    OnProgress,
-    Problem,
-    Progress,
-    SearchResult,
-    checked_cardinalities,
-    checked_evaluation,
-    checked_initial,
-    checked_target,
-)
-from nas.strategies.reward import Reward
+from nas.strategies.archive import Archive
+from nas.strategies.points import Points
+from nas.strategies.problem import Problem, checked_cardinalities, checked_evaluation
 from nas.strategies.seen import SeenCodes
+from nas.strategies.task import SearchResult, SearchTask
 
 _BATCH = 16_384
 
@@ -34,18 +25,8 @@ class Exhaustive:
     num_top: int = 32
     num_starts: int = 32
 
-    def search(
-        self,
-        problem: Problem,
-        *,
-        target_ms: float,
-        reward: Reward,
-        rng: np.random.Generator,
-        initial: Codes | None = None,
-        progress: OnProgress | None = None,
-    ) -> SearchResult:
-        """The best points of the space; `rng` and `initial` are not needed. `InputError` for a space beyond `limit`."""
-        del rng, initial
+    def search(self, problem: Problem, task: SearchTask) -> SearchResult:
+        """The best points of the space; `initial` and `rng` change nothing. `InputError` for a space beyond `limit`."""
         cardinalities = checked_cardinalities(problem)
         size = math.prod(cardinalities.tolist())
         if size > self.limit:
@@ -54,19 +35,21 @@ class Exhaustive:
                 " use the evolution strategy."
             )
         archive = Archive(
-            len(cardinalities), target_ms=checked_target(target_ms), num_top=self.num_top, num_starts=self.num_starts
+            len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
         )
+        task.initial_codes(cardinalities)  # not needed, but refused where they are none
+        # How far a step of each gene leads in the numbering of all codes, the last gene running fastest.
+        steps = size // np.cumprod(cardinalities)
+        excluded = task.excluded_codes(problem, cardinalities) @ steps
         for start in range(0, size, _BATCH):
-            numbers = np.arange(start, min(start + _BATCH, size))
-            codes = np.stack(np.unravel_index(numbers, tuple(cardinalities)), axis=1).astype(np.int64)
+            end = min(start + _BATCH, size)
+            numbers = np.setdiff1d(np.arange(start, end), excluded)
+            codes = numbers[:, None] // steps % cardinalities
             # Of the codes of one network only the canonical one counts.
             codes = codes[(problem.canonical(codes) == codes).all(axis=1)]
             archive.add(Points.of(codes, checked_evaluation(problem, codes)))
-            if progress is not None:
-                progress(
-                    Progress(evaluated=start + len(numbers), limit=size, best_accuracy_low=archive.best_accuracy_low)
-                )
-        return archive.result(reward, exact=True)
+            task.progress(archive.progress(end, size))
+        return archive.result(task.reward, exact=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,32 +60,23 @@ class RandomSearch:
     num_top: int = 32
     num_starts: int = 32
 
-    def search(
-        self,
-        problem: Problem,
-        *,
-        target_ms: float,
-        reward: Reward,
-        rng: np.random.Generator,
-        initial: Codes | None = None,
-        progress: OnProgress | None = None,
-    ) -> SearchResult:
+    def search(self, problem: Problem, task: SearchTask) -> SearchResult:
         """The best of `initial` and the points drawn."""
         cardinalities = checked_cardinalities(problem)
         archive = Archive(
-            len(cardinalities), target_ms=checked_target(target_ms), num_top=self.num_top, num_starts=self.num_starts
+            len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
         )
         seen = SeenCodes(len(cardinalities), capacity=2 * self.evaluations)
+        seen.add(task.excluded_codes(problem, cardinalities))
         drawn = 0
         while drawn < self.evaluations:
             count = min(_BATCH, self.evaluations - drawn)
-            codes = rng.integers(0, cardinalities, (count, len(cardinalities)))
-            if not drawn and initial is not None:
-                codes = np.concatenate([checked_initial(initial, cardinalities), codes])
+            codes = task.rng.integers(0, cardinalities, (count, len(cardinalities)))
+            if not drawn:
+                codes = np.concatenate([task.initial_codes(cardinalities), codes])
             codes = problem.canonical(codes)
             codes = codes[seen.add(codes)]
             archive.add(Points.of(codes, checked_evaluation(problem, codes)))
             drawn += count
-            if progress is not None:
-                progress(Progress(evaluated=drawn, limit=self.evaluations, best_accuracy_low=archive.best_accuracy_low))
-        return archive.result(reward, exact=False)
+            task.progress(archive.progress(drawn, self.evaluations))
+        return archive.result(task.reward, exact=False)

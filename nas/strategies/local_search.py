@@ -7,18 +7,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.strategies.archive import Points
+from nas.strategies.points import Points
 from nas.strategies.problem import Codes
 from nas.strategies.variation import apply_moves, single_moves
 
-Score = Callable[[Points], NDArray[np.float64]]
+Fitness = Callable[[Points], NDArray[np.float64]]
 
 _MAX_MATRIX = 1200
 
 
 def climb(
     points: Points,
-    score: Score,
+    fitness: Fitness,
     evaluate: Callable[[Codes], Points],
     cardinalities: NDArray[np.int64],
     rng: np.random.Generator,
@@ -35,11 +35,11 @@ def climb(
     It ends when a step finds nothing better, or after `limit` evaluations. `evaluate` must return its points in order.
     """
     genes, shifts = single_moves(cardinalities)
-    best = _best(points, score, width)
+    best = _best(points, fitness, width)
     done: set[bytes] = set()
     spent = 0
     while spent < limit:
-        top = score(best)[0]
+        top = fitness(best)[0]
         found = best
         for i in range(len(best)):
             centre = best.select(slice(i, i + 1))
@@ -49,13 +49,13 @@ def climb(
             done.add(key)
             code = centre.codes[0]
             singles = evaluate(apply_moves(code, genes[:, None], shifts[:, None], cardinalities))
-            first, second = _pairs(centre, singles, score, genes, rng, num_pairs)
+            first, second = _pairs(centre, singles, fitness, genes, rng, num_pairs)
             moves = np.stack([first, second], axis=1)
             pairs = evaluate(apply_moves(code, genes[moves], shifts[moves], cardinalities))
             found = found.join(singles).join(pairs)
             spent += len(singles) + len(pairs)
-        best = _best(found, score, width)
-        if score(best)[0] <= top:
+        best = _best(found, fitness, width)
+        if fitness(best)[0] <= top:
             break
     return best
 
@@ -63,7 +63,7 @@ def climb(
 def _pairs(
     centre: Points,
     singles: Points,
-    score: Score,
+    fitness: Fitness,
     genes: NDArray[np.int64],
     rng: np.random.Generator,
     count: int,
@@ -80,20 +80,20 @@ def _pairs(
         return a, b
     expected = Points(
         codes=np.zeros((len(a), 0), dtype=np.int64),
-        latency_ms=np.maximum(singles.latency_ms[a] + singles.latency_ms[b] - centre.latency_ms, 1e-9),
-        accuracy=singles.accuracy_low[a],
-        accuracy_low=singles.accuracy_low[a] + singles.accuracy_low[b] - centre.accuracy_low,
-        excess=singles.excess[a] + singles.excess[b] - centre.excess,
+        bounded_ms=np.maximum(singles.bounded_ms[a] + singles.bounded_ms[b] - centre.bounded_ms, 1e-9),
+        accuracy=singles.accuracy[a],
+        score=singles.score[a] + singles.score[b] - centre.score,
+        excess=np.maximum(singles.excess[a] + singles.excess[b] - centre.excess, 0.0),
     )
-    guided = np.argpartition(-score(expected), count // 2)[: count // 2]
+    guided = np.argpartition(-fitness(expected), count // 2)[: count // 2]
     chosen = np.union1d(guided, rng.integers(0, len(a), count - count // 2))
     return a[chosen], b[chosen]
 
 
-def _best(points: Points, score: Score, count: int) -> Points:
+def _best(points: Points, fitness: Fitness, count: int) -> Points:
     """The `count` best distinct points, best first."""
     chosen: dict[bytes, int] = {}
-    for i in np.argsort(-score(points), kind="stable"):
+    for i in np.argsort(-fitness(points), kind="stable"):
         chosen.setdefault(points.codes[i].tobytes(), int(i))
         if len(chosen) == count:
             break

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
+from nas.strategies.problem import Standing
 
 S = TypeVar("S", bound=Hashable)
 
@@ -32,19 +33,20 @@ class Move(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk(Generic[S]):
-    """A state with its latency and accuracy."""
+    """A state with the latency that must meet the target, whether it is feasible (`Standing.feasible`), its score."""
 
     state: S
-    latency_ms: float
-    accuracy: float
+    bounded_ms: float
+    feasible: bool
+    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetAdaptResult(Generic[S]):
     """What shrinking one start gave.
 
-    `met` are all remembered states at or under the target, most accurate first, of equal ones the faster; `best` is the
-    first of them, None where no way led under the target. `rounds` are the states kept by each round, best first.
+    `met` are all remembered feasible states, best score first, of equal ones the faster; `best` is the first of them,
+    None where no way led to one. `rounds` are the states kept by each round, best first.
     """
 
     start: Shrunk[S]
@@ -58,28 +60,28 @@ class NetAdapt(Generic[S]):
     """Shrinks states by `moves` until they meet a target.
 
     A round looks at every state of the beam. A move is *enough* if it is faster and wins at least the round's budget
-    (`step` times the latency of the start) or meets the target. The candidates that a layer offers are, by `rule`:
+    (`step` times the latency of the start) or is feasible. The candidates that a layer offers are, by `rule`:
 
     * "smallest": its first move that is enough (NetAdapt: the largest layer that meets the round's constraint). `moves`
       must give the moves of a layer from the smallest shrink to the largest.
     * "every": all of its moves that are enough.
 
-    A layer without such a move offers none. A candidate's score is the change of accuracy over the latency won: the
-    least loss per millisecond is best, a gain better still. Of equal scores the first offered is better: states in the
-    order of the beam, layers and moves in the order of `moves`. A state that several ways lead to counts once, with its
-    best score. Then:
+    A layer without such a move offers none. Candidates are ordered by the change of score over the latency won: the
+    least loss per millisecond is best, a gain better still. Of equal ones the first offered is better: states in the
+    order of the beam, layers and moves in the order of `moves`. A state that several ways lead to counts once, by the
+    best of them. Then:
 
-    * with `remember_all` every candidate at or under the target is remembered, and the best `beam` of the others go on;
-    * without, the best `beam` of all candidates are kept: those at or under the target are remembered, others go on.
+    * with `remember_all` every feasible candidate is remembered, and the best `beam` of the others go on;
+    * without, the best `beam` of all candidates are kept: the feasible ones are remembered, the others go on.
 
     It ends when none goes on; each move wins latency, so it always ends. `beam=1, remember_all=False` is the plain
-    greedy rule. `latency_ms` (milliseconds) and `accuracy` take a list of states and return an array of shape
-    (states,); each is asked about a state once in a run, and accuracy only about candidates.
+    greedy rule. `standing` and `score` (an array of shape (states,), higher is better) take a list of states; each is
+    asked about a state once in a run, and the score only about candidates.
     """
 
     moves: Callable[[S], Iterable[Move[S]]]
-    latency_ms: Callable[[list[S]], NDArray[np.float64]]
-    accuracy: Callable[[list[S]], NDArray[np.float64]]
+    standing: Callable[[list[S]], Standing]
+    score: Callable[[list[S]], NDArray[np.float64]]
     rule: Rule = "smallest"
     beam: int = 5
     step: float = 0.01
@@ -94,7 +96,7 @@ class NetAdapt(Generic[S]):
             raise InputError(f"step must be a share of the start's latency between 0 and 1, but got {self.step}.")
 
     def shrink(self, start: S, *, target_ms: float) -> NetAdaptResult[S]:
-        """The states at or under `target_ms` that shrinking leads to; a start that meets it is its own answer."""
+        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer."""
         return _Descent(self, start, target_ms).run()
 
 
@@ -104,48 +106,46 @@ class _Descent(Generic[S]):
     def __init__(self, settings: NetAdapt[S], start: S, target_ms: float) -> None:
         self._settings = settings
         self._target_ms = target_ms
-        self._latency: dict[S, float] = {}
-        self._accuracy: dict[S, float] = {}
+        self._standing: dict[S, tuple[float, bool]] = {}
+        """Of each state the bounded latency, and whether it is feasible."""
+        self._score: dict[S, float] = {}
         self._start = self._known([start])[0]
-        self._budget_ms = settings.step * self._start.latency_ms
+        self._budget_ms = settings.step * self._start.bounded_ms
 
     def run(self) -> NetAdaptResult[S]:
         met: dict[S, Shrunk[S]] = {}
         rounds: list[tuple[Shrunk[S], ...]] = []
-        if self._start.latency_ms <= self._target_ms:
+        if self._start.feasible:
             met[self._start.state] = self._start
         beam = [] if met else [self._start]
         reached = {self._start.state}
         while beam:
             children = [child for child in self._children(beam) if child.state not in reached]
             if self._settings.remember_all:
-                met.update((child.state, child) for child in children if self._meets(child))
-                kept = [child for child in children if not self._meets(child)][: self._settings.beam]
+                met.update((child.state, child) for child in children if child.feasible)
+                kept = [child for child in children if not child.feasible][: self._settings.beam]
             else:
                 kept = children[: self._settings.beam]
-                met.update((child.state, child) for child in kept if self._meets(child))
-            beam = [child for child in kept if not self._meets(child)]
+                met.update((child.state, child) for child in kept if child.feasible)
+            beam = [child for child in kept if not child.feasible]
             reached.update(child.state for child in kept)
             if kept:
                 rounds.append(tuple(kept))
-        answers = sorted(met.values(), key=lambda shrunk: (-shrunk.accuracy, shrunk.latency_ms))
+        answers = sorted(met.values(), key=lambda shrunk: (-shrunk.score, shrunk.bounded_ms))
         return NetAdaptResult(
             start=self._start, best=answers[0] if answers else None, met=tuple(answers), rounds=tuple(rounds)
         )
 
-    def _meets(self, shrunk: Shrunk[S]) -> bool:
-        return shrunk.latency_ms <= self._target_ms
-
     def _children(self, beam: Sequence[Shrunk[S]]) -> list[Shrunk[S]]:
-        """The distinct candidates of all states of the beam, best score first."""
+        """The distinct candidates of all states of the beam, best first."""
         offers = [(parent, state) for parent, layers in self._layers(beam) for state in layers]
         known = dict(zip((state for _, state in offers), self._known([state for _, state in offers]), strict=True))
-        scored: dict[S, float] = {}
+        rates: dict[S, float] = {}
         for parent, state in offers:
             child = known[state]
-            score = (child.accuracy - parent.accuracy) / (parent.latency_ms - child.latency_ms)
-            scored[state] = max(score, scored.get(state, score))
-        return [known[state] for state in sorted(scored, key=lambda state: -scored[state])]
+            rate = (child.score - parent.score) / (parent.bounded_ms - child.bounded_ms)
+            rates[state] = max(rate, rates.get(state, rate))
+        return [known[state] for state in sorted(rates, key=lambda state: -rates[state])]
 
     def _layers(self, beam: Sequence[Shrunk[S]]) -> list[tuple[Shrunk[S], list[S]]]:
         """For each parent the states that its layers offer, in the order of `moves`."""
@@ -191,22 +191,26 @@ class _Descent(Generic[S]):
         ]
 
     def _enough(self, parent: Shrunk[S], state: S) -> bool:
-        latency_ms = self._latency[state]
-        won_ms = parent.latency_ms - latency_ms
-        return won_ms > 0 and (won_ms >= self._budget_ms or latency_ms <= self._target_ms)
+        bounded_ms, feasible = self._standing[state]
+        won_ms = parent.bounded_ms - bounded_ms
+        return won_ms > 0 and (won_ms >= self._budget_ms or feasible)
 
     def _time(self, states: Iterable[S]) -> None:
-        unknown = list(dict.fromkeys(state for state in states if state not in self._latency))
+        unknown = list(dict.fromkeys(state for state in states if state not in self._standing))
         if unknown:
-            self._latency.update(zip(unknown, map(float, self._settings.latency_ms(unknown)), strict=True))
+            found = self._settings.standing(unknown)
+            columns = zip(found.bounded_ms.tolist(), found.feasible(self._target_ms).tolist(), strict=True)
+            self._standing.update(zip(unknown, columns, strict=True))
 
     def _known(self, states: list[S]) -> list[Shrunk[S]]:
         self._time(states)
-        unknown = list(dict.fromkeys(state for state in states if state not in self._accuracy))
+        unknown = list(dict.fromkeys(state for state in states if state not in self._score))
         if unknown:
-            self._accuracy.update(zip(unknown, map(float, self._settings.accuracy(unknown)), strict=True))
+            self._score.update(zip(unknown, map(float, self._settings.score(unknown)), strict=True))
+        known = ((state, *self._standing[state]) for state in states)
         return [
-            Shrunk(state=state, latency_ms=self._latency[state], accuracy=self._accuracy[state]) for state in states
+            Shrunk(state=state, bounded_ms=bounded_ms, feasible=feasible, score=self._score[state])
+            for state, bounded_ms, feasible in known
         ]
 
 

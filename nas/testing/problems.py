@@ -58,17 +58,19 @@ class RandomProblem:
         accuracy = 0.5 + self._accuracy[genes, codes].sum(axis=1)
         for (a, b), together in zip(self._pairs, self._together, strict=True):
             accuracy += together[codes[:, a], codes[:, b]]
-        excess = None if self._limit is None else np.maximum(self._weight(codes) / self._limit - 1.0, 0.0)
+        excess = np.zeros(len(codes))
+        if self._limit is not None:
+            excess = np.maximum(self._weight(codes) / self._limit - 1.0, 0.0)
         return Evaluation(
-            latency_ms=self._latency_ms[genes, codes].sum(axis=1),
-            accuracy=accuracy,
-            accuracy_low=accuracy - 0.02,
+            bounded_ms=self._latency_ms[genes, codes].sum(axis=1),
             excess=excess,
+            accuracy=accuracy,
+            score=accuracy - 0.02,
         )
 
     def target_ms(self, share: float) -> float:
         """The latency that a `share` of all points keeps."""
-        return float(np.quantile(self.evaluate(self.canonical(self.every_code())).latency_ms, share))
+        return float(np.quantile(self.evaluate(self.canonical(self.every_code())).bounded_ms, share))
 
     def _weight(self, codes: Codes) -> NDArray[np.float64]:
         return np.asarray(self._weights[np.arange(codes.shape[1]), codes].sum(axis=1))

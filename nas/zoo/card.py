@@ -19,8 +19,9 @@ _FILES = {
 }
 
 
-def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_name: str) -> str:
-    """The text of `README.md`, Markdown with a YAML head; `manifest` is the document of `manifest.json`."""
+def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_name: str, *, paper: str = "") -> str:
+    """The text of `README.md`, Markdown with a YAML head; `manifest` is the document of `manifest.json`, `paper` that
+    of a known network."""
     untrained = manifest["untrained"]
     head = {
         "name": folder_name,
@@ -28,6 +29,7 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
         "digest": manifest["digest"],
         "untrained": untrained,
         "resolution": manifest["resolution"],
+        "in_channels": architecture.in_channels,
         "num_classes": manifest["num_classes"],
         "params": manifest["params"],
         "macs": manifest["macs"],
@@ -49,7 +51,7 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
         _checks(manifest),
         "## Use\n\n" + _use(folder_name),
         _preprocessing(untrained, architecture),
-        "## Origin\n\n" + _origin(architecture, manifest),
+        "## Origin\n\n" + _origin(manifest, paper),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -70,7 +72,8 @@ def _figures(manifest: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     accuracy = manifest["accuracy"]
     if accuracy is not None:
         interval = f"{_percent(accuracy['mean'])} % [{_percent(accuracy['low'])}, {_percent(accuracy['high'])}]"
-        rows.append((accuracy["metric"], interval, accuracy["source"], f"recipe: {accuracy['recipe']}"))
+        metric = f"{accuracy['metric']} on ImageNet" if accuracy.get("data") == "imagenet" else accuracy["metric"]
+        rows.append((metric, interval, accuracy["source"], f"recipe: {accuracy['recipe']}"))
     published = manifest["published"] or {}
     for key, name, unit in (("top1", "top-1", " %"), ("params_M", "parameters", " M"), ("macs_M", "MACs", " M")):
         if published.get(key) is not None:
@@ -139,12 +142,12 @@ def _preprocessing(untrained: bool, architecture: Architecture) -> str:
     return f"{size}; how their values are scaled is up to the training." if untrained else f"{size}."
 
 
-def _origin(architecture: Architecture, manifest: Mapping[str, Any]) -> str:
+def _origin(manifest: Mapping[str, Any], paper: str) -> str:
     lines = [f"* exported {manifest['created']} by nas {manifest['nas']}"]
     if manifest["run"]:
         lines.append(f"* found by the run {manifest['run']} (`nas runs show {manifest['run']}`)")
-    if architecture.paper:
-        lines.append(f"* architecture: {architecture.paper}")
+    if paper:
+        lines.append(f"* architecture: {paper}")
     return "\n".join(lines)
 
 

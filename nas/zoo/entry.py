@@ -11,6 +11,7 @@ from typing import Any
 from nas import resources
 from nas.errors import InputError, NasError, unknown_name
 from nas.files import sha256
+from nas.space.resolution import parse_resolution
 from nas.zoo.formats import FORMATS
 
 MANIFEST = "manifest.json"
@@ -22,7 +23,7 @@ UNTRAINED = "-untrained"
 """What the name of a folder ends with until its network is trained."""
 
 _KEYS = {
-    "schema": int, "name": str, "digest": str, "untrained": bool, "created": str, "seed": int, "resolution": int,
+    "schema": int, "name": str, "digest": str, "untrained": bool, "created": str, "seed": int,
     "num_classes": int, "params": int, "macs": int, "formats": list, "files": dict,
 }  # fmt: skip
 
@@ -103,6 +104,11 @@ def read_entry(folder: Path) -> Entry:
     for key, kind in _KEYS.items():
         if type(document.get(key)) is not kind:
             raise InputError(f"{path}: {key} must be {kind.__name__}, but got {document.get(key)!r}; export it again.")
+    if parse_resolution(document.get("resolution"), low=1) is None:
+        raise InputError(
+            f"{path}: resolution must be int or [height, width], but got {document.get('resolution')!r};"
+            " export it again."
+        )
     if document["schema"] != SCHEMA:
         raise InputError(f"{path}: schema must be {SCHEMA}, but got {document['schema']}; export the network again.")
     unknown = [name for name in document["formats"] if name not in FORMATS]

@@ -19,7 +19,8 @@ from nas import resources
 from nas.errors import unknown_name
 from nas.files import sha256, write_bytes, writing
 from nas.runs import installed_versions
-from nas.space import Architecture
+from nas.space import Architecture, known_as
+from nas.space.resolution import resolution_document
 from nas.zoo.card import card_text
 from nas.zoo.entry import ARCHITECTURE, CARD, MANIFEST, SCHEMA, UNTRAINED, WEIGHTS, read_entry, zoo_folder
 from nas.zoo.formats import FORMATS
@@ -65,6 +66,7 @@ def export_architecture(
             raise unknown_name("format", format_name, FORMATS)
     root = root or zoo_folder()
     target = _place(root, name.removesuffix(UNTRAINED), UNTRAINED if weights is None else "", architecture.digest)
+    known = known_as(architecture)
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "name": name.removesuffix(UNTRAINED),
@@ -74,7 +76,8 @@ def export_architecture(
         "nas": installed_versions().get("nas"),
         "run": run,
         "seed": seed,
-        "resolution": architecture.resolution,
+        "resolution": resolution_document(architecture.resolution),
+        "in_channels": architecture.in_channels,
         "num_classes": architecture.num_classes,
         "params": architecture.params,
         "training_params": architecture.training_params,
@@ -82,13 +85,14 @@ def export_architecture(
         "device": device,
         "latency": _document(latency),
         "accuracy": _document(accuracy),
-        "published": dict(architecture.published) or None,
+        "published": dict(known.published) or None if known else None,
         "formats": list(formats),
     }
     with _folder_in_one_piece(target) as folder:
         manifest["checks"] = _write_models(architecture, folder, weights, seed, formats)
         manifest["files"] = _facts(folder)
-        write_bytes(folder / CARD, card_text(architecture, manifest, target.name).encode())
+        paper = known.paper if known else ""
+        write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
         manifest["files"] |= _facts(folder)
         write_bytes(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
     return target

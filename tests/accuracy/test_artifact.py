@@ -56,7 +56,6 @@ def test_the_shipped_files_have_the_checksums_of_the_manifest() -> None:
     assert {"features", "rows", "split", "scores", "versions"} <= manifest.keys()
 
 
-@pytest.mark.slow
 def test_the_shipped_arrays_are_rebuilt_bit_for_bit_on_the_machine_that_made_them(tmp_path: Path) -> None:
     _, prior = fit_predictor(SHIPPED)
     write_prior(tmp_path, prior, {})

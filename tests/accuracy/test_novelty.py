@@ -28,7 +28,7 @@ def test_distance_is_in_units_from_the_nearest_observed_network() -> None:
 
 def test_an_observed_network_is_at_zero() -> None:
     networks = known_networks()[:5]
-    sides = [float(n.resolution) for n in networks]
+    sides = [n.side for n in networks]
     sums = operator_sums([n.graph().operators() for n in networks], sides)
     novelty = Novelty(observed=np.asarray(shape_features(sums, np.array(sides)), dtype=np.float64))
     assert novelty.distance(sums, np.array(sides)) == pytest.approx(0, abs=1e-5)

@@ -5,11 +5,10 @@ import pytest
 
 from nas.accuracy.features import NETWORK_FEATURES
 from nas.accuracy.gaussian_process import Floats
-from nas.accuracy.model import load_accuracy
-from nas.accuracy.prior import to_fraction, to_target
+from nas.accuracy.model import QUICK_SLACK, load_accuracy
+from nas.accuracy.prior import SCREEN_MARGIN, to_fraction, to_target
 from nas.accuracy.published import fit_prior
 from nas.accuracy.recipe import DEFAULT_RECIPE, Recipe
-from nas.space import known_networks
 from tests.accuracy.tables import hyper, invented, small_prior
 
 
@@ -73,11 +72,24 @@ def test_a_difference_is_antisymmetric_and_narrower_than_its_ends() -> None:
     assert apart[2] - apart[1] > same[2] - same[1]
 
 
-def test_the_screen_is_close_to_the_prediction_and_not_above_it() -> None:
-    model = load_accuracy("imagenet")
-    features = model.features(known_networks()[::3])
-    mean, low, _ = model.prior.predict_features(features)
-    fast_mean, fast_low = model.prior.screen(features.astype(np.float32))
-    assert np.abs(fast_mean - mean).max() < 2e-4
-    assert np.all(fast_low <= low + 2e-4)
-    assert np.median(low - fast_low) < 2e-3
+@pytest.mark.parametrize("away", [0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0])
+def test_the_screen_is_never_above_the_prediction_and_little_below(away: float) -> None:
+    """At the rows of the prior, where its variance is least, and so many standard deviations from them."""
+    prior = load_accuracy("imagenet").prior
+    rng = np.random.default_rng(0)
+    rows = np.repeat(prior.rows.features, 4, axis=0)
+    features = (rows + away * rng.normal(size=rows.shape)) * prior.spread + prior.centre
+    mean, low, high = prior.predict_features(features)
+    fast_mean, fast_low, fast_high = prior.screen(features.astype(np.float32))
+    assert np.abs(fast_mean - mean).max() < SCREEN_MARGIN
+    assert np.all(fast_low <= low)
+    assert np.all(fast_low >= low - QUICK_SLACK)
+    assert np.all(fast_high >= high - SCREEN_MARGIN)
+
+
+def test_many_differences_are_those_of_each() -> None:
+    prior = small_prior()
+    a, b = _at(0.1), _at(0.3, 0.1, 2.0)
+    together = prior.differences(a[0], b)
+    for i, other in enumerate(b):
+        assert prior.difference(a[0], other) == pytest.approx([column[i] for column in together], rel=1e-9)

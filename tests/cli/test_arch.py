@@ -172,7 +172,7 @@ def _edited(tmp_path: Path, edit: Any) -> Path:
         (lambda d: d["layers"].append({"block": "conv", "out": 8}), ["(conv)", "a map must come in"]),
         (lambda d: d.update(schema=7), ["schema must be 1, but got 7"]),
         (lambda d: d.update(layers=[]), ["layers must be a list with at least one layer"]),
-        (lambda d: d.update(num_classes=0), ["num_classes must be an integer from 1"]),
+        (lambda d: d.update(num_classes=0), ["num_classes must be an integer from 2"]),
     ],
 )
 def test_edited_files_name_file_place_and_rule(

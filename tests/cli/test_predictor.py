@@ -54,7 +54,6 @@ def test_eval_prints_errors_coverage_and_the_worst_families(tmp_path: Path, caps
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_one_point_off")
 def test_train_writes_a_predictor_that_a_workspace_can_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -74,6 +74,30 @@ def test_a_failed_run_shows_its_error(workspace: Path, capfd: pytest.CaptureFixt
     assert not any(line.startswith("answer") for line in lines)
 
 
+def test_another_database_is_named_by_option_or_environment(
+    run_id: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/other.db"
+    with RunStore(url=url).start("lut", command="nas lut build") as other:
+        pass
+    listed = json.loads(run(capfd, "list", "--storage", url, "--json")[0])
+    assert [record["run"] for record in listed] == [other.id]
+    monkeypatch.setenv("NAS_STORAGE", url)
+    assert json.loads(run(capfd, "show", other.id, "--json")[0])["command"] == "nas lut build"
+    _, err = run(capfd, "show", run_id, code=2)
+    assert "run must be a known name" in err
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("runs.db", "must be a SQLAlchemy URL"), ("mysql://u:secret@host/db", "must be SQLite or PostgreSQL")],
+)
+def test_a_bad_storage_is_one_paragraph(url: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    out, err = run(capfd, "list", "--storage", url, code=2)
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err and "secret" not in err
+
+
 def test_an_unknown_run_is_answered_with_near_ones(run_id: str, capfd: pytest.CaptureFixture[str]) -> None:
     out, err = run(capfd, "show", run_id[:-1], code=2)
     assert (out, err.count("\n")) == ("", 1)

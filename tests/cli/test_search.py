@@ -20,7 +20,9 @@ import pytest
 import yaml
 
 from nas.cli.main import main
+from nas.errors import NasError
 from nas.resources import shipped_room
+from nas.runs import RunStore
 from nas.space import read_architecture
 
 SMALL = {
@@ -108,7 +110,7 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
     for words in (
         "untrained",
         "modelled",
-        "predicted for 300 epochs",
+        "predicted for ImageNet, 300 epochs",
         "90 %",
         "known networks",
         "Pareto front",
@@ -125,8 +127,11 @@ def test_a_run_is_recorded_and_repeats(workspace: Path, capsys: pytest.CaptureFi
     assert record["status"] == "done"
     assert record["result"]["best"]["digest"] == first["best"]["digest"]
     command = shlex.split(record["command"])
-    assert main([*command[1:], "--json"]) == 0
+    other = f"sqlite:///{workspace}/other.db"
+    assert main([*command[1:], "--json", "--storage", other]) == 0
     again = json.loads(capsys.readouterr().out)
+    assert main(["runs", "list", "--json", "--storage", other]) == 0
+    assert [run["run"] for run in json.loads(capsys.readouterr().out)] == [again["run"]]
     assert again["best"]["digest"] == first["best"]["digest"]
     assert again["run"] != first["run"]
 
@@ -159,6 +164,7 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--w", "0.5"), ("w", "negative")),
         (("--confidence", "nan"), ("confidence", "at least 0.5")),
         (("--max-novelty", "inf"), ("max_novelty", "finite")),
+        (("--storage", "runs.db"), ("storage", "SQLAlchemy URL")),
     ],
 )
 def test_bad_input_names_the_rule_and_the_nearest(
@@ -263,7 +269,19 @@ def test_an_answer_is_not_lost_where_its_files_find_no_room(
     assert "room" in captured.err or "space" in captured.err
 
 
-@pytest.mark.slow
+def test_an_answer_and_its_files_are_not_lost_with_the_database(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise NasError("the server must be reachable, but is gone.")
+
+    monkeypatch.setattr(RunStore, "add_artefact", lost)
+    assert _small("--json") == 1
+    captured = capsys.readouterr()
+    assert (Path(json.loads(captured.out)["best"]["zoo"]) / "model.onnx").is_file()
+    assert "the server must be reachable" in captured.err
+
+
 def test_the_flagship(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*FLAGSHIP, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

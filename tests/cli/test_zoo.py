@@ -25,10 +25,10 @@ def run(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[
     return capfd.readouterr()
 
 
-def search_run(workspace: Path) -> str:
+def search_run(store: RunStore) -> str:
     """A run as a search leaves it."""
     best = {"name": "small", "architecture": small().as_mapping(), "latency": LATENCY, "accuracy": ACCURACY}
-    with RunStore(workspace / "runs").start("search", command="nas search", seed=3) as found:
+    with store.start("search", command="nas search", seed=3) as found:
         found.finish({"device": "iphone12", "best": best})
     return found.id
 
@@ -59,13 +59,21 @@ def test_an_empty_zoo(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_answer_of_a_run_brings_its_figures(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    run_id = search_run(workspace)
+    run_id = search_run(RunStore())
     record = json.loads(run(capfd, "export", run_id, "--name", "mine", "--seed", "2", "--json")[0])
     assert record["name"] == "mine-untrained"
     assert (record["latency"], record["accuracy"], record["device"]) == (LATENCY, ACCURACY, "iphone12")
     assert (record["run"], record["seed"]) == (run_id, 2)
     (artefact,) = RunStore(workspace / "runs").get(run_id).artefacts
     assert artefact.path == workspace / "runs" / "zoo" / "mine-untrained"
+
+
+def test_the_run_may_be_in_another_database(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{workspace}/shared.db"
+    run_id = search_run(RunStore(url=url))
+    record = json.loads(run(capfd, "export", run_id, "--storage", url, "--json")[0])
+    (artefact,) = RunStore(url=url).get(run_id).artefacts
+    assert (record["run"], record["path"]) == (run_id, str(artefact.path))
 
 
 def test_a_damaged_network_fails(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_an_activation_is_a_node_of_its_own_and_none_is_nothing() -> None:
 
 @pytest.mark.parametrize("function", DYNAMIC_ACTIVATIONS)
 def test_a_dynamic_activation_keeps_a_map_and_refuses_anything_else(function: str) -> None:
-    builder = Builder((8, 4, 4))
+    builder = Builder((8, 4, 4), DYNAMIC_ACTIVATIONS)
     assert builder.act(builder.input, function).shape == (8, 4, 4)
     vector = builder.global_pool(builder.input, flatten=True)
     with pytest.raises(ValueError, match=f"{function} needs a map"):
@@ -63,7 +63,7 @@ def test_a_dynamic_activation_keeps_a_map_and_refuses_anything_else(function: st
     ],
 )
 def test_a_dynamic_activation_has_parameters(function: str, params: int) -> None:
-    builder = Builder((16, 4, 4))
+    builder = Builder((16, 4, 4), DYNAMIC_ACTIVATIONS)
     builder.act(builder.input, function)
     assert builder.build().params == params
 

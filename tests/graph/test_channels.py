@@ -46,7 +46,7 @@ def test_every_block_in_every_variant(block: Block) -> None:
     ("function", "flow"), [("relu", "new"), ("prelu", "new"), ("se_relu", "new"), ("dynamic_relu_b", "rigid")]
 )
 def test_an_activation_that_splits_its_coefficients_is_rigid(function: str, flow: str) -> None:
-    builder = Builder((8, 4, 4))
+    builder = Builder((8, 4, 4), DYNAMIC_ACTIVATIONS)
     builder.conv(builder.input, 16, act=function)
     assert channel_flow(builder.build().nodes) == flow
 
@@ -57,6 +57,21 @@ def test_a_depthwise_convolution_ties_what_a_dense_one_parts() -> None:
     assert channel_flow(builder.build().nodes) == "tied"
     builder.conv(y, 8)
     assert channel_flow(builder.build().nodes) == "new"
+
+
+@pytest.mark.parametrize(
+    ("out", "groups", "flow"),
+    [
+        (8, 8, "tied"),
+        (8, 4, "rigid"),  # two channels a group
+        (4, 4, "rigid"),  # each result from two channels of its own: groups = out, yet not depthwise
+        (16, 8, "rigid"),  # two results from each channel: groups = in
+    ],
+)
+def test_only_a_group_for_each_channel_read_and_written_is_depthwise(out: int, groups: int, flow: str) -> None:
+    builder = Builder((8, 4, 4))
+    builder.conv(builder.input, out, 3, groups=groups)
+    assert channel_flow(builder.build().nodes) == flow
 
 
 def test_a_sum_ties_both_sides_however_late_it_comes() -> None:

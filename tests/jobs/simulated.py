@@ -11,6 +11,7 @@ import yaml
 from nas.measure import plan
 from nas.measure.plan import Item
 from nas.measure.probes import probe_graph
+from nas.runtimes import OWN, Runtime
 from tests.measure.devices import SimulatedRunner
 
 
@@ -22,9 +23,9 @@ def write_space(workspace: Path, document: dict[str, Any]) -> str:
     return str(document["name"])
 
 
-def few_generic_items(seed: int = 0) -> list[Item]:
+def few_generic_items(runtime: Runtime = OWN, seed: int = 0) -> list[Item]:
     """Some probes in place of hundreds of generic networks."""
-    return [plan._probe(f"probe-{number}", probe_graph(number)) for number in range(seed, seed + 8)]
+    return [plan._probe(f"probe-{number}", probe_graph(number), runtime) for number in range(seed, seed + 8)]
 
 
 def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner) -> None:
@@ -33,5 +34,5 @@ def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner
     patch.setattr("nas.measure.plan._POOL", 100)
     patch.setattr("nas.jobs.lut_build.find_runner", lambda device, where: runner)
     patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
-    patch.setattr("nas.jobs.lut_build.further_items", tuple)
+    patch.setattr("nas.jobs.lut_build.further_items", lambda runtime: ())
     patch.setattr("nas.measure.build.time", runner)

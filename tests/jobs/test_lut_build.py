@@ -326,8 +326,8 @@ def test_bands_of_equal_multiply_adds_are_ranked_by_themselves() -> None:
 BUILD = """
 import sys
 import nas.jobs.lut_build as job
-job.generic_items = lambda seed=0: []
-job.further_items = tuple
+job.generic_items = lambda runtime, seed: []
+job.further_items = lambda runtime: ()
 from nas.cli.main import main
 sys.exit(main(["lut", "build", "--device", "local", "--space", "tiny", "--budget", "30m"]))
 """

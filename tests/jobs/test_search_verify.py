@@ -13,7 +13,7 @@ import pytest
 
 from nas.accuracy import AccuracyEstimate
 from nas.errors import InputError, TargetError
-from nas.evaluate.models import Limits
+from nas.evaluate import Limits
 from nas.jobs import search_verify
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import TableRequest, build_table, store_path

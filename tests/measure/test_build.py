@@ -26,6 +26,7 @@ from nas.measure.build import (
 from nas.measure.plan import Item, space_items
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
 from nas.runners.runner import RUNS_A_VISIT, Timing
+from nas.runtimes import OWN
 from tests.jobs.small import small_space
 from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner
@@ -36,7 +37,7 @@ def items() -> list[Item]:
     """Networks of a small space."""
     patch = pytest.MonkeyPatch()
     patch.setattr("nas.measure.plan._POOL", 60)
-    found = list(itertools.islice(space_items(small_space(), 0), 55))
+    found = list(itertools.islice(space_items(small_space(), OWN), 55))
     patch.undo()
     return found
 
@@ -54,8 +55,15 @@ class Place:
         with TimingStore(self.folder / "timings.db", runner.environment()) as store:
             pace = look(runner, self.folder / "files")
             build(
-                runner, store, items, self.folder / "files", budget_s=budget_s, pace=pace, progress=self.told.append
-            )  # fmt: skip
+                runner,
+                store,
+                items,
+                self.folder / "files",
+                runtime=OWN,
+                budget_s=budget_s,
+                pace=pace,
+                progress=self.told.append,
+            )
             return store.timings()
 
     def seconds(self, runner: SimulatedRunner) -> float:

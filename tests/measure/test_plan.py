@@ -19,6 +19,7 @@ from nas.measure.plan import (
     space_items,
     space_keys,
 )
+from nas.runtimes import ONNX_RUNTIME, OWN
 from nas.space import known_names, known_network
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
@@ -40,13 +41,13 @@ def _small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_network_is_an_item_with_its_segments_and_its_graph() -> None:
     network = known_network("mobilenetv3-small-1.0")
-    item = network_item(network, "known")
+    item = network_item(network, "known", OWN)
     assert (item.name, item.digest, item.role, item.macs) == (network.name, network.digest, "known", network.macs)
     assert keys(item) == [segment.key for segment in item.graph().segments]
 
 
 def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repeats() -> None:
-    items = generic_items(0)
+    items = generic_items(ONNX_RUNTIME, 0)
     names = {item.name for item in items if item.role == "known"}
     assert names <= set(known_names())
     # The reference is timed in every batch; networks of more than a few 10⁹ multiply-adds are not for phones.
@@ -57,11 +58,11 @@ def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repea
     assert NUM_REPEATS * 0.8 < len(probes) - len(random) <= NUM_REPEATS
     assert len({item.digest for item in probes}) == len(probes)
     for probe in probes[::20]:
-        assert keys(probe) == [segment.key for segment in probe.graph().segments_in_context]
+        assert keys(probe) == [segment.key for segment in ONNX_RUNTIME.in_context(probe.graph())]
 
 
 def test_the_seed_sets_the_order_of_generic_items_and_nothing_else() -> None:
-    first, again, other = (generic_items(seed) for seed in (1, 1, 2))
+    first, again, other = (generic_items(OWN, seed) for seed in (1, 1, 2))
     assert [item.name for item in first] == [item.name for item in again]
     assert [item.name for item in first] != [item.name for item in other]
     assert {item.digest for item in first} == {item.digest for item in other}
@@ -69,25 +70,25 @@ def test_the_seed_sets_the_order_of_generic_items_and_nothing_else() -> None:
 
 def test_the_networks_of_a_small_space_come_each_once_and_then_no_more() -> None:
     space = tiny_space()
-    found = list(space_items(space, 0))
+    found = list(space_items(space, OWN, 0))
     assert len(found) == len({item.digest for item in found}) == space.size
 
 
 def test_no_network_of_a_large_space_comes_twice_and_the_seed_sets_which() -> None:
     space = nas.load_space("mobile-core")
     assert isinstance(space, SearchSpace)
-    found = list(itertools.islice(space_items(space, 0), 320))
+    found = list(itertools.islice(space_items(space, OWN, 0), 320))
     assert len({item.digest for item in found}) == 320
-    again = list(itertools.islice(space_items(space, 0), 40))
+    again = list(itertools.islice(space_items(space, OWN, 0), 40))
     assert [item.digest for item in again] == [item.digest for item in found[:40]]
-    other = list(itertools.islice(space_items(space, 1), 40))
+    other = list(itertools.islice(space_items(space, OWN, 1), 40))
     assert [item.digest for item in other] != [item.digest for item in found[:40]]
     assert keys(found[3]) == [segment.key for segment in found[3].graph().segments]
 
 
 def test_the_first_networks_have_more_segments_among_them_than_random_ones() -> None:
     space = small_space()
-    chosen = {key for item in itertools.islice(space_items(space, 0), 25) for key in keys(item)}
+    chosen = {key for item in itertools.islice(space_items(space, OWN, 0), 25) for key in keys(item)}
     counts = [
         len(
             {segment.key for network in space.sample(25, np.random.default_rng(seed)) for segment in network.segments()}
@@ -99,7 +100,7 @@ def test_the_first_networks_have_more_segments_among_them_than_random_ones() -> 
 
 def test_a_space_that_is_timed_whole_has_all_its_segments_timed() -> None:
     space = tiny_space()
-    assert {key for item in space_items(space, 0) for key in keys(item)} == space_keys(space)
+    assert {key for item in space_items(space, OWN, 0) for key in keys(item)} == space_keys(space)
 
 
 @pytest.mark.parametrize("name", ["mobile-core", "mobile"])
@@ -113,7 +114,7 @@ def test_the_segments_of_a_space_are_those_that_its_networks_may_have(name: str)
 
 def test_networks_of_the_space_take_turns_with_generic_ones_and_then_go_on() -> None:
     space = tiny_space()
-    own, generic = list(space_items(space, 0)), generic_items(0)[:3]
+    own, generic = list(space_items(space, OWN, 0)), generic_items(OWN, 0)[:3]
     found = list(ordered(generic, iter(own)))
     roles = [item.role for item in generic]
     assert [item.role for item in found[:5]] == [*roles[:2], "space", roles[2], "space"]
@@ -121,16 +122,16 @@ def test_networks_of_the_space_take_turns_with_generic_ones_and_then_go_on() -> 
 
 
 def test_a_longer_budget_brings_further_probes_and_repeats() -> None:
-    own, generic = list(space_items(tiny_space(), 0)), generic_items(0)[:1]
-    more = list(itertools.islice(further_items(), 6))
+    own, generic = list(space_items(tiny_space(), OWN, 0)), generic_items(OWN, 0)[:1]
+    more = list(itertools.islice(further_items(OWN), 6))
     assert {item.role for item in more} == {"probe"}
-    assert not {item.digest for item in more} & {item.digest for item in generic_items(0)}
+    assert not {item.digest for item in more} & {item.digest for item in generic_items(OWN, 0)}
     found = list(itertools.islice(ordered(generic, iter(own), iter(more)), 5))
     assert [item.name for item in found] == [generic[0].name, own[0].name, more[0].name, own[1].name, more[1].name]
 
 
 def test_where_the_space_ends_first_the_generic_ones_still_come() -> None:
-    own, generic = list(space_items(tiny_space(), 0))[:2], generic_items(0)[:5]
+    own, generic = list(space_items(tiny_space(), OWN, 0))[:2], generic_items(OWN, 0)[:5]
     assert [item.name for item in ordered(generic, iter(own)) if item.role != "space"] == [
         item.name for item in generic
     ]

@@ -17,7 +17,7 @@ def shortened(family_name: str, resolution: int = 64) -> Architecture:
     """
     family = families()[family_name]
     size = max(resolution, family.min_resolution)
-    variants = [instantiate(family, variant, size) for variant in family.variants]
+    variants = [instantiate(family, variant, size).architecture for variant in family.variants]
     network = min(variants, key=lambda variant: (len(variant.graph().nodes), variant.params))
     layers = [layer for i, layer in enumerate(network.layers) if i == 0 or layer != network.layers[i - 1]]
     return replace(network, layers=tuple(layers), num_classes=NUM_CLASSES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas.errors import InputError, NasError
+from nas.errors import InputError
 from nas.graph.ops import Conv, Linear, MatMul
 from nas.nets import build
 from nas.nets.coreml import coreml_operators, export_coreml, read_coreml
@@ -60,17 +60,6 @@ def test_the_program_is_float16_between_float32_ends(tmp_path: Path) -> None:
     assert dict(spec.description.metadata.userDefined)["untrained"] == "false"
     kinds = {value.dataType for value in _values(spec) if value.rank == 4}
     assert kinds == {_FLOAT16}
-
-
-def test_an_export_replaces_the_one_before(tmp_path: Path) -> None:
-    needs("coremltools")
-    path = tmp_path / "model.mlpackage"
-    for classes in (5, 6):
-        export_coreml(build(small(num_classes=classes)), path)
-    assert [item.name for item in tmp_path.iterdir()] == ["model.mlpackage"]
-    with pytest.raises(NasError, match=r"must have the input and output .*\(1, 5\).*, but has .*\(1, 6\)"):
-        check_coreml(build(small(num_classes=5)), path)
-    assert check_coreml(build(small(num_classes=6)), path)["max_relative_error"] is None
 
 
 def test_without_the_converter_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

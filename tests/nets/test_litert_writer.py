@@ -167,6 +167,7 @@ def test_a_file_holds_these_operators(
     check_against_torch(module, tmp_path / "model.tflite")
 
 
+@pytest.mark.slow
 def test_the_operators_are_those_of_the_converter(tmp_path: Path) -> None:
     needs("litert_torch")
     module = with_random_numbers(build(small()))

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nas.errors import InputError
 from nas.graph import Builder
 from nas.nets import build, build_graph
 from nas.space import Architecture, known_network, parse_architecture
-from tests.nets.readings import image, relative_error, torch_params, with_random_norms
+from tests.nets.readings import check_all_readings, image, relative_error, torch_params, with_random_norms
+from tests.nets.shortened import shortened
 
 LAYERS = [
     {"block": "repvit_stem", "out": 8, "middle": 8},
@@ -86,6 +88,22 @@ def test_num_classes_replaces_the_classifier_alone(small: Architecture) -> None:
     assert module(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
     # 24 inputs and a bias for each of the 2 classes that are gone.
     assert torch_params(build(small)) - torch_params(module) == 2 * 25
+
+
+def test_in_channels_replace_what_the_stem_reads(small: Architecture) -> None:
+    module = build(small, in_channels=4)
+    assert module(torch.zeros(2, 4, 32, 32)).shape == (2, 5)
+    with pytest.raises(InputError, match="small: in_channels must be one of 1, 3, 4, but got 2"):
+        build(small, in_channels=2)
+    with pytest.raises(InputError, match="small: num_classes must be an integer from 2 to 1000000, but got 1"):
+        build(small, num_classes=1)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("family", ["mobilenetv3-small", "mobilevit", "espnetv2", "squeezenet"])
+def test_all_readings_of_a_network_for_rectangles_agree(family: str, channels: int) -> None:
+    network = shortened(family).adapted(in_channels=channels).at_resolution((64, 96))
+    check_all_readings(build(network))
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -121,6 +121,29 @@ def test_pools_are_those_of_the_builder(tmp_path: Path) -> None:
     assert [segment.rows for segment in graph.segments] == [(row,) for row in b.build().segments[0].rows]
 
 
+@pytest.mark.parametrize(
+    ("constant", "together"),
+    [
+        ((4, 1, 1), 8 * 8),  # a number a channel
+        ((1, 4, 1, 1), 8 * 8),
+        ((8, 8), 8 * 8),  # a map for all channels
+        ((8,), 8),  # a row for all
+        ((8, 1), 8),  # a number a row
+        ((1, 4, 8, 8), 4 * 8 * 8),
+    ],
+)
+def test_a_constant_is_met_by_as_many_neighbours_as_share_or_follow_it(
+    constant: tuple[int, ...], together: int, tmp_path: Path
+) -> None:
+    network = save(tmp_path / "m.onnx", [node("Mul", ["x", "c"], "y")], (1, 4, 8, 8), {"c": np.ones(constant)})
+    (row,) = operators(network)
+    size = int(np.prod(constant))
+    assert row[0] == "scale"
+    table = read_onnx(network).operators()
+    assert (table.in_channels[0], table.input_elements[0]) == (together, 4 * 8 * 8 + size)
+    assert read_onnx(network).params == size
+
+
 def test_a_norm_that_stays_is_named_by_what_it_computes(tmp_path: Path) -> None:
     # Behind an activation nothing takes a batch norm in.
     nodes = [
@@ -215,7 +238,7 @@ def test_layers_end_where_a_single_value_is_alive(tmp_path: Path) -> None:
     ]  # fmt: skip
     graph = read_onnx(save(tmp_path / "m.onnx", nodes, (1, 3, 8, 8), WEIGHTS))
     kinds = [[str(kind) for kind in segment.operators.kind] for segment in graph.segments]
-    assert kinds == [["dense", "act:relu", "act:sigmoid", "add", "reorder"], ["gap"]]
+    assert kinds == [["dense", "act:relu", "act:sigmoid", "add"], ["gap"]]
 
 
 def test_what_the_result_does_not_need_is_left_out(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from nas.graph import Graph
 from nas.graph.builder import Builder, Tensor
-from nas.graph.graph import CONTEXT
 from nas.nets.module import build_graph
 from nas.nets.onnx_writer import onnx_model
+from nas.runtimes import ONNX_RUNTIME
 
 Block = Callable[[Builder, Tensor], Tensor]
 
@@ -29,7 +29,7 @@ def stacked(block: Block, *, width: int = 32, copies: int = 3) -> Graph:
 
 
 def reorders(graph: Graph) -> int:
-    return sum(row[0] == "reorder" for segment in graph.segments_in_context for row in segment.rows)
+    return sum(row[0] == "reorder" for segment in ONNX_RUNTIME.in_context(graph) for row in segment.rows)
 
 
 def reorders_of_onnx_runtime(graph: Graph, folder: Path) -> int:
@@ -82,7 +82,7 @@ def test_a_gate_reads_the_plain_map() -> None:
     def gated(b: Builder, x: Tensor) -> Tensor:
         return b.product(x, b.conv(b.global_pool(x), x.channels, 1, act="sigmoid"))
 
-    (segment,) = stacked(gated, copies=1).segments[1:2]
+    (segment,) = ONNX_RUNTIME.segments(stacked(gated, copies=1))[1:2]
     assert [row[0] for row in segment.rows] == ["gap", "lin", "act:sigmoid", "reorder", "se_mul", "reorder"]
     read, written = segment.operators.input_elements, segment.operators.output_elements
     assert read[3] == read[5] == written[3] == written[5] == 32 * 16 * 16
@@ -90,7 +90,7 @@ def test_a_gate_reads_the_plain_map() -> None:
 
 def test_a_copy_fills_whole_blocks() -> None:
     graph = stacked(BLOCKS["prelu"], width=36, copies=1)
-    table = graph.segments[1].operators
+    table = ONNX_RUNTIME.segments(graph)[1].operators
     copied = table.select(table.kind == "reorder")
     assert copied.input_elements.tolist() == [36 * 256] * 2
     assert copied.output_elements.tolist() == [48 * 256] * 2
@@ -102,24 +102,3 @@ def test_what_tokens_are_made_of_and_return_to_needs_no_copy_beside_the_transpos
         return b.rearrange(y, y.shape, (2, 0, 1), x.shape)
 
     assert reorders(stacked(normed)) == 0
-
-
-def test_a_segment_in_its_usual_place_has_the_key_that_it_has_alone() -> None:
-    graph = stacked(BLOCKS["residual"])
-    assert graph.segments_in_context == graph.segments
-
-
-def test_a_segment_that_finds_another_layout_names_its_copies() -> None:
-    usual, *_, last = stacked(BLOCKS["shuffle"]).segments_in_context[1:]
-    again = stacked(BLOCKS["shuffle"]).segments_in_context[2]
-    # The first shuffle hands a plain map to the next convolution, which must block it first.
-    assert [row[0] for row in usual.rows] == ["pw", "reorder", "layout", "layout"]
-    assert [row[0] for row in again.rows] == ["reorder", *(row[0] for row in usual.rows)]
-    assert again.key == f"{usual.key}{CONTEXT}32x16x16, 32x16x16"
-    assert last.rows[0][0] == "reorder"
-
-
-def test_counts_of_a_graph_hold_no_copies() -> None:
-    graph = stacked(BLOCKS["shuffle"])
-    assert "reorder" not in graph.operators().kind.tolist()
-    assert graph.activation_elements == graph.operators().output_elements.sum()

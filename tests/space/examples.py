@@ -64,6 +64,27 @@ heads:
 """
 
 
+# Another number of classes and of channels; a rectangle; a classifier that is a convolution.
+ENDS = """
+schema: 1
+name: ends
+num_classes: 10
+in_channels: 4
+resolution: [64, [64, 96]]
+stems:
+- [{block: conv, out: 16, stride: 2}]
+- [{block: mobileone, out: 24, stride: 2}, {block: conv, out: 24, stride: 2}]
+kinds:
+  mbconv: {block: {block: mbconv, out: width, hidden: expansion*in, kernel: kernel, stride: stride, se: se*in/4}}
+stages:
+- {depth: [0, 1], width: [16, 24], expansion: [1, 2], se: [none, all]}
+- {stride: 2, depth: [1, 2], width: [32], kernel: [3, 7], expansion: [2, 4]}
+heads:
+- [{block: head, hidden: [0, 40], act: hswish}]
+- [{block: squeezenet_head}]
+"""
+
+
 def space_of(text: str) -> SearchSpace:
     """The space that a document states."""
     return parse_search_space(parse_yaml(text, name="example.yaml"), "example.yaml")

@@ -27,10 +27,18 @@ FAULTS = {
     "description": ("name: tiny", "name: tiny\ndescription: 3", "description must be a text, but got 3."),
     "classes": (
         "name: tiny",
-        "name: tiny\nnum_classes: 0",
-        "num_classes must be an integer from 1 to 1000000, but got 0.",
+        "name: tiny\nnum_classes: 1",
+        "num_classes must be an integer from 2 to 1000000, but got 1.",
     ),
-    "resolution": ("[32]", "[32, 100]", "resolution must hold multiples of 32 from 32 to 4096, but got 100."),
+    "channels": ("name: tiny", "name: tiny\nin_channels: 2", "in_channels must be one of 1, 3, 4, but got 2."),
+    "resolution": ("[32]", "[32, 31]", "resolution must hold integers from 32 to 4096, or [height, width] of such"),
+    "rectangle": ("[32]", "[[32, 20]]", "or [height, width] of such, but got [32, 20]."),
+    "no rectangle": ("[32]", "[[32, 64, 96]]", "or [height, width] of such, but got [32, 64, 96]."),
+    "square twice": (
+        "[32]",
+        "[32, [32, 32]]",
+        "resolution must be a list of different choices, but got [32, 32] twice.",
+    ),
     "resolution twice": ("[32]", "[32, 32]", "resolution must be a list of different choices, but got 32 twice."),
     "no resolution": ("[32]", "32", "resolution must be a list with at least one entry, but got 32."),
     "no stems": (

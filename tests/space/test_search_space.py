@@ -9,14 +9,14 @@ from nas.errors import InputError
 from nas.space import SearchSpace, known_network, load_space, space_paths
 from nas.space.encode import encode
 from nas.strategies.variation import cross, mutate
-from tests.space.examples import EARLY, TINY, UncanonicalSpace, all_codes, space_of
+from tests.space.examples import EARLY, ENDS, TINY, UncanonicalSpace, all_codes, space_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 SHIPPED = {name: load_space(name) for name in space_paths()}
 SPACES = {name: space for name, space in SHIPPED.items() if isinstance(space, SearchSpace)}
-SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY)}
+SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY), "ends": space_of(ENDS)}
 MOBILE = SPACES["mobile"]
 
 
@@ -129,6 +129,14 @@ def test_a_network_of_another_space_is_refused() -> None:
         encode(MOBILE, known_network("mobilenetv2-1.0"))
     with pytest.raises(InputError, match="must be a network of the space mobile"):
         encode(MOBILE, known_network("repvit-m1.0").at_resolution(320))
+
+
+def test_a_network_for_other_images_or_classes_is_refused() -> None:
+    space = SPACES["ends"]
+    network = space.decode(space.sample_codes(1, np.random.default_rng(0))[0])
+    for other in (network.adapted(in_channels=3), network.adapted(num_classes=11), network.at_resolution((96, 64))):
+        with pytest.raises(InputError, match="must be a network of the space ends"):
+            encode(space, other)
 
 
 def test_sampling_is_that_of_its_generator() -> None:

@@ -12,8 +12,9 @@ import yaml
 
 from nas.errors import InputError
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, as_traced, read_operator_lists
-from nas.space import known_names, known_network
+from nas.space import find_known, known_as, known_names, known_network
 from nas.space.seeds import families, instantiate, read_family
+from nas.space.shrink import shrink_moves
 from tests.shared_data import shared_data
 
 _COUNTS = Path(__file__).parent / "reference_counts.csv"
@@ -150,12 +151,12 @@ def test_published_figures_are_the_printed_ones() -> None:
 
 def test_published_size_fits_ours() -> None:
     for name in known_names():
-        network = known_network(name)
-        published = dict(network.published)
-        if published and published["params_M"]:
+        known = find_known(name)
+        network, params_m = known.architecture, known.published.get("params_M")
+        if params_m:
             # Printed figures round, and count either form; MobileNetV3's papers count more than their code has.
             slack = 0.25 if name.startswith("mobilenetv3-small") else 0.06
-            ratio = float(published["params_M"]) * 1e6 / network.params
+            ratio = float(params_m) * 1e6 / network.params
             assert 1 - slack < ratio < 1.15 + slack, name
 
 
@@ -201,8 +202,25 @@ def test_lite_keeps_stem_head_and_outer_repeats() -> None:
 
 
 def test_published_follows_the_resolution() -> None:
-    assert dict(known_network("mobilenetv1-0.5@160").published)["top1"] == 59.1
-    assert known_network("mobilenetv1-0.5@176").published == ()
+    assert find_known("mobilenetv1-0.5@160").published["top1"] == 59.1
+    assert find_known("mobilenetv1-0.5@176").published == {}
+
+
+def test_a_network_is_known_by_its_name_and_only_while_it_is_the_same() -> None:
+    known = find_known("mobilenetv1-0.5@160")
+    network = known.architecture
+    assert known_as(network) == known
+    assert (known.name, known.family) == ("mobilenetv1-0.5@160", "mobilenetv1")
+    assert "1704.04861" in known.paper
+    for changed in (
+        network.at_resolution(192),
+        network.adapted(num_classes=10),
+        next(narrower for _, narrower in shrink_moves(network)),
+        network.named("mine"),
+        network.named("mobilenetv1-1.0"),
+        network.named("mobilenetv1-9.0"),
+    ):
+        assert known_as(changed) is None
 
 
 @pytest.mark.parametrize(
@@ -252,14 +270,18 @@ def _family(tmp_path: Path, **changes: object) -> Path:
 
 
 def test_an_ellipsis_repeats_the_last_value(tmp_path: Path) -> None:
-    network = instantiate(read_family(_family(tmp_path)), "a")
+    network = instantiate(read_family(_family(tmp_path)), "a").architecture
     assert [layer.arg("stride") for layer in network.layers[:3]] == [2, 1, 1]
 
 
 def test_defaults_give_way_to_the_stage(tmp_path: Path) -> None:
     layers = [{"block": "conv", "out": 8}, {"block": "conv", "out": 8, "act": "gelu"}, {"block": "head"}]
     path = _family(tmp_path, defaults={"conv": {"act": "silu"}}, variants={"a": {"layers": layers}})
-    assert [layer.arg("act") for layer in instantiate(read_family(path), "a").layers] == ["silu", "gelu", "none"]
+    assert [layer.arg("act") for layer in instantiate(read_family(path), "a").architecture.layers] == [
+        "silu",
+        "gelu",
+        "none",
+    ]
 
 
 def _stage(**stage: object) -> dict[str, object]:

@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.strategies import Evaluation, Evolution, RandomSearch, Reward, Strategy
+from nas.strategies import Evaluation, Evolution, RandomSearch, Reward, SearchTask, Strategy
+from nas.strategies.evolution import Niche
 from nas.strategies.problem import Codes
 from nas.testing.problems import RandomProblem
 from nas.testing.strategies import StrategyConformance, optimum
+from tests.strategies.points import points
 
 SMALL = Evolution(
     evaluations=20_000, offspring=512, population=64, stagnation=8, rounds=2, pairs=300, caps=(0.9, 1.1, 1.2, 1.3)
@@ -32,9 +34,11 @@ def test_finds_the_optimum_of_a_space_larger_than_its_budget(seed: int, form: st
     # fault of the code when something changes the order of random numbers.
     problem = RandomProblem(seed, num_genes=11)
     target_ms = problem.target_ms(0.3)
-    best = SMALL.search(problem, target_ms=target_ms, reward=Reward.parse(form), rng=np.random.default_rng(seed)).best
+    best = SMALL.search(
+        problem, SearchTask(target_ms=target_ms, reward=Reward.parse(form), rng=np.random.default_rng(seed))
+    ).best
     assert best is not None
-    assert best.accuracy_low == optimum(problem, target_ms)
+    assert best.score == optimum(problem, target_ms)
 
 
 class Knapsack:
@@ -53,7 +57,10 @@ class Knapsack:
         genes = np.arange(80)
         gain = self._gain[genes, codes].sum(axis=1)
         return Evaluation(
-            latency_ms=self._cost[genes, codes].sum(axis=1).astype(np.float64), accuracy=gain, accuracy_low=gain
+            bounded_ms=self._cost[genes, codes].sum(axis=1).astype(np.float64),
+            excess=np.zeros(len(codes)),
+            accuracy=gain,
+            score=gain,
         )
 
     def optimum(self, budget: int) -> float:
@@ -75,14 +82,39 @@ def test_comes_close_to_the_optimum_of_a_huge_space_where_random_points_do_not()
         RandomSearch(evaluations=200_000),
     )
     found, drawn = (
-        strategy.search(problem, target_ms=3500.0, reward=Reward(), rng=np.random.default_rng(0)).best
+        strategy.search(problem, SearchTask(target_ms=3500.0, rng=np.random.default_rng(0))).best
         for strategy in strategies
     )
     assert found is not None
     assert drawn is not None
     best = problem.optimum(3500)
-    assert 0.995 * best <= found.accuracy_low <= best * (1 + 1e-12)
-    assert drawn.accuracy_low < 0.95 * best
+    assert 0.995 * best <= found.score <= best * (1 + 1e-12)
+    assert drawn.score < 0.95 * best
+
+
+@pytest.mark.parametrize("form", ["soft", "hard", "absolute"])
+def test_a_niche_ranks_what_breaks_its_cap_or_a_limit_below_all_else(form: str) -> None:
+    # The cap is 1 ms. b and d exceed a limit, c and d the cap; what is beyond has the better scores.
+    seen = points(("0", 1.0, 0.0, 0.1), ("1", 0.9, 0.01, 0.9), ("2", 1.02, 0.0, 0.8), ("3", 1.02, 0.01, 0.95))
+    fitness = Niche(cap_ms=1.0).fitness(seen)
+    assert fitness[0] == 0.1
+    # By how far they are beyond: 0.01, 0.02 and 0.03.
+    assert fitness[0] > 0 > fitness[1] > fitness[2] > fitness[3]
+    # The reward trades latency, and no other limit.
+    reward = Reward.parse(form)
+    traded = Niche(cap_ms=1.0, reward=reward).fitness(seen)
+    assert traded[[0, 2]] == pytest.approx(reward.reward(seen.score, seen.bounded_ms, 1.0)[[0, 2]])
+    assert traded[[1, 3]].max() < 0 < traded[[0, 2]].min()
+
+
+def test_every_niche_leads_to_points_within_the_limits() -> None:
+    """Where a quarter of the codes exceeds a limit, all lists are as full as without it, and none holds such a code."""
+    problem = RandomProblem(9, num_genes=9, limited=True)
+    target_ms = problem.target_ms(0.3)
+    result = SMALL.search(problem, SearchTask(target_ms=target_ms, rng=np.random.default_rng(0)))
+    assert len(result.top) == len(result.starts) == 32
+    codes = np.array([candidate.codes for candidate in (*result.top, *result.starts, *result.front)])
+    assert not problem.evaluate(codes).excess.any()
 
 
 def test_is_never_worse_than_an_initial_point() -> None:
@@ -90,19 +122,19 @@ def test_is_never_worse_than_an_initial_point() -> None:
     rng = np.random.default_rng(0)
     initial = problem.canonical(rng.integers(0, problem.cardinalities, (500, 12)))
     figures = problem.evaluate(initial)
-    target_ms = float(np.quantile(figures.latency_ms, 0.2))
+    target_ms = float(np.quantile(figures.bounded_ms, 0.2))
     tiny = Evolution(evaluations=1, offspring=1, population=1, rounds=1, caps=())
-    best = tiny.search(problem, target_ms=target_ms, reward=Reward(), rng=rng, initial=initial).best
+    best = tiny.search(problem, SearchTask(target_ms=target_ms, rng=rng, initial=initial)).best
     assert best is not None
-    assert best.accuracy_low >= figures.accuracy_low[figures.latency_ms <= target_ms].max()
+    assert best.score >= figures.score[figures.bounded_ms <= target_ms].max()
 
 
 def test_starts_lie_in_every_band_above_the_target() -> None:
     problem = RandomProblem(9, num_genes=9)
     target_ms = problem.target_ms(0.3)
-    starts = SMALL.search(problem, target_ms=target_ms, reward=Reward(), rng=np.random.default_rng(0)).starts
+    starts = SMALL.search(problem, SearchTask(target_ms=target_ms, rng=np.random.default_rng(0))).starts
     assert len(starts) == SMALL.num_starts
-    ratios = np.array([start.latency_ms for start in starts]) / target_ms
+    ratios = np.array([start.bounded_ms for start in starts]) / target_ms
     assert set(np.ceil((ratios - 1.0) / 0.05).astype(int).tolist()) == {1, 2, 3, 4, 5, 6}
     # The first ones are no near-copies of each other.
     first = np.array([start.codes for start in starts[:4]])
@@ -119,20 +151,12 @@ def test_a_space_of_one_point() -> None:
 
         def evaluate(self, codes: Codes) -> Evaluation:
             ones = np.ones(len(codes))
-            return Evaluation(latency_ms=ones, accuracy=ones, accuracy_low=ones)
+            return Evaluation(bounded_ms=ones, excess=0.0 * ones, accuracy=ones, score=ones)
 
-    result = SMALL.search(One(), target_ms=1.0, reward=Reward(), rng=np.random.default_rng(0))
+    result = SMALL.search(One(), SearchTask(target_ms=1.0, rng=np.random.default_rng(0)))
     assert result.best is not None
     assert result.best.codes == (0, 0)
     assert result.evaluated == 1
-
-
-@pytest.mark.parametrize("initial", [[[0, 0]], [[9] * 6], [[-1] * 6], [0] * 6])
-def test_refuses_initial_points_that_are_no_codes(initial: object) -> None:
-    with pytest.raises(InputError, match="initial codes must"):
-        SMALL.search(
-            RandomProblem(0), target_ms=1.0, reward=Reward(), rng=np.random.default_rng(0), initial=np.array(initial)
-        )
 
 
 @pytest.mark.parametrize(

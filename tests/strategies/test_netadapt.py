@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.strategies import ChannelMoves, Move, NetAdapt, shrink_choices
+from nas.strategies import ChannelMoves, Move, NetAdapt, Standing, shrink_choices
 from nas.strategies.netadapt import Rule
 
 State = tuple[int, ...]
@@ -26,6 +27,14 @@ def latency_ms(states: list[State]) -> NDArray[np.float64]:
     return np.array([10 + float(MS @ np.array(state)) for state in states])
 
 
+def unlimited(bounded_ms: Sequence[float]) -> Standing:
+    return Standing(bounded_ms=np.array(bounded_ms, dtype=np.float64), excess=np.zeros(len(bounded_ms)))
+
+
+def standing(states: list[State]) -> Standing:
+    return unlimited(latency_ms(states).tolist())
+
+
 def accuracy(states: list[State]) -> NDArray[np.float64]:
     # 0.6 points for 8 channels of the first expansion, 1.2 for 8 of the tied bottleneck, 0.1, 0.2, 0.4, … for each
     # further 8 of the second expansion.
@@ -37,7 +46,7 @@ def accuracy(states: list[State]) -> NDArray[np.float64]:
 
 
 def netadapt(**options: object) -> NetAdapt[State]:
-    arguments: dict[str, Any] = {"moves": ChannelMoves(layers=LAYERS), "latency_ms": latency_ms, "accuracy": accuracy}
+    arguments: dict[str, Any] = {"moves": ChannelMoves(layers=LAYERS), "standing": standing, "score": accuracy}
     arguments |= options
     return NetAdapt(**arguments)
 
@@ -86,10 +95,10 @@ def test_greedy_rounds_as_worked_by_hand() -> None:
     ]
     assert result.best is not None
     assert result.best.state == (24, 8, 24, 8)
-    assert result.best.latency_ms == 20.0
+    assert result.best.bounded_ms == 20.0
     # 70 - 0.6 - 2 * 1.2 - 0.1 - 0.2 - 0.4
-    assert result.best.accuracy == pytest.approx(66.3)
-    assert result.start.latency_ms == 32.0
+    assert result.best.score == pytest.approx(66.3)
+    assert result.start.bounded_ms == 32.0
 
 
 def test_a_round_must_win_its_budget() -> None:
@@ -107,7 +116,7 @@ def test_every_child_that_meets_the_target_is_remembered(step: float) -> None:
     """
     result = netadapt(beam=5, step=step).shrink(START, target_ms=31.0)
     assert {shrunk.state for shrunk in result.met} == {(24, 24, 48, 24), (32, 16, 48, 16), (32, 24, 40, 24)}
-    assert [shrunk.accuracy for shrunk in result.met] == sorted((69.4, 68.8, 69.9), reverse=True)
+    assert [shrunk.score for shrunk in result.met] == sorted((69.4, 68.8, 69.9), reverse=True)
     assert result.best is not None
     assert result.best.state == (32, 24, 40, 24)
 
@@ -118,7 +127,7 @@ def test_a_beam_never_ends_below_the_greedy_rule() -> None:
         beam = netadapt(beam=5).shrink(START, target_ms=target).best
         assert greedy is not None
         assert beam is not None
-        assert beam.accuracy >= greedy.accuracy
+        assert beam.score >= greedy.score
 
 
 def test_the_greedy_rule_overshoots_where_the_beam_does_not() -> None:
@@ -131,13 +140,13 @@ def test_the_greedy_rule_overshoots_where_the_beam_does_not() -> None:
     """
     greedy = netadapt(beam=1, remember_all=False).shrink(START, target_ms=24.0)
     assert [shrunk.state for shrunk in greedy.met] == [(32, 8, 32, 8)]
-    assert greedy.met[0].accuracy == pytest.approx(67.3)
+    assert greedy.met[0].score == pytest.approx(67.3)
     beam = netadapt(beam=5).shrink(START, target_ms=24.0)
     assert [shrunk.state for shrunk in beam.rounds[0]] == [(32, 24, 40, 24), (32, 16, 48, 16), (24, 24, 48, 24)]
     assert beam.best is not None
     assert beam.best.state == (32, 8, 48, 8)
-    assert beam.best.latency_ms == 24.0
-    assert beam.best.accuracy == pytest.approx(67.6)
+    assert beam.best.bounded_ms == 24.0
+    assert beam.best.score == pytest.approx(67.6)
 
 
 def test_remembering_goes_on_where_the_greedy_rule_ends() -> None:
@@ -161,7 +170,7 @@ def test_remembering_goes_on_where_the_greedy_rule_ends() -> None:
     }
     assert result.best is not None
     assert result.best.state == (24, 16, 24, 16)
-    assert result.best.accuracy == pytest.approx(67.5)
+    assert result.best.score == pytest.approx(67.5)
 
 
 def test_a_layer_offers_its_smallest_shrink_or_every_one() -> None:
@@ -174,8 +183,8 @@ def test_a_layer_offers_its_smallest_shrink_or_every_one() -> None:
     def kept(rule: Rule) -> list[str]:
         chain = NetAdapt(
             moves=moves,
-            latency_ms=lambda states: np.array([figures[state][0] for state in states]),
-            accuracy=lambda states: np.array([figures[state][1] for state in states]),
+            standing=lambda states: unlimited([figures[state][0] for state in states]),
+            score=lambda states: np.array([figures[state][1] for state in states]),
             rule=rule,
         )
         return [shrunk.state for shrunk in chain.shrink("top", target_ms=5.0).rounds[0]]
@@ -194,8 +203,8 @@ def test_a_state_that_two_ways_lead_to_counts_once_with_its_best_score() -> None
     ways = {"top": "ab", "a": "cdef", "b": "cd"}
     diamond = NetAdapt(
         moves=lambda state: [Move(layer=name, state=name) for name in ways.get(state, "")],
-        latency_ms=lambda states: np.array([figures[state][0] for state in states]),
-        accuracy=lambda states: np.array([figures[state][1] for state in states]),
+        standing=lambda states: unlimited([figures[state][0] for state in states]),
+        score=lambda states: np.array([figures[state][1] for state in states]),
     )
     rounds = diamond.shrink("top", target_ms=1.0).rounds
     assert [[shrunk.state for shrunk in kept] for kept in rounds] == [["a", "b"], ["c", "e", "d", "f"]]
@@ -206,15 +215,15 @@ def test_the_same_run_again_asks_about_each_state_once(rule: Rule) -> None:
     timed: list[State] = []
     scored: list[State] = []
 
-    def recorded_ms(states: list[State]) -> NDArray[np.float64]:
+    def recorded_standing(states: list[State]) -> Standing:
         timed.extend(states)
-        return latency_ms(states)
+        return standing(states)
 
     def recorded_accuracy(states: list[State]) -> NDArray[np.float64]:
         scored.extend(states)
         return accuracy(states)
 
-    recording = netadapt(latency_ms=recorded_ms, accuracy=recorded_accuracy, rule=rule)
+    recording = netadapt(standing=recorded_standing, score=recorded_accuracy, rule=rule)
     first = recording.shrink(START, target_ms=20.0)
     assert len(set(timed)) == len(timed)
     assert len(set(scored)) == len(scored)
@@ -239,14 +248,42 @@ def test_no_way_under_the_target() -> None:
     assert result.rounds
 
 
+def test_what_breaks_a_limit_goes_on_and_is_not_remembered() -> None:
+    """From 32 ms to 28, at most 110 channels (128 at the start, the tied 24 counted twice).
+
+    out to 16 meets 28 ms at once, with 112 channels: too many. From there a step of either expansion keeps the limit:
+    b to 40 loses 0.1 points, a to 24 loses 0.6. Other ways to 28 ms keep it as well: the best one is b to 40 (31 ms,
+    120 channels) and then out to 16, the same network.
+    """
+
+    def limited(states: list[State]) -> Standing:
+        channels = np.array([sum(state) for state in states], dtype=np.float64)
+        return Standing(bounded_ms=latency_ms(states), excess=np.maximum(channels / 110.0 - 1.0, 0.0))
+
+    assert limited([START]).excess[0] == pytest.approx(18 / 110)
+    result = netadapt(standing=limited).shrink(START, target_ms=28.0)
+    states = [shrunk.state for shrunk in result.met]
+    assert (32, 16, 48, 16) not in states
+    assert all(sum(state) <= 110 for state in states)
+    assert result.best is not None
+    assert result.best.state == (32, 16, 40, 16)
+    assert result.best.score == pytest.approx(70 - 1.2 - 0.1)
+    assert result.best.feasible
+    # A start that is fast enough, but too large, is no answer.
+    small = netadapt(standing=limited).shrink(START, target_ms=40.0)
+    assert small.best is not None
+    assert small.best.state != START
+    assert sum(small.best.state) <= 110
+
+
 def test_of_equal_scores_the_first_offered_wins() -> None:
     def two(state: str) -> list[Move[str]]:
         return [Move(layer="x", state="left"), Move(layer="y", state="right")] if state == "top" else []
 
     tie = NetAdapt(
         moves=two,
-        latency_ms=lambda states: np.array([2.0 if state == "top" else 1.0 for state in states]),
-        accuracy=lambda states: np.array([1.0 if state == "top" else 0.5 for state in states]),
+        standing=lambda states: unlimited([2.0 if state == "top" else 1.0 for state in states]),
+        score=lambda states: np.array([1.0 if state == "top" else 0.5 for state in states]),
         beam=1,
         remember_all=False,
     )

@@ -14,7 +14,7 @@ from nas.accuracy import AccuracyEstimate
 from nas.errors import InputError, NasError
 from nas.latency import Estimate
 from nas.nets import build
-from nas.space import load_architecture
+from nas.space import find_known, load_architecture
 from nas.zoo import export_architecture, find_entry, load
 from tests.zoo.networks import ACCURACY, LATENCY, small
 
@@ -84,8 +84,8 @@ def test_a_card_without_figures_claims_none(tmp_path: Path) -> None:
 
 
 def test_published_figures_are_called_so(tmp_path: Path) -> None:
-    network = load_architecture("mobilenetv3-small-0.75")
-    published = dict(network.published)
+    known = find_known("mobilenetv3-small-0.75")
+    network, published = known.architecture, known.published
     folder = export_architecture(network, name=network.name, root=tmp_path)
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert f"| top-1 | {published['top1']:g} % | published | {published['source']} |" in text
@@ -167,7 +167,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> str:
+    def interrupt(*_: object, paper: str) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nas.zoo.export.card_text", interrupt)

@@ -6,10 +6,40 @@ from pathlib import Path
 import pytest
 
 from nas.errors import InputError, NasError
+from nas.testing.formats import FormatConformance
 from nas.zoo import export_architecture, find_entry, verify
-from nas.zoo.formats import FORMATS
+from nas.zoo.formats import FORMATS, Format
 from tests.extras import needs
 from tests.zoo.networks import small
+
+
+class TestOnnx(FormatConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def file_format(cls) -> Format:
+        return FORMATS["onnx"]
+
+
+@pytest.mark.slow
+class TestCoreML(FormatConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def file_format(cls) -> Format:
+        needs("coremltools")
+        return FORMATS["coreml"]
+
+
+@pytest.mark.slow
+class TestLiteRT(FormatConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def file_format(cls) -> Format:
+        needs("litert_torch")
+        return FORMATS["litert"]
+
+
+def test_every_format_passes_the_suite() -> None:
+    assert list(FORMATS) == ["onnx", "coreml", "litert"]
 
 
 def test_every_format_in_one_folder(tmp_path: Path) -> None:

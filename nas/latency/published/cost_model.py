@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.graph.operators import OperatorTable
+from nas.graph.operators import LAYOUTS, OperatorTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -110,7 +110,7 @@ _ROLES: Mapping[str, _Role] = {
     **dict.fromkeys(("add", "mul", "scale"), _Role(maps="elementwise")),
     **dict.fromkeys(("act:relu", "act:relu6", "act:prelu", "act:leaky_relu"), _fused("simple_activation")),
     **dict.fromkeys(("act:sigmoid", "act:hsigmoid"), _fused("gate", overhead="overhead")),
-    **dict.fromkeys(("cat", "layout", "layout:channels", "layout:scattered", "resize"), _Role(maps="rearrange")),
+    **dict.fromkeys(("cat", *LAYOUTS, "resize"), _Role(maps="rearrange")),
     **dict.fromkeys(("norm", "norm:layer", "norm:group", "norm:batch", "softmax"), _Role(maps="normalise")),
     **dict.fromkeys(("slice", "slice:whole", "reorder"), _Role(maps="-", overhead="-")),
     "grp": _Role(work="grouped"),

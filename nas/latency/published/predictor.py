@@ -1,10 +1,10 @@
 """A calibrated operator cost model with its interval, as a JSON file with a manifest.
 
-The interval of a network is its mean times exp(±h). h² is the sum of a floor (what any published figure strays by,
-sources included) and of the squares of `deviation`: what the coefficients' uncertainty means for this network. The
-second part grows with the share of time in what the calibrating rows hardly identify, or contradict each other on.
-Above `MAX_PIXELS` h is at least `beyond`. All three are chosen on networks left out of fits
-(`nas.latency.published.calibrate`).
+The interval of a network is its mean times exp(±h). h² is the sum of the squares of a floor (what any published figure
+strays by, sources included), and of what the coefficients' uncertainty means for this network, which grows with the
+share of time in what the calibrating rows hardly identify, or contradict each other on. Above `MAX_PIXELS` the two make
+at least `beyond`. All three are chosen on networks left out of fits (`nas.latency.published.calibrate`). The widths of
+rows of the device's table, which know nothing of the model, join in squares.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ class OperatorPredictor:
     """
 
     source: ClassVar[Source] = "modelled"
-    rows_widen: ClassVar[bool] = True
 
     model: Costs
     root: Floats
@@ -58,34 +57,25 @@ class OperatorPredictor:
         """The number of uncertainty features of an operator."""
         return int(self.root.shape[1])
 
-    def operator_ms(self, table: OperatorTable) -> Floats:
-        """Milliseconds of each operator, shape (n,), all positive."""
-        return self.model.operator_ms(table)
-
-    def uncertainty_features(self, table: OperatorTable) -> Floats:
-        """What each operator adds to the sums that `deviation` reads, shape (n, num_features), in ms."""
-        return np.asarray(self.model.with_gradient(table)[1] @ self.root)
-
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """`operator_ms` and `uncertainty_features`."""
+        """See `nas.latency.operator_model.OperatorModel`."""
         each, gradient = self.model.with_gradient(table)
         return each, np.asarray(gradient @ self.root)
 
-    def deviation(self, mean_ms: Floats, sums: Floats) -> Floats:
-        """Half the width, of log latency, that the coefficients' uncertainty gives to n networks, shape (n,).
-
-        `mean_ms` (n,) are whole networks; `sums` (n, num_features) are their operators' features, summed.
-        """
-        return np.asarray(np.linalg.norm(sums + self.model.fixed_gradient @ self.root, axis=1) / mean_ms)
-
-    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
-        """Half the width of the 90 % interval of log latency, shape (n,); `large` marks inputs above `MAX_PIXELS`."""
-        inside = np.hypot(self.floor, self.deviation(mean_ms, sums))
-        return np.asarray(np.where(large, np.maximum(inside, self.beyond), inside))
-
-    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
-        """Half the width of the 90 % interval of the log latency of n segments without the fixed time, shape (n,)."""
-        return np.asarray(np.hypot(self.floor, np.linalg.norm(sums, axis=1) / mean_ms))
+    def half_width(
+        self,
+        mean_ms: Floats,
+        sums: Floats,
+        rows_ms: Floats,
+        *,
+        large: NDArray[np.bool_] | bool = False,
+        whole: bool = True,
+    ) -> Floats:
+        """See `nas.latency.operator_model.OperatorModel`."""
+        fixed = self.model.fixed_gradient @ self.root if whole else 0.0
+        own = np.hypot(self.floor, np.linalg.norm(sums + fixed, axis=1) / mean_ms)
+        own = np.where(large, np.maximum(own, self.beyond), own)
+        return np.asarray(np.hypot(rows_ms / mean_ms, own))
 
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
         """See `nas.latency.published.warnings.warnings_of`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nas.graph.operators import OperatorTable
+from nas.graph.operators import LAYOUTS, OperatorTable
 from nas.latency.published.blend import Costs
 from nas.latency.published.cost_model import charged_alike
 from nas.latency.published.rows import MAX_PIXELS
@@ -18,7 +19,7 @@ _GROUPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "SiLU or hard swish": (("act:silu", "act:hswish"), "on which published figures disagree"),
     "attention": (("mm", "softmax"), "which is hardly identified"),
     "channel shuffles, splits and concatenations": (
-        ("cat", "layout", "layout:channels", "layout:scattered", "resize"),
+        ("cat", *LAYOUTS, "resize"),
         "which some conversions move off an accelerator",
     ),
     "grouped convolutions": (("grp",), "whose cost is hardly identified"),
@@ -50,6 +51,11 @@ def warnings_of(table: OperatorTable, model: Costs, calibrating: Iterable[str]) 
 
 
 def is_large(table: OperatorTable) -> bool:
-    """Whether the network's input is larger than `MAX_PIXELS` on a side, by its first operator."""
-    sides = np.maximum(table.out_height, table.out_width) * table.stride
-    return len(table) > 0 and float(sides[0]) > MAX_PIXELS
+    """Whether the network's input `is_large_side`, by its first operator."""
+    sides = np.sqrt(table.out_height * table.out_width) * table.stride
+    return len(table) > 0 and bool(is_large_side(sides[:1])[0])
+
+
+def is_large_side(side: NDArray[np.integer | np.floating]) -> NDArray[np.bool_]:
+    """Which inputs with these sides in pixels (the root of the area), shape (n,), are larger than `MAX_PIXELS`."""
+    return np.asarray(side > MAX_PIXELS)

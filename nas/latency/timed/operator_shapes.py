@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.graph.operators import OperatorTable
+from nas.graph.operators import LAYOUTS, OperatorTable
 from nas.latency.published.cost_model import Floats
 from nas.runtimes.layouts import CHANNEL_BLOCK
 
@@ -141,8 +141,7 @@ def _gathered(table: OperatorTable, ragged: NDArray[np.bool_]) -> Floats:
 def _pieces(table: OperatorTable) -> Floats:
     """In how many pieces an operator without weights works, shape (n,): rows of a norm, blocks of a transposition."""
     kind = table.kind
-    pieced = np.isin(kind, ("softmax", "scale", "se_mul"))
-    pieced |= np.char.startswith(kind, "layout") | np.char.startswith(kind, "norm:")
+    pieced = np.isin(kind, ("softmax", "scale", "se_mul", *LAYOUTS)) | np.char.startswith(kind, "norm:")
     pieces = table.output_elements / np.maximum(table.in_channels, 1.0)
     return np.asarray(np.where(pieced & (table.in_channels > 0), pieces, 0.0))
 

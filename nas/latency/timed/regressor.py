@@ -71,7 +71,6 @@ class OperatorRegressor:
     term; its last row is for operators of other kinds."""
 
     source: ClassVar[Source] = "predicted"
-    rows_widen: ClassVar[bool] = False
 
     fixed_ms: float
     groups: tuple[str, ...]
@@ -88,13 +87,9 @@ class OperatorRegressor:
         """One uncertainty a group, and one for kinds without timings."""
         return len(self.groups) + 1
 
-    def operator_ms(self, table: OperatorTable) -> Floats:
-        """Milliseconds of each operator, shape (n,), all positive."""
-        return self.costs(table)[0]
-
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
         """Milliseconds of each operator, shape (n,), and its standard deviation in ms in the column of its group, shape
-        (n, num_features)."""
+        (n, num_features); see `nas.latency.operator_model.OperatorModel`."""
         first, inverse = distinct(table)
         found = table.select(first)
         group, points = group_numbers(found, self.groups), coordinates(found)
@@ -117,18 +112,23 @@ class OperatorRegressor:
                 found.append((rows, self.residuals[name]))
         return found
 
-    def half_width(self, mean_ms: Floats, sums: Floats, large: NDArray[np.bool_] | bool = False) -> Floats:
-        """Half the width of the 90 % interval of log latency of n networks, shape (n,); `large` changes nothing."""
+    def half_width(
+        self,
+        mean_ms: Floats,
+        sums: Floats,
+        rows_ms: Floats,
+        *,
+        large: NDArray[np.bool_] | bool = False,
+        whole: bool = True,
+    ) -> Floats:
+        """See `nas.latency.operator_model.OperatorModel`. Only `mean_ms` and `sums` change it: the floor is what rows
+        stray by together, inputs of all sizes were timed, and the fixed time is as sure as the rows."""
         scale = np.append(np.full(len(self.groups), self.factor), _HALF)
         return np.asarray(np.hypot(self.floor, np.linalg.norm(sums * scale, axis=1) / mean_ms))
 
-    def segment_half_width(self, mean_ms: Floats, sums: Floats) -> Floats:
-        """The same for segments by themselves."""
-        return self.half_width(mean_ms, sums)
-
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
         """A sentence where much of the time is in operators of kinds that were never timed."""
-        cost = self.operator_ms(table)
+        cost, _ = self.costs(table)
         unknown = group_numbers(table, self.groups) < 0
         share = float(cost[unknown].sum() / (self.fixed_ms + cost.sum()))
         if share < _UNKNOWN_SHARE and not any(kind.startswith("other:") for kind in table.kind[unknown]):

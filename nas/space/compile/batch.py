@@ -12,42 +12,106 @@ from numpy.typing import NDArray
 from nas.blocks import BLOCKS
 from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.graph import Builder, OperatorTable, Segment
+from nas.graph.classifier import classifier_rows
 from nas.graph.operators import NUMERIC_COLUMNS
+from nas.graph.rows import Shape
+from nas.runtimes import OWN, Runtime
+from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES, Architecture, Layer
 from nas.space.compile.sizes import MixedSizes, Printed, Sizes, fill
+from nas.space.lowering import lower_layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerBatch:
     """n layers, not all of one structure.
 
-    `operators` holds the operators of all; `owner` (operators,) says to which layer each belongs. `output` is the shape
-    of the results, one array (n,) an axis. `keys` are the segments' canonical texts, or None where nobody asked.
+    `operators` holds the operators of all; `owner` (operators,) says to which layer each belongs, `classifier`
+    (operators,) which give the logits. `output` is the shape of the results, one array (n,) an axis. `keys` are the
+    segments' canonical texts, or None where nobody asked. `on_imagenet` are the same layers in networks for ImageNet,
+    None where they are these very ones.
     """
 
     operators: OperatorTable
     owner: NDArray[np.int64]
+    classifier: NDArray[np.bool_]
     params: NDArray[np.int64]
     macs: NDArray[np.int64]
     output: tuple[NDArray[np.int64], ...]
     keys: list[str] | None
+    on_imagenet: LayerBatch | None = None
+
+    @property
+    def judged(self) -> LayerBatch:
+        """What accuracy is predicted from: `on_imagenet`."""
+        return self.on_imagenet or self
 
     @classmethod
-    def of_segments(cls, segments: Sequence[Segment]) -> LayerBatch:
-        """Layers that were built one by one; their shapes are not known here."""
+    def of_places(cls, places: Sequence[Place], runtime: Runtime = OWN) -> LayerBatch:
+        """Layers built one by one, as `runtime` executes them; the shapes of their results are not known here."""
+        segments = [lower_layer(place.layer, place.input_shape, place.num_classes, runtime) for place in places]
+        ends = [_takes_classes(place.layer) for place in places]
+        judged = [place.on_imagenet(end) for place, end in zip(places, ends, strict=True)]
+        marks = [
+            classifier_rows(segment.operators) if end else np.zeros(len(segment.rows), dtype=np.bool_)
+            for segment, end in zip(segments, ends, strict=True)
+        ]
         return cls(
             operators=OperatorTable.from_rows([row for segment in segments for row in segment.rows]),
             owner=np.repeat(np.arange(len(segments)), [len(segment.rows) for segment in segments]),
+            classifier=np.concatenate([np.zeros(0, dtype=np.bool_), *marks]),
             params=np.array([segment.params for segment in segments], dtype=np.int64),
             macs=np.array([segment.macs for segment in segments], dtype=np.int64),
             output=(),
             keys=[segment.key for segment in segments],
+            on_imagenet=None if judged == list(places) else cls.of_places(judged),
         )
 
 
+class Place(NamedTuple):
+    """A layer in a network: what it reads, and how many classes the network tells apart.
+
+    `imagenet_shape` is what it reads in the network for ImageNet, where that differs: near an image of other channels.
+    """
+
+    layer: Layer
+    input_shape: Shape
+    num_classes: int
+    imagenet_shape: Shape | None = None
+
+    def on_imagenet(self, is_head: bool) -> Place:
+        """The layer in the network for ImageNet; `is_head` says that it takes the classes."""
+        classes = IMAGENET_CLASSES if is_head else self.num_classes
+        return Place(self.layer, self.imagenet_shape or self.input_shape, classes)
+
+
+def places_of(architecture: Architecture) -> list[Place]:
+    """The layers of a network in their places, in order."""
+    shapes = architecture.layer_inputs()
+    if architecture.in_channels == IMAGENET_CHANNELS:
+        return [Place(*place, architecture.num_classes) for place in zip(architecture.layers, shapes, strict=True)]
+    judged = architecture.on_imagenet().layer_inputs()
+    return [
+        Place(layer, shape, architecture.num_classes, other if other != shape else None)
+        for layer, shape, other in zip(architecture.layers, shapes, judged, strict=True)
+    ]
+
+
+def _takes_classes(layer: Layer) -> bool:
+    return BLOCKS.get(layer.block, "layer").takes_classes
+
+
 def build_batch(
-    block: str, args: Mapping[str, Any], input_shape: tuple[Any, ...], count: int, num_classes: int, *, keys: bool
+    block: str,
+    args: Mapping[str, Any],
+    input_shape: tuple[Any, ...],
+    count: int,
+    num_classes: int,
+    *,
+    keys: bool,
+    runtime: Runtime,
 ) -> LayerBatch:
-    """`count` layers of one block, their integer parameters and input sizes given as numbers or arrays (count,).
+    """`count` layers of one block as `runtime` executes them, their integer parameters and input sizes given as numbers
+    or arrays (count,).
 
     Raises `ValueError` where a layer does not fit its input.
     """
@@ -57,12 +121,16 @@ def build_batch(
     kinds: list[NDArray[np.str_]] = []
     columns = [np.zeros((len(NUMERIC_COLUMNS), 0))]
     owners = [np.zeros(0, dtype=np.int64)]
+    marks = [np.zeros(0, dtype=np.bool_)]
     shapes = []
-    for part in _parts(block, args, input_shape, count, num_classes, with_segments=True):
+    is_head = BLOCKS.get(block, "layer").takes_classes
+    for part in _parts(block, args, input_shape, count, num_classes, runtime):
         members, segment = part.members, part.segment
         assert segment is not None
         shapes.append((members, part.shape))
         params[members], macs[members] = _numbers(segment.params), _numbers(segment.macs)
+        classifies = _classifier(segment) if is_head else np.zeros(len(segment.rows), dtype=np.bool_)
+        marks.append(np.repeat(classifies, len(members)))
         for row in segment.rows:
             kinds.append(np.full(len(members), row[0]))
             columns.append(np.empty((len(NUMERIC_COLUMNS), len(members))))
@@ -76,6 +144,7 @@ def build_batch(
     return LayerBatch(
         operators=OperatorTable(kind=np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.str_), **numbers),
         owner=np.concatenate(owners),
+        classifier=np.concatenate(marks),
         params=params,
         macs=macs,
         output=_joined(shapes, count),
@@ -83,11 +152,17 @@ def build_batch(
     )
 
 
+def _classifier(segment: Segment) -> NDArray[np.bool_]:
+    """Which rows of a head give the logits, shape (rows,): all members of a batch have those of the first."""
+    first = [(row[0], *(float(np.ravel(_numbers(value))[0]) for value in row[1:])) for row in segment.rows]
+    return classifier_rows(OperatorTable.from_rows(first))
+
+
 def output_shapes(
     block: str, args: Mapping[str, Any], input_shape: tuple[Any, ...], count: int, num_classes: int
 ) -> tuple[NDArray[np.int64], ...]:
     """The `output` of `build_batch`, without the rest."""
-    parts = _parts(block, args, input_shape, count, num_classes, with_segments=False)
+    parts = _parts(block, args, input_shape, count, num_classes, None)
     return _joined([(part.members, part.shape) for part in parts], count)
 
 
@@ -106,10 +181,10 @@ def _parts(
     input_shape: tuple[Any, ...],
     count: int,
     num_classes: int,
-    *,
-    with_segments: bool,
+    runtime: Runtime | None,
 ) -> Iterator[_Part]:
-    """A batch in as many parts as it takes for each to have one structure."""
+    """A batch in as many parts as it takes for each to have one structure, what `runtime` adds included; without one,
+    no segments."""
     declared = BLOCKS.get(block, "layer")
     if declared.takes_classes:
         args = {**args, "classes": num_classes}
@@ -122,7 +197,7 @@ def _parts(
         builder.layer = 1
         try:
             result = declared.function(builder, builder.input, **sizes)
-            segment = builder.build().segments[0] if with_segments else None
+            segment = runtime.segments(builder.build())[0] if runtime else None
         except MixedSizes as mixed:
             waiting += [members[mixed.mask], members[~mixed.mask]]
             continue

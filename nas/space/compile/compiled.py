@@ -9,13 +9,15 @@ its genes by lookups. The table is filled by building each block once for whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.space.architecture import Layer
+from nas.blocks import BLOCKS
+from nas.runtimes import OWN, Runtime
+from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES, Layer
 from nas.space.compile.batch import LayerBatch, build_batch
 from nas.space.compile.lookup import Ints, Lookup, affine
 from nas.space.compile.variants import Variants, grid
@@ -23,8 +25,11 @@ from nas.space.search_space import Codes, SearchSpace
 from nas.space.stage import Stage, se_flags
 
 Floats = NDArray[np.float64]
-Costs = Callable[[LayerBatch, NDArray[np.int64]], Floats]
-"""(layers, the resolution of the network of each operator (operators,)) → additive costs, shape (layers, columns)."""
+Costs = Callable[[LayerBatch, Floats], Floats]
+"""(layers, the side in pixels of each one's network (layers,)) → additive costs, shape (layers, columns)."""
+
+Sizes = tuple[Any, ...]
+"""(channels, height, width) of n maps, each a number or an array (n,)."""
 
 _ABSENT = -(2**30)
 """Added to a row, it leads to the first one, whose costs are 0."""
@@ -48,14 +53,16 @@ class CompiledSpace:
     """The additive costs of a space's networks, as one table and the places of its parts.
 
     `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
-    layers carry their segments' canonical texts (for devices whose tables hold measured rows). `table` has shape
-    (rows, columns).
+    layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
+    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns).
     """
 
-    def __init__(self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False) -> None:
+    def __init__(
+        self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False, runtime: Runtime = OWN
+    ) -> None:
         self.space = space
         self.names = ("params", "macs", *names)
-        self._costs, self._keys = costs, keys
+        self._costs, self._keys, self._runtime = costs, keys, runtime
         self._blocks: list[Floats] = [np.zeros((1, len(self.names)))]  # row 0 stands for an absent part
         self._num_rows = 1
         strides = sorted(set(space.stem_strides))
@@ -104,36 +111,48 @@ class CompiledSpace:
         self._num_rows += len(values)
         return start
 
-    def _layer_costs(
-        self, block: str, args: Mapping[str, Any], shape: tuple[Any, ...], resolution: NDArray[np.int64]
-    ) -> tuple[Floats, tuple[Any, ...]]:
-        """The costs of n layers of one block, shape (n, columns), and the shape of their results."""
-        batch = build_batch(block, args, shape, len(resolution), self.space.num_classes, keys=self._keys)
-        own = np.stack((batch.params, batch.macs), axis=1).astype(np.float64)
-        return np.concatenate((own, self._costs(batch, resolution[batch.owner])), axis=1), batch.output
+    def _built(self, block: str, args: Mapping[str, Any], shape: Sizes, count: int) -> LayerBatch:
+        """`count` layers of one block, in a network of this space."""
+        classes = self.space.num_classes
+        return build_batch(block, args, shape, count, classes, keys=self._keys, runtime=self._runtime)
 
-    def _chain_costs(self, layers: Sequence[Layer], shape: tuple[Any, ...], resolution: NDArray[np.int64]) -> Floats:
-        """The summed costs of a chain of given layers, shape (n, columns); sizes and `resolution` have shape (n,)."""
-        total = np.zeros((len(resolution), len(self.names)))
+    def _layer_costs(self, batch: LayerBatch, sides: Floats) -> Floats:
+        """The costs of n layers, shape (n, columns); `sides` (n,) are those of their networks."""
+        own = np.stack((batch.params, batch.macs), axis=1).astype(np.float64)
+        return np.concatenate((own, self._costs(batch, sides)), axis=1)
+
+    def _chain_costs(self, layers: Sequence[Layer], shape: Sizes, sides: Floats, judged: Sizes | None = None) -> Floats:
+        """The summed costs of a chain of given layers, shape (n, columns); sizes and `sides` have shape (n,).
+
+        `judged` is what the chain reads in the network for ImageNet, None where that is `shape`.
+        """
+        total = np.zeros((len(sides), len(self.names)))
         for layer in layers:
-            costs, shape = self._layer_costs(layer.block, dict(layer.args), shape, resolution)
-            total += costs
+            block, args, count = layer.block, dict(layer.args), len(sides)
+            batch = self._built(block, args, shape, count)
+            ends = BLOCKS.get(block, "layer").takes_classes and self.space.num_classes != IMAGENET_CLASSES
+            if ends or judged is not None:
+                other = build_batch(block, args, judged or shape, count, IMAGENET_CLASSES, keys=False, runtime=OWN)
+                batch = replace(batch, on_imagenet=other)
+            total += self._layer_costs(batch, sides)
+            shape, judged = batch.output, batch.on_imagenet.output if batch.on_imagenet else None
         return total
 
     def _stem(self) -> Part:
-        sides = np.array(self.space.resolutions, dtype=np.int64)
-        costs = [self._chain_costs(stem, (3, sides, sides), sides) for stem in self.space.stems]
+        space, sides = self.space, np.array(self.space.sides)
+        image = tuple(np.array(space.sizes, dtype=np.int64).T)
+        judged = None if space.in_channels == IMAGENET_CHANNELS else (IMAGENET_CHANNELS, *image)
+        costs = [self._chain_costs(stem, (space.in_channels, *image), sides, judged) for stem in space.stems]
         start = self._add(np.concatenate(costs))
         sizes = (len(self.space.stems), len(sides))
         return Part((Lookup(["stem", "resolution"], affine(start, (len(sides), 1), sizes)),))
 
     def _head(self) -> Part:
         space, last = self.space, len(self.space.stages)
-        resolution, width = grid(space.resolutions, space.widths_before[last])
-        side = resolution // space.reduction(last, space.stem_strides[0])
-        start = self._add(
-            np.concatenate([self._chain_costs(head, (width, side, side), resolution) for head in space.heads])
-        )
+        resolution, width = grid(range(len(space.resolutions)), space.widths_before[last])
+        shape = (width, *space.map_sizes(resolution, space.reduction(last, space.stem_strides[0])))
+        sides = np.array(space.sides)[resolution]
+        start = self._add(np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads]))
         sizes = (len(space.heads), len(space.resolutions), len(space.widths_before[last]))
         return Part(
             (Lookup(["head", "resolution", f"in{last}"], affine(start, (sizes[1] * sizes[2], sizes[2], 1), sizes)),)
@@ -168,8 +187,9 @@ class CompiledSpace:
         """Add the costs of all `variants` to the table; where they stand."""
         blocks = []
         for batch in variants:
-            shape = (batch.inputs, batch.side, batch.side)
-            costs, _ = self._layer_costs(batch.block, batch.args, shape, batch.resolution)
+            shape, count = (batch.inputs, batch.height, batch.breadth), len(batch.side)
+            layers = self._built(batch.block, batch.args, shape, count)
+            costs = self._layer_costs(layers, batch.side)
             if variants.is_transition and batch.stride == 1:
                 costs[batch.inputs == batch.width] = 0.0  # no transition where nothing changes
             blocks.append(costs)

@@ -23,18 +23,19 @@ Sizes = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantBatch:
-    """n layers of one structure: the block's parameters, the widths of input and result, and the image's resolution.
+    """n layers of one structure: the block's parameters, the widths of input and result, and the image's side.
 
-    Arrays have shape (n,). The map before the layers has the side `side`, and behind them `side` over `stride`.
+    Arrays have shape (n,). The map before the layers is `height` by `breadth`, and behind them these over `stride`.
     """
 
     block: str
     args: dict[str, Any]
     inputs: Sizes
     width: Sizes
-    side: Sizes
+    height: Sizes
+    breadth: Sizes
     stride: int
-    resolution: Sizes
+    side: NDArray[np.float64]
 
 
 class Variants:
@@ -61,7 +62,7 @@ class Variants:
             "se": (0, 1) if "se" in names and set(stage.se) != {"none"} else (0,),
         }
         self._sizes: dict[str, Sequence[Any]] = {
-            "resolution": space.resolutions,
+            "resolution": range(len(space.resolutions)),
             "in": (0,) if inner else space.widths_before[position],
             "width": stage.width,
             "expansion": stage.expansion if "expansion" in names else stage.expansion[:1],
@@ -80,14 +81,17 @@ class Variants:
             stride = 1 if self._inner else self._space.stage_stride(self._position, stem_stride)
             env = {"in": inputs, "width": width, "stride": stride}
             genes = {"kernel": kernel, "expansion": expansion, "act": act, "se": flag}
+            reduction = self._space.reduction(self._position + self._inner, stem_stride)
+            height, breadth = self._space.map_sizes(resolution, reduction)
             yield VariantBatch(
                 block=self.template.block,
                 args=self.template.evaluate({**env, **genes}),
                 inputs=inputs,
                 width=width,
-                side=resolution // self._space.reduction(self._position + self._inner, stem_stride),
+                height=height,
+                breadth=breadth,
                 stride=stride,
-                resolution=resolution,
+                side=np.array(self._space.sides)[resolution],
             )
 
 

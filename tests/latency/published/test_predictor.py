@@ -10,6 +10,7 @@ from nas.errors import InputError
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
 from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
+from nas.testing.operator_models import OperatorModelConformance
 from tests.latency.examples import calibration, model, pointwise, row, table
 
 
@@ -21,30 +22,37 @@ def predictor(**values: float) -> OperatorPredictor:
     return OperatorPredictor(model=model(**values), root=root, floor=0.05, beyond=0.5)
 
 
-def test_the_deviation_is_the_shares_of_what_is_uncertain() -> None:
+class TestOperatorPredictor(OperatorModelConformance):
+    @pytest.fixture
+    def model(self) -> OperatorPredictor:
+        return predictor(fixed=0.4)
+
+
+def test_the_floor_the_rows_and_the_shares_of_what_is_uncertain_join_in_squares() -> None:
     one = predictor(fixed=0.4, rate=1e9, overhead=1e-12, onchip=1e12, memory=1e12)
     operators = table(pointwise(512, 512, 28))  # 512²·28² / 10⁹ = 0.205520896 ms
     ms = 512 * 512 * 28 * 28 / 1e9
     mean = np.array([0.4 + ms])
-    sums = one.uncertainty_features(operators).sum(axis=0)[None, :]
-    expected = np.hypot(0.2 * ms, 0.1 * 0.4) / mean
-    assert one.deviation(mean, sums) == pytest.approx(expected)
-    assert one.half_width(mean, sums) == pytest.approx(np.hypot(0.05, expected))
+    sums = one.costs(operators)[1].sum(axis=0)[None, :]
+    rate, fixed, rows = 0.2 * ms / mean, 0.1 * 0.4 / mean, np.array([0.03])
+    assert one.half_width(mean, sums, 0.0 * rows) == pytest.approx(np.sqrt(0.05**2 + rate**2 + fixed**2))
+    joined = np.sqrt(0.05**2 + rate**2 + fixed**2 + (rows / mean) ** 2)
+    assert one.half_width(mean, sums, rows) == pytest.approx(joined)
+    # A segment by itself has no fixed time.
+    alone = one.half_width(np.array([ms]), sums, 0.0 * rows, whole=False)
+    assert alone == pytest.approx(np.hypot(0.05, 0.2))
 
 
 def test_large_inputs_have_at_least_the_width_beyond() -> None:
     one = predictor()
-    mean, sums = np.array([1.0, 1.0]), np.zeros((2, 2))
-    assert one.half_width(mean, sums, np.array([False, True]))[1] == 0.5
-    assert one.half_width(mean, sums)[1] < 0.5
-
-
-def test_features_are_additive_over_operators() -> None:
-    one = predictor()
-    rows = [pointwise(8, 16, 7), row("act:silu"), row("add")]
-    whole = one.uncertainty_features(table(*rows))
-    assert whole == pytest.approx(np.concatenate([one.uncertainty_features(table(r)) for r in rows]))
-    assert whole.shape == (3, one.num_features)
+    mean, sums, rows = np.array([1.0, 1.0]), np.zeros((2, 2)), np.zeros(2)
+    small, large = one.half_width(mean, sums, rows, large=np.array([False, True]))
+    assert large == 0.5
+    assert small == one.half_width(mean, sums, rows)[0] < 0.5
+    # That width is the model's own: what rows stray by joins it.
+    assert one.half_width(mean, sums, rows + 0.12, large=True) == pytest.approx([np.hypot(0.5, 0.12)] * 2)
+    # Where more than that is unsure, large inputs are no surer.
+    assert one.half_width(mean, sums + 1.0, rows, large=True) == pytest.approx(one.half_width(mean, sums + 1.0, rows))
 
 
 def test_a_made_predictor_has_the_deviations_of_its_calibration() -> None:
@@ -53,10 +61,12 @@ def test_a_made_predictor_has_the_deviations_of_its_calibration() -> None:
     found = calibrate(data, rows)
     made = make_predictor(found, {})
     mean = data.workload.network_ms(made.model)
-    sums = data.workload.counts @ made.uncertainty_features(data.workload.operators)
+    sums = data.workload.counts @ made.costs(data.workload.operators)[1]
     errors = errors_of(data, found.fit, rows)
     expected = found.spread.half_width(errors.deviation, errors.share)
-    assert made.half_width(mean, sums)[data.observations.network] == pytest.approx(expected, rel=1e-6)
+    assert made.half_width(mean, sums, np.zeros_like(mean))[data.observations.network] == pytest.approx(
+        expected, rel=1e-6
+    )
     assert set(CONFLICTING) <= set(NAMES)
 
 
@@ -67,7 +77,7 @@ def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
     again = read_predictor(path)
     assert again.to_json() == one.to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
-    assert np.array_equal(again.operator_ms(operators), one.operator_ms(operators))
+    assert np.array_equal(again.costs(operators)[0], one.costs(operators)[0])
 
 
 def broken(**changes: object) -> str:

@@ -16,7 +16,7 @@ from nas.latency.device import Device
 from nas.latency.estimate import Estimate
 from nas.latency.model import LatencyModel
 from nas.latency.table.rows import TableRow
-from nas.latency.timed import regression
+from nas.latency.timed import scales
 from nas.latency.timed.regression import MIN_NETWORKS, Regression, fit_networks
 from tests.latency.timed.networks import NOISE, Floats, Network, Timed, known, sampled, timed, true_ms
 
@@ -124,7 +124,7 @@ def test_every_segment_has_a_row_with_the_number_of_its_networks() -> None:
 
 def test_timing_the_same_again_makes_segments_surer(monkeypatch: pytest.MonkeyPatch) -> None:
     # More timings may also say that segments differ more than it had seemed; here, the scales are given.
-    monkeypatch.setattr(regression, "_GRID", {})
+    monkeypatch.setattr(scales, "_GRID", {})
     data, again = small(), timed(small().networks, 30)
     once = data.fit()
     twice = Timed(
@@ -181,7 +181,7 @@ def test_a_kind_that_was_never_timed_costs_widens_and_is_named() -> None:
     assert usual.warnings == ()
     assert "resize" in guessed.warnings[0]
     operators = OperatorTable.concatenate([segment.operators for segment in foreign])
-    assert fitted().operators.operator_ms(operators)[operators.kind == "resize"].min() > 0.0
+    assert fitted().operators.costs(operators)[0][operators.kind == "resize"].min() > 0.0
 
 
 def test_a_family_that_was_never_timed_is_less_sure_than_the_space_that_was() -> None:
@@ -258,7 +258,6 @@ def test_as_many_networks_as_are_needed_are_enough() -> None:
     assert found.operators.manifest["device"] == "numbers"
 
 
-@pytest.mark.slow
 def test_the_known_networks_and_a_space_are_fitted_together() -> None:
     data = timed([*known()[::2], *sampled(60, 8)], 8)
     found = data.fit()

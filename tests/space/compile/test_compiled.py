@@ -10,7 +10,7 @@ from nas.graph import OperatorTable
 from nas.space import Codes, SearchSpace, load_space, space_paths
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
-from tests.space.examples import EARLY, TINY, all_codes, space_of
+from tests.space.examples import EARLY, ENDS, TINY, all_codes, space_of
 
 NAMES = ("time", "mixture", "keys")
 
@@ -25,8 +25,8 @@ def _contributions(table: OperatorTable, resolution: NDArray[np.float64]) -> Flo
     return np.stack((time, mixture), axis=1)
 
 
-def _costs(batch: LayerBatch, resolution: NDArray[np.int64]) -> Floats:
-    sums = layer_sums(_contributions(batch.operators, resolution.astype(np.float64)), batch)
+def _costs(batch: LayerBatch, sides: Floats) -> Floats:
+    sums = layer_sums(_contributions(batch.operators, sides[batch.owner]), batch)
     assert batch.keys is not None
     return np.concatenate(
         (sums, np.array([[zlib.crc32(key.encode())] for key in batch.keys], dtype=np.float64)), axis=1
@@ -52,7 +52,7 @@ def _check(compiled: CompiledSpace, codes: Codes) -> None:
         network = compiled.space.decode(code)
         graph = network.graph()
         operators = OperatorTable.concatenate([segment.operators for segment in graph.segments])
-        floats = _contributions(operators, np.full(len(operators), float(network.resolution))).sum(axis=0)
+        floats = _contributions(operators, np.full(len(operators), network.side)).sum(axis=0)
         assert found[0] == graph.params
         assert found[1] == graph.macs
         assert found[2:4] == pytest.approx(floats, rel=1e-9)
@@ -69,9 +69,22 @@ def test_shipped_spaces(space: SearchSpace) -> None:
     assert compiled.table.shape[0] < 1_000_000
 
 
+def test_sides_of_any_size() -> None:
+    """Maps of odd sizes are padded: a half of 75 is 38, of 38 19, of 19 10."""
+    space = space_of(EARLY.replace("[64, 96]", "[75, [65, 102], 96]"))
+    codes = np.random.default_rng(2).integers(0, space.cardinalities, size=(60, len(space.cardinalities)))
+    _check(_compile(space), codes)
+
+
 def test_early_stems_transitions_and_tails() -> None:
     space = space_of(EARLY)
     codes = np.random.default_rng(1).integers(0, space.cardinalities, size=(150, len(space.cardinalities)))
+    _check(_compile(space), codes)
+
+
+def test_rectangles_and_other_channels() -> None:
+    space = space_of(ENDS)
+    codes = np.random.default_rng(3).integers(0, space.cardinalities, size=(60, len(space.cardinalities)))
     _check(_compile(space), codes)
 
 
@@ -100,7 +113,7 @@ kinds: {separable: {block: {block: separable, out: width, stride: stride}}}
 stages: [{stride: 2, depth: [1], width: [16]}]
 heads: [[{block: head}]]
 """)
-    compiled = CompiledSpace(space, lambda batch, resolution: np.zeros((len(batch.params), 0)), names=())
+    compiled = CompiledSpace(space, lambda batch, sides: np.zeros((len(batch.params), 0)), names=())
     assert compiled.names == ("params", "macs")
     sums = _sums(compiled, np.zeros((1, len(space.genes)), dtype=np.int64))
     # Weights and a bias a channel: stem 3·3·3·8 + 8, depthwise 3·3·8 + 8, pointwise 8·16 + 16, classifier 16·10 + 10.

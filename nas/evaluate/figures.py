@@ -1,0 +1,111 @@
+"""The figures of networks from sums over their parts: one reading, for one network and for a million."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.accuracy.estimate import AccuracyFigures
+from nas.accuracy.model import AccuracyModel
+from nas.evaluate.limits import Limits
+from nas.evaluate.selection import Frontier
+from nas.latency.model import LatencyModel
+from nas.latency.published.warnings import is_large_side
+from nas.strategies import Evaluation, Standing
+
+Floats = NDArray[np.float64]
+
+Group = Literal["params", "macs", "ms", "latency", "accuracy"]
+"""Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
+(n, k); what the accuracy model reads (n, columns)."""
+
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
+"""Groups of one column, which has shape (n,)."""
+
+Sums = Callable[[Group], NDArray[np.floating]]
+"""The columns of a group, summed over the parts of each of n networks."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Figures:
+    """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
+
+    `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
+    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does.
+    """
+
+    latency: LatencyModel
+    accuracy_model: AccuracyModel
+    limits: Limits
+    frontier: Frontier | None
+    sums: Sums
+    resolution: Floats
+    quick: bool = False
+
+    def __len__(self) -> int:
+        return len(self.resolution)
+
+    @cached_property
+    def params(self) -> Floats:
+        """Parameters."""
+        return np.asarray(self.sums("params"), dtype=np.float64)
+
+    @cached_property
+    def macs(self) -> Floats:
+        """Multiply-adds."""
+        return np.asarray(self.sums("macs"), dtype=np.float64)
+
+    @cached_property
+    def latency_ms(self) -> Floats:
+        """The mean latency in milliseconds."""
+        return np.asarray(self.latency.fixed_ms + self.sums("ms"), dtype=np.float64)
+
+    @cached_property
+    def interval_ms(self) -> tuple[Floats, Floats]:
+        """The ends of the central 90 % interval of the latency, in milliseconds."""
+        sums = np.asarray(self.sums("latency"), dtype=np.float64)
+        return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
+
+    @cached_property
+    def bounded_ms(self) -> Floats:
+        """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
+        if self.limits.confidence is None:
+            return self.latency_ms
+        return self.limits.bounded_ms(self.latency_ms, self.interval_ms[1])
+
+    @cached_property
+    def standing(self) -> Standing:
+        """How the networks stand against target and limits."""
+        return Standing(bounded_ms=self.bounded_ms, excess=self.limits.excess(self._column, len(self)))
+
+    @cached_property
+    def accuracy(self) -> AccuracyFigures:
+        """Accuracies with their intervals, and novelties."""
+        return self.accuracy_model.figures(self.sums("accuracy"), self.resolution, quick=self.quick)
+
+    @cached_property
+    def score(self) -> Floats:
+        """What networks are ranked by: the lower bound of accuracy, less penalties; no accuracy to be shown."""
+        score = self.limits.score(self.accuracy)
+        if self.frontier is None or self.limits.max_gain is None:
+            return score
+        return score - self.frontier.penalty(self.latency_ms, self.accuracy.mean, max_gain=self.limits.max_gain)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What a strategy sees."""
+        return Evaluation(
+            bounded_ms=self.standing.bounded_ms,
+            excess=self.standing.excess,
+            accuracy=self.accuracy.mean,
+            score=self.score,
+        )
+
+    def _column(self, name: str) -> Floats:
+        column: Floats = getattr(self, name)
+        return column

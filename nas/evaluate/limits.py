@@ -1,0 +1,78 @@
+"""What an answer must keep, and what networks are ranked by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.accuracy.estimate import AccuracyFigures
+from nas.errors import InputError
+
+Floats = NDArray[np.float64]
+
+NOVELTY_PENALTY = 0.1
+"""What a unit of novelty beyond the limit costs in the score, as a fraction of accuracy.
+
+Several times what the models promise for it: the best network beyond the limit ranks below the best within, while a
+search can still cross what lies between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an answer must keep besides the latency.
+
+    `confidence`: the latency must stay at or under the target with this one-sided probability (None: its mean must).
+    `max_novelty`: how far from networks of published accuracy an answer may lie, in the typical distance between these
+    (`nas.accuracy.novelty`); None: anywhere. Only where nothing within meets the target, the answer lies beyond.
+    `max_gain`: how much more accuracy than the best known network at or under its latency an answer may claim, just
+    under a point; None: any (`nas.evaluate.selection`).
+    """
+
+    max_params: int | None = None
+    max_macs: int | None = None
+    confidence: float | None = None
+    max_novelty: float | None = 1.0
+    max_gain: float | None = 0.0099
+
+    def __post_init__(self) -> None:
+        for name in ("max_params", "max_macs", "max_novelty", "max_gain"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be positive and finite, but got {value}; leave it out for no limit.")
+        if self.confidence is not None and not 0.5 <= self.confidence < 1:
+            raise InputError(f"confidence must be at least 0.5 and below 1, but got {self.confidence}.")
+
+    @property
+    def caps(self) -> Mapping[str, int]:
+        """The most that a network may have of a column that is summed over its parts, for those that are limited."""
+        caps = {"params": self.max_params, "macs": self.max_macs}
+        return {name: cap for name, cap in caps.items() if cap is not None}
+
+    def excess(self, column: Callable[[str], Floats], count: int) -> Floats:
+        """How far `count` networks exceed the caps, relative to them, summed, shape (count,); 0 where all are kept.
+
+        `column` gives the values of a column by its name, shape (count,).
+        """
+        total = np.zeros(count)
+        for name, cap in self.caps.items():
+            total += np.maximum(column(name) / cap - 1.0, 0.0)
+        return total
+
+    def bounded_ms(self, mean_ms: Floats, high_ms: Floats) -> Floats:
+        """The quantile of the latency at `confidence`, by a lognormal through mean and upper end of the central 90 %
+        interval, which is the quantile at 0.95; the mean itself without a confidence."""
+        if self.confidence is None:
+            return mean_ms
+        quantile = NormalDist().inv_cdf(self.confidence) / NormalDist().inv_cdf(0.95)
+        return np.asarray(mean_ms * (high_ms / mean_ms) ** quantile)
+
+    def score(self, accuracy: AccuracyFigures) -> Floats:
+        """The lower bound of accuracy, less a penalty for novelty beyond the limit, shape (n,)."""
+        if self.max_novelty is None:
+            return accuracy.low
+        return np.asarray(accuracy.low - NOVELTY_PENALTY * np.maximum(accuracy.novelty - self.max_novelty, 0.0))

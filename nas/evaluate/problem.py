@@ -1,0 +1,86 @@
+"""A compiled space as a strategy sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.figures import SINGLE, Figures, Group
+from nas.evaluate.models import Models
+from nas.space.compile.compiled import Floats
+from nas.space.search_space import Codes, SearchSpace
+from nas.strategies import Evaluation
+
+_CHUNK = 4096
+
+_Rows = Sequence[tuple[NDArray[np.int32], NDArray[np.int32] | None]]
+
+
+class SpaceProblem:
+    """A compiled space as a strategy sees it: codes, and what they are worth.
+
+    `exact` figures are those that are reported; the others' accuracy is quick (`AccuracyModel.figures`).
+    """
+
+    def __init__(self, space: SearchSpace, models: Models, *, exact: bool = False) -> None:
+        self.space = space
+        self.compiled = models.compile(space)
+        self._models = models
+        self._quick = not exact
+        self._tables: dict[Group, NDArray[np.floating]] = {}
+        for group, names in models.groups.items():
+            shape = (-1,) if group in SINGLE else (-1, len(names))
+            self._tables[group] = self.compiled.columns(names).reshape(shape)
+        if self._quick:
+            self._tables["accuracy"] = self._tables["accuracy"].astype(np.float32)
+        self._sides = np.array(space.sides)
+
+    @property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of choices of each gene."""
+        return self.space.cardinalities
+
+    def canonical(self, codes: Codes) -> Codes:
+        """Canonical codes."""
+        return self.space.canonical(codes)
+
+    def figures(self, codes: Codes) -> Figures:
+        """The figures of each code; fastest with a few thousand codes at a time."""
+        rows = self.compiled.rows(codes)
+        resolution = self._sides[codes[:, self.space.columns["resolution"]]]
+        return self._models.figures_by(lambda group: _sum(self._tables[group], rows), resolution, quick=self._quick)
+
+    def latency_ms(self, codes: Codes) -> Floats:
+        """Milliseconds of each code, shape (n,)."""
+        return np.concatenate([self.figures(chunk).latency_ms for chunk in _chunks(codes)])
+
+    def macs(self, codes: Codes) -> Floats:
+        """MACs of each code, shape (n,)."""
+        return np.concatenate([self.figures(chunk).macs for chunk in _chunks(codes)])
+
+    def evaluate(self, codes: Codes) -> Evaluation:
+        """What each code is worth."""
+        found = [self.figures(chunk).evaluation for chunk in _chunks(codes)]
+        names = (field.name for field in fields(Evaluation))
+        return Evaluation(**{name: np.concatenate([getattr(part, name) for part in found]) for name in names})
+
+
+def _sum(table: NDArray[np.floating], rows: _Rows) -> Any:
+    """The sum of a table's entries (or rows) over the parts of each network."""
+    total = np.zeros((len(rows[0][0]), *table.shape[1:]), dtype=table.dtype)
+    for places, times in rows:
+        found = table.take(places, axis=0)
+        if times is None:
+            total += found
+        else:
+            total += found * (times if table.ndim == 1 else times[:, None].astype(table.dtype))
+    return total
+
+
+def _chunks(codes: Codes) -> list[Codes]:
+    """Codes in portions that keep the gathered rows in the cache."""
+    return [codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK)]

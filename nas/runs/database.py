@@ -1,0 +1,128 @@
+"""The database that runs are kept in, by its SQLAlchemy URL: a SQLite file, or PostgreSQL for several machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from nas.errors import InputError, NasError
+from nas.files import writing
+
+LOCK_SECONDS = 30.0
+_CONNECT_SECONDS = 10
+_EXAMPLES = "sqlite:///runs.db or postgresql+psycopg://user@host/database"
+# Any number that other programs in the same database do not use for a lock of theirs.
+_LOCK_NUMBER = 0x6E61732E72756E73
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"}
+"""What makes a transaction wait for every other one that writes, by the kind of database."""
+
+
+class Database:
+    """What `url` names. `place` names it in messages, without its password; `path` is the file of SQLite.
+
+    A connection is made for each transaction and closed after it: a search of hours holds none, so a server may be
+    started anew meanwhile, and a process that forks shares none with its children. Raises `InputError` for a URL that
+    is none, names another kind of database, or needs a driver that is not installed.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        parsed = _parsed(url)
+        self.path: Path | None = None
+        if parsed.get_backend_name() == "sqlite":
+            self.path = _file(parsed)
+            parsed = parsed.set(database=str(self.path))
+        self.place = str(self.path or parsed.set(query={}).render_as_string(hide_password=True))
+        self._engine = _engine(parsed)
+
+    def exists(self) -> bool:
+        """Whether there may be something to read: a server is asked only when it is used."""
+        return self.path is None or self.path.exists()
+
+    @contextmanager
+    def transaction(self, *, write: bool = False) -> Iterator[Session]:
+        """One transaction: whole or nothing; with `write`, after all others that write.
+
+        Raises `NasError` where the database cannot be reached, read or written to.
+        """
+        if write and self.path is not None:
+            with writing(self.path.parent):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with Session(self._engine) as session, session.begin():
+                if write:
+                    session.connection().exec_driver_sql(_ALONE[self._engine.dialect.name])
+                yield session
+        except DBAPIError as error:
+            raise NasError(self._fault(str(error.orig))) from error
+
+    def _fault(self, reason: str) -> str:
+        if self.path is None:
+            return (
+                f"{self.place} must be reachable, and let its user make tables and write, but: {reason.strip()};"
+                " mend that, or choose another database with --storage."
+            )
+        if re.search(r"not a database|no such (table|column)|malformed", reason):
+            return f"{self.place} must be a database of nas, but: {reason}; move it away, and a new one is made."
+        if "locked" in reason:
+            return f"{self.place} must be free, but another process holds it for {LOCK_SECONDS:g} s; try again."
+        return (
+            f"{self.place} must be writable and its disk must have room, but: {reason};"
+            " free it, or choose another place with --workspace or --storage."
+        )
+
+
+def _parsed(url: str | URL) -> URL:
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # What cannot be parsed may hold a password all the same.
+        came = re.sub(r":[^:@/]*@", ":***@", str(url))
+        raise InputError(f"a storage must be a SQLAlchemy URL such as {_EXAMPLES}, but got {came!r}.") from error
+    if found.get_backend_name() not in _ALONE:
+        raise InputError(f"a storage must be SQLite or PostgreSQL, such as {_EXAMPLES}, but got {found.drivername}://.")
+    return found
+
+
+def _file(url: URL) -> Path:
+    name = url.database or ":memory:"
+    if name.startswith((":memory:", "file:")):
+        raise InputError(
+            f"a storage of SQLite must name a file, as sqlite:///runs.db does, but got {name};"
+            " what is kept in memory is lost when the command ends."
+        )
+    return Path(name).resolve()
+
+
+def _engine(url: URL) -> Engine:
+    options: dict[str, Any] = {}
+    if url.get_backend_name() == "sqlite":
+        options["timeout"] = LOCK_SECONDS
+    elif url.get_driver_name().startswith("psycopg") and "connect_timeout" not in url.query:
+        options["connect_timeout"] = _CONNECT_SECONDS
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        driver = url.get_driver_name()
+        remedy = "pip install 'nas[postgresql]'" if driver == "psycopg" else f"write {_EXAMPLES}"
+        raise InputError(
+            f"a storage of {url.get_backend_name()} needs its driver {driver}, which is not installed; {remedy}."
+        ) from error
+    if engine.dialect.is_async:
+        raise InputError(
+            f"a storage needs a driver that is not asynchronous, but got {url.drivername}; write {_EXAMPLES}."
+        )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _with_foreign_keys)
+    return engine
+
+
+def _with_foreign_keys(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
