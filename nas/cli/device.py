@@ -36,14 +36,19 @@ def list_devices(as_json: bool) -> None:
 @_JSON
 def show_device(name: str, as_json: bool) -> None:
     """Show what is known of the device NAME."""
+    from nas.jobs.lut import fitted_model
     from nas.latency.device import device_folder, load_device
 
-    record = {**load_device(name).as_json(), "folder": str(device_folder(name))}
+    record = {**load_device(name).as_json(), "folder": str(device_folder(name)), **fitted_model(name)}
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
     for key, value in record.items():
-        if value != "":
+        if key == "left_out":
+            from nas.report.lut_text import left_out_text
+
+            click.echo(left_out_text(value))
+        elif value != "":
             click.echo(f"{key.replace('_', ' '):13} {value}")
 
 

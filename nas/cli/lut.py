@@ -78,23 +78,22 @@ def fit(device: str, as_json: bool) -> None:
         click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built))
         return
 
-    found = fit_device(device)
-    record = {
-        "device": device,
-        "folder": str(found.folder),
-        "form": list(found.calibrated.form),
-        "coefficients": found.predictor.as_json()["coefficients"],
-        "table_rows": found.table_rows,
-        "manifest": dict(found.predictor.manifest),
-    }
+    with _counting("leaving out") as progress:
+        found = fit_device(device, progress)
     if as_json:
+        record = {
+            "device": device,
+            "folder": str(found.folder),
+            "form": list(found.calibrated.form),
+            "coefficients": found.predictor.as_json()["coefficients"],
+            "table_rows": found.table_rows,
+            "manifest": dict(found.predictor.manifest),
+        }
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    manifest = found.predictor.manifest
-    click.echo(
-        f"{device}: fitted to {manifest['rows']} rows of {manifest['networks']} networks"
-        f" (form: {' + '.join(found.calibrated.form) or 'plain'}); wrote {found.table_rows} segments to {found.folder}"
-    )
+    from nas.report.lut_text import fitted_text
+
+    click.echo(fitted_text(device, found))
 
 
 @command.command()

@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from nas.jobs.lut import Fitted
 from nas.jobs.lut_build import BuiltTable, TablePlan
 from nas.jobs.lut_import import Choice, Imported
 from nas.latency.table.rows import TableRow, shortened
@@ -69,6 +70,31 @@ def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
     return tabulate(rows, header, disable_numparse=True)
 
 
+def left_out_text(record: Mapping[str, Mapping[str, float]]) -> str:
+    """The errors of networks left out of a fit, beside those of plainer models: the `left_out` of its manifest."""
+    names = {"ours": "this fit", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
+    rows = [(names[name], *(f"{part[key]:.1%}" for key in ("median", "mean"))) for name, part in record.items()]
+    return str(tabulate(rows, ("networks left out, error by", "median", "mean"), disable_numparse=True))
+
+
+def fitted_text(device: str, found: Fitted) -> str:
+    """What a device was fitted to, by which model, and how that predicts networks left out."""
+    manifest = found.predictor.manifest
+    text = [
+        f"{device}: fitted to {manifest['rows']} rows of {manifest['networks']} networks;"
+        f" wrote {found.table_rows} segments to {found.folder}",
+        f"model: {manifest['model']}",
+        left_out_text(manifest["left_out"]),
+    ]
+    if found.calibrated.share == 0.0:
+        text.append(
+            "Operator costs predict networks left out no better than multiply-adds and\n"
+            "parameters alone, so these are used. They know nothing of kernels, activations\n"
+            "and kinds of layers: a search on this device compares sizes only."
+        )
+    return "\n".join(text)
+
+
 def costs_text(record: Mapping[str, Any]) -> str:
     """The operator costs of a record of `nas.jobs.lut.describe`, and what they were fitted to."""
     manifest = record["manifest"]
@@ -76,7 +102,9 @@ def costs_text(record: Mapping[str, Any]) -> str:
         return _measured_costs(record)
     rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
     table = tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True)
-    return f"{table}\n\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+    fitted = f"fitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+    model = [f"model: {manifest['model']}", left_out_text(manifest["left_out"])] if "left_out" in manifest else []
+    return "\n".join((table, "", fitted, *model))
 
 
 def _measured_costs(record: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nas.latency.published.blend import Blend
 from nas.latency.published.cost_model import REFINEMENTS, Floats
-from nas.latency.published.fit import DEGREES_OF_FREEDOM, ENOUGH, ERROR_SD, Fit, Form, Priors, fit
+from nas.latency.published.fit import DEGREES_OF_FREEDOM, ENOUGH, ERROR_SD, Fit, Form, fit
 from nas.latency.published.priors import PACE_SD, PRIOR_SETS, scaled
 from nas.latency.published.rows import Calibration
 from nas.latency.published.simple import fit_simple
@@ -38,6 +38,7 @@ MISS_PENALTY = 2.0 / (1.0 - COVERAGE)
 CONFLICTING = ("silu", "silu_passes")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What a roofline of a kind of hardware may have of the latency."""
+_ALL_OR_NOTHING = (1.0, 0.0)
 _DEARER = 2.0
 """What the whole roofline must win in left-out log likelihood over MACs and parameters alone; a part, in proportion."""
 _LEAD = 2.0
@@ -116,8 +117,19 @@ class Calibrated:
         return f"{self.share:.0%} {self.candidate.name}, {1.0 - self.share:.0%} {SIMPLE}"
 
 
-def calibrate(data: Calibration, rows: NDArray[np.bool_]) -> Calibrated:
-    """Run the procedure on the rows where the mask is true; nothing is read of the others."""
+Memo = dict[tuple[Candidate, bytes], Fit]
+"""Fits by candidate and mask of rows: of two networks left out, it is all one which was left out first."""
+
+
+def calibrate(
+    data: Calibration, rows: NDArray[np.bool_], *, shares: Sequence[float] | None = None, memo: Memo | None = None
+) -> Calibrated:
+    """Run the procedure on the rows where the mask is true; nothing is read of the others.
+
+    `shares` are what the roofline may have of the latency: by default `SHARES` where the rows choose the priors, else
+    all or nothing. Calls on the same data may share a `memo`.
+    """
+    memo = {} if memo is None else memo
     groups = _groups(data, rows)
     judged = rows & data.scored
     nats = 1.0 / max(int(judged.sum()), 1)
@@ -128,8 +140,8 @@ def calibrate(data: Calibration, rows: NDArray[np.bool_]) -> Calibrated:
 
     def tried(candidates: Sequence[Candidate]) -> Candidate:
         for one in candidates:
-            fits[one] = _fit(data, rows, one, None)
-            left[one] = [_fit(data, rows & ~out, one, fits[one]) for out in _each(groups, rows)]
+            fits[one] = _fit(data, rows, one, None, memo)
+            left[one] = [_fit(data, rows & ~out, one, fits[one], memo) for out in _each(groups, rows)]
             losses[one] = student_loss(left_out(data, rows, groups, left[one]).error[judged])
         return min(losses, key=lambda one: losses[one] + (lead if one.kind not in first else 0.0))
 
@@ -144,16 +156,15 @@ def calibrate(data: Calibration, rows: NDArray[np.bool_]) -> Calibrated:
     def shared(share: float) -> Errors:
         return left_out(data, rows, groups, [blend(a, b, share) for a, b in zip(left[best], simple_left, strict=True)])
 
-    errors = {share: shared(share) for share in (SHARES if data.by_kind else (0.0, 1.0))}
+    errors = {share: shared(share) for share in shares or (SHARES if data.by_kind else _ALL_OR_NOTHING)}
     price = _DEARER * nats if data.by_kind else 0.0
-    # Of equal shares the greater: a device with priors of its own keeps its roofline.
-    share = min(reversed(errors), key=lambda s: student_loss(errors[s].error[judged]) + price * s)
+    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + price * s)
     return Calibrated(
         candidate=best,
         share=share,
         fit=blend(fits[best], simple, share),
         spread=_spread(data, rows, errors[share]),
-        losses={one.name: loss for one, loss in losses.items()} | {SIMPLE: student_loss(errors[0.0].error[judged])},
+        losses={one.name: loss for one, loss in losses.items()} | {SIMPLE: student_loss(shared(0.0).error[judged])},
     )
 
 
@@ -201,16 +212,19 @@ def left_out(data: Calibration, rows: NDArray[np.bool_], groups: NDArray[np.int6
     return Errors(error=columns[0], with_offset=columns[1], deviation=columns[2], share=columns[3])
 
 
-def _fit(data: Calibration, rows: NDArray[np.bool_], candidate: Candidate, start: Fit | None) -> Fit:
-    chosen = data.observations.select(rows)
-    priors: Priors = data.priors
-    if candidate.kind:
-        priors = scaled(PRIOR_SETS[candidate.kind], data.workload, chosen)
-    pace_sd, enough = (PACE_SD, _ENOUGH_OF_MANY) if candidate.kind else (0.0, ENOUGH)
-    sources = len(data.sources)
-    return fit(
-        data.workload, chosen, sources, candidate.form, priors=priors, pace_sd=pace_sd, start=start, enough=enough
-    )
+def _fit(data: Calibration, rows: NDArray[np.bool_], candidate: Candidate, start: Fit | None, memo: Memo) -> Fit:
+    key = (candidate, rows.tobytes())
+    if key not in memo:
+        chosen, priors = data.observations.select(rows), data.priors
+        pace_sd, enough = 0.0, ENOUGH
+        if candidate.kind:
+            priors, pace_sd = scaled(PRIOR_SETS[candidate.kind], data.workload, chosen), PACE_SD
+            enough = _ENOUGH_OF_MANY
+        sources, form = len(data.sources), candidate.form
+        memo[key] = fit(
+            data.workload, chosen, sources, form, priors=priors, pace_sd=pace_sd, start=start, enough=enough
+        )
+    return memo[key]
 
 
 def _simple(data: Calibration, rows: NDArray[np.bool_]) -> Fit:

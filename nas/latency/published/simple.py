@@ -73,7 +73,9 @@ def fit_simple(workload: Workload, rows: Observations, num_sources: int) -> Fit:
         found = _least_squares(relative, weight)
         off = np.abs(relative @ found - 1.0)
         sd = max(1.4826 * float(np.median(off)) * _of_few(len(rows)), _LEAST_SD)
-        weight = np.sqrt(np.minimum(1.0, _OUTLYING * sd / np.maximum(off, 1e-12)))
+        before, weight = weight, np.sqrt(np.minimum(1.0, _OUTLYING * sd / np.maximum(off, 1e-12)))
+        if np.array_equal(before, weight):
+            break
     shares = relative * weight[:, None] * found
     residual = float(((relative @ found - 1.0) ** 2 * weight**2).sum()) / max(len(rows) - len(found), 1)
     known = np.zeros((len(NAMES), len(NAMES)))
