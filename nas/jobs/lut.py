@@ -43,7 +43,7 @@ from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
-_MIN_NETWORKS = 4
+_MIN_NETWORKS = 5
 TABLE_SPACE, TABLE_SEGMENTS = "mobile", 3000
 """`table.csv` of a fitted device prints the segments of known networks, then of networks drawn from this space."""
 
@@ -91,7 +91,7 @@ def load_calibration(device: str) -> Calibration:
     if found < _MIN_NETWORKS:
         raise InputError(
             f"{folder / NETWORKS_FILE} must hold at least {_MIN_NETWORKS} different convolutional networks of at most"
-            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows."
+            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows (a dozen, of several families)."
         )
     return data
 
@@ -108,12 +108,14 @@ def _operators(folder: Path, name: str) -> OperatorTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What `fit_device` wrote: the predictor and the number of table rows, in `folder`."""
+    """What `fit_device` wrote: the predictor and the number of table rows, in `folder`; how the procedure predicts
+    networks left out, and whether all were of one family."""
 
     folder: Path
     predictor: OperatorPredictor
     calibrated: Calibrated
     left_out: LeftOut
+    one_family: bool
     table_rows: int
 
 
@@ -144,7 +146,14 @@ def fit_device(device: str, progress: Progress = lambda done, total: None) -> Fi
                 write_bytes(folder / name, (source / name).read_bytes())
     write_bytes(folder / COEFFICIENTS_FILE, predictor.to_json().encode())
     write_bytes(folder / TABLE_FILE, table_text(rows).encode())
-    return Fitted(folder=folder, predictor=predictor, calibrated=found, left_out=left_out, table_rows=len(rows))
+    return Fitted(
+        folder=folder,
+        predictor=predictor,
+        calibrated=found,
+        left_out=left_out,
+        one_family=len(set(data.family.tolist())) == 1,
+        table_rows=len(rows),
+    )
 
 
 def _manifest(

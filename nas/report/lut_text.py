@@ -72,7 +72,7 @@ def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
 
 def left_out_text(record: Mapping[str, Mapping[str, float]]) -> str:
     """The errors of networks left out of a fit, beside those of plainer models: the `left_out` of its manifest."""
-    names = {"ours": "this fit", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
+    names = {"ours": "this fit, chosen anew", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
     rows = [(names[name], *(f"{part[key]:.1%}" for key in ("median", "mean"))) for name, part in record.items()]
     return str(tabulate(rows, ("networks left out, error by", "median", "mean"), disable_numparse=True))
 
@@ -91,6 +91,11 @@ def fitted_text(device: str, found: Fitted) -> str:
             "Operator costs predict networks left out no better than multiply-adds and\n"
             "parameters alone, so these are used. They know nothing of kernels, activations\n"
             "and kinds of layers: a search on this device compares sizes only."
+        )
+    if found.one_family:
+        text.append(
+            "All rows are of one family: what others cost is a guess, and intervals are wide.\n"
+            "Time networks of other families and fit again."
         )
     return "\n".join(text)
 
