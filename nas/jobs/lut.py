@@ -164,7 +164,7 @@ def _manifest(
     return {
         "device": device,
         "date": max(row.date for row in data.rows),
-        "model": found.name,
+        "model": found.name if data.by_kind or found.share == 0.0 else f"operator costs, own priors ({found.name})",
         "roofline_share": found.share,
         "left_out": left_out.as_json(),
         "form": list(found.form),

@@ -115,9 +115,10 @@ class Calibrated:
     @property
     def name(self) -> str:
         """What was chosen, for people: the candidate, `SIMPLE`, or both with their shares."""
+        costs = f"operator costs ({self.candidate.name})" if self.candidate.kind else self.candidate.name
         if self.share in (0.0, 1.0):
-            return self.candidate.name if self.share else SIMPLE
-        return f"{self.share:.0%} {self.candidate.name}, {1.0 - self.share:.0%} {SIMPLE}"
+            return costs if self.share else SIMPLE
+        return f"{self.share:.0%} {costs}, {1.0 - self.share:.0%} {SIMPLE}"
 
 
 Memo = dict[tuple[Candidate, bytes], Fit]

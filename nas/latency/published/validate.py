@@ -18,7 +18,6 @@ from nas.errors import NasError
 from nas.latency.published.calibrate import (
     COVERAGE,
     FEW,
-    FOLDS,
     MISS_PENALTY,
     Calibrated,
     Memo,
@@ -31,6 +30,8 @@ from nas.latency.published.rows import Calibration
 
 Progress = Callable[[int, int], None]
 """Called with (done, all) after each calibration."""
+_OUTER = 4
+"""Groups that many networks are left out in; `nas lut verify` leaves out one by one."""
 _HEDGED = (0.0, 0.25, 0.5)
 """What the roofline may have where the whole procedure predicts networks left out no better than MACs and parameters:
 the score of a dozen rows is too unsure to give up on it (two models hedged stray less than either), but not to lead."""
@@ -95,7 +96,7 @@ class LeftOut:
 
 def left_out_errors(data: Calibration, progress: Progress) -> LeftOut:
     """Leave networks out, each by itself where they are few, else in groups."""
-    networks = data.identity % FOLDS if len(set(data.identity.tolist())) > FEW else data.identity
+    networks = data.identity % _OUTER if len(set(data.identity.tolist())) > FEW else data.identity
     held = hold_out(data, networks, progress, only=data.scored)
     constant = np.zeros(len(data.rows))
     for out in _groups(data.identity):
