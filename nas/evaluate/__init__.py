@@ -1,18 +1,19 @@
 """What one network or a million codes are worth, by latency and accuracy models."""
 
+from nas.evaluate.coverage import SpaceCoverage, space_coverage
 from nas.evaluate.figures import Figures
 from nas.evaluate.limits import Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
-from nas.evaluate.selection import Frontier
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
     "ChannelAdaptation",
     "Figures",
-    "Frontier",
     "Limits",
     "Models",
     "ShrunkNetwork",
+    "SpaceCoverage",
     "SpaceProblem",
+    "space_coverage",
 ]

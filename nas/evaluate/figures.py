@@ -11,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyFigures
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.limits import Limits
-from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered"]
 """Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns)."""
+(n, k); what the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has
+no cost model."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
 """Groups of one column, which has shape (n,)."""
 
 Sums = Callable[[Group], NDArray[np.floating]]
@@ -36,7 +38,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does.
+    passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
+    they are taken as they are.
     """
 
     latency: LatencyModel
@@ -79,22 +82,34 @@ class Figures:
         return self.limits.bounded_ms(self.latency_ms, self.interval_ms[1])
 
     @cached_property
+    def uncovered(self) -> Floats:
+        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
+        if self.latency.operators is not None:
+            return np.zeros(len(self))
+        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+
+    @cached_property
     def standing(self) -> Standing:
-        """How the networks stand against target and limits."""
-        return Standing(bounded_ms=self.bounded_ms, excess=self.limits.excess(self._column, len(self)))
+        """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        excess = self.limits.excess(self._column, len(self)) + self.uncovered
+        return Standing(bounded_ms=self.bounded_ms, excess=excess)
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:
-        """Accuracies with their intervals, and novelties."""
+        """Accuracies with their intervals, and novelties, as the model has them: of networks that nobody chose."""
         return self.accuracy_model.figures(self.sums("accuracy"), self.resolution, quick=self.quick)
 
     @cached_property
+    def believed(self) -> AccuracyFigures:
+        """The same of networks that a search chose for them, corrected for that (`nas.accuracy.selection`)."""
+        if self.frontier is None:
+            return self.accuracy
+        return SELECTION.believed(self.accuracy, self.frontier.at(self.latency_ms))
+
+    @cached_property
     def score(self) -> Floats:
-        """What networks are ranked by: the lower bound of accuracy, less penalties; no accuracy to be shown."""
-        score = self.limits.score(self.accuracy)
-        if self.frontier is None or self.limits.max_gain is None:
-            return score
-        return score - self.frontier.penalty(self.latency_ms, self.accuracy.mean, max_gain=self.limits.max_gain)
+        """What networks are ranked by: the believed lower bound of accuracy, less penalties; none to be shown."""
+        return self.limits.score(self.believed)
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -102,7 +117,7 @@ class Figures:
         return Evaluation(
             bounded_ms=self.standing.bounded_ms,
             excess=self.standing.excess,
-            accuracy=self.accuracy.mean,
+            accuracy=self.believed.mean,
             score=self.score,
         )
 

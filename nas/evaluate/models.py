@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nas.accuracy.estimate import AccuracyDifferences
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
-from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
-from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
 SizedPlace = tuple[Place, float]
@@ -28,7 +29,8 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
+    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
+    have a latency; without any, claims are taken as they are.
     """
 
     def __init__(
@@ -43,7 +45,10 @@ class Models:
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
         }
+        if latency.operators is None:
+            self.groups = {**self.groups, "uncovered": ("uncovered",)}
         self._known: dict[SizedPlace, Floats] = {}
+        known = self.covered(known)
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
@@ -58,13 +63,17 @@ class Models:
         latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
         judged = batch.judged
         columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)), axis=1)
+        parts = [latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)]
+        if "uncovered" in self.groups:
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
+        return np.concatenate(parts, axis=1)
 
-    def compile(self, space: SearchSpace) -> CompiledSpace:
-        """The space with these models' costs."""
-        names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
+    def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
+        """The space with these models' costs; `progress` is told of the layers that are compiled."""
+        names = [name for group in self.groups for name in self.groups[group] if group not in ("params", "macs")]
         latency = self.latency
-        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
+        keys, runtime = latency.needs_keys, latency.runtime
+        return CompiledSpace(space, self.costs, names=names, keys=keys, runtime=runtime, progress=progress)
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
@@ -77,6 +86,13 @@ class Models:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
+
+    def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
+        """Those of the networks whose every segment has a latency."""
+        if self.latency.operators is not None or not architectures:
+            return architectures
+        uncovered = self.figures(architectures).uncovered.tolist()
+        return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
 
     def figures(self, architectures: Sequence[Architecture]) -> Figures:
         """Exact figures of networks given one by one."""
@@ -108,6 +124,15 @@ class Models:
         networks = [network, *others]
         sums = self.figures(networks).sums("accuracy")
         return self.accuracy.differences(np.asarray(sums, dtype=np.float64), _sides(networks))
+
+    def gains(
+        self, network: Architecture, known: Sequence[Architecture], *, chosen: bool = True
+    ) -> AccuracyDifferences:
+        """How much more accurate `network` is than each of `known`: its mean less theirs, with intervals; by default as
+        one that a search chose, corrected for that."""
+        figures = self.figures([network])
+        believed = figures.believed if chosen else figures.accuracy
+        return SELECTION.gains(self.differences(network, known), figures.accuracy, believed)
 
     def _learn(self, places: Sequence[SizedPlace]) -> None:
         new = list(dict.fromkeys(places))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,8 +36,10 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, to widths that are multiples of `divisor`; ranks by
-    `Figures.score`."""
+    """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
+
+    Widths become multiples of `divisor`; those at which a segment has no latency are left out.
+    """
 
     def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
         self._models, self._divisor = models, divisor
@@ -51,13 +53,18 @@ class ChannelAdaptation:
             step=step,
         )
 
-    def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
+    def shrink(
+        self, start: Architecture, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+    ) -> NetAdaptResult[ShrunkNetwork]:
+        """The feasible states that shrinking `start` leads to; `network` turns them into networks.
+
+        `progress` is told after each round how much of the way is done, from 0 to 1.
+        """
         self._frame = start
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms)
+        return self._netadapt.shrink(state, target_ms=target_ms, progress=progress)
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
@@ -70,6 +77,14 @@ class ChannelAdaptation:
         return replace(self._frame, layers=state.layers)
 
     def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
+        moves = list(self._changes(state))
+        if self._models.latency.operators is not None or not moves:
+            return moves
+        uncovered = self._figures([move.state for move in moves]).uncovered.tolist()
+        return [move for move, lacks in zip(moves, uncovered, strict=True) if not lacks]
+
+    def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
+        """Every way to narrow a width or several that are tied."""
         changes = list(width_changes(self._architecture(state), self._divisor))
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []

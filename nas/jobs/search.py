@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
-from nas.errors import InputError, TargetError, unknown_name
-from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem
+from nas.errors import InputError, TargetError, UnknownOperatorError
+from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
+from nas.evaluate.coverage import lacking_text
+from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture, known_networks
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
@@ -29,12 +32,12 @@ from nas.strategies import (
     Evolution,
     Exhaustive,
     Progress,
-    RandomSearch,
     Reward,
     SearchResult,
     SearchTask,
     Strategy,
     pareto_front,
+    strategy_named,
 )
 from nas.strategies.archive import START_LIMIT
 
@@ -45,16 +48,8 @@ NEAR_TARGET = 0.9
 """Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": Evolution,
-    "exhaustive": Exhaustive,
-    "random": RandomSearch,
-}
 
 _T = TypeVar("_T")
-
-OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +110,8 @@ class SearchAnswer:
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `notes` say what a reader should know of the answer.
+    known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
+    `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -132,6 +128,7 @@ class SearchAnswer:
     after_shrinking: float | None
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -144,7 +141,6 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
-            "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "evaluated": self.evaluated,
@@ -154,19 +150,18 @@ class SearchAnswer:
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
         }
 
 
-def strategy_named(name: str | None, space: SearchSpace) -> Strategy:
+def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     """The strategy called `name`; None chooses: exhaustive where the space is small enough, else evolution."""
-    if name is None:
-        size = math.prod(space.cardinalities.tolist())
-        return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    if name is not None:
+        return strategy_named(name)
+    size = math.prod(space.cardinalities.tolist())
+    return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
 def search(
@@ -182,18 +177,21 @@ def search(
     limits: Limits = NO_LIMITS,
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
-    progress: OnProgress = lambda doing, best: None,
+    covered_only: bool = False,
+    progress: OnProgress = silent,
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
     `target_ms` is in milliseconds; `reward` a form ("soft", "hard", "absolute") with its exponent `w`, or a `Reward`;
     `starts` networks above the target are shrunk by NetAdapt (0: none). Same arguments, same answer. Raises
-    `TargetError` where no network meets the target, naming the fastest one.
+    `TargetError` where no network meets the target, naming the fastest one. On a device that has a table alone, known
+    networks without a latency are left out; where the space has layers without one, `UnknownOperatorError` says what it
+    costs, and with `covered_only` the search goes on without them.
     """
     if not (math.isfinite(target_ms) and target_ms > 0):
         raise InputError(f"the target must be positive and finite, but got target_ms={target_ms}.")
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
-    chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         known = [
@@ -201,7 +199,7 @@ def search(
             for network in known_networks()
         ]
         models = Models(latency, accuracy, limits, known=known)
-        job = _Search(space, models, known, target_ms, goal, published, progress)
+        job = _Search(space, models, known, target_ms, goal, published, progress, covered_only=covered_only)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -219,23 +217,36 @@ class _Search:
         reward: Reward,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
+        *,
+        covered_only: bool,
     ) -> None:
         self._space, self._models, self._target_ms, self._reward = space, models, target_ms, reward
         self._published, self._progress = published, progress
-        self._known = known
+        self._covered_only = covered_only
+        self._known = models.covered(known)
+        self._notes: list[str] = []
+        if len(self._known) < len(known):
+            device = models.latency.device.name
+            self._notes.append(
+                f"{len(known) - len(self._known)} of {len(known)} known networks are left out of the comparison: the"
+                f" table of {device} lacks rows for their layers, and {device} has no operator costs."
+            )
         # Those that are points of the space, at some size, with their codes.
         self._inside: dict[str, Codes] = {}
-        for network in self._known:
+        for network in known:
             with contextlib.suppress(InputError):
                 self._inside[network.name] = encode(space, network.at_resolution(space.resolutions[0]))
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
-        self._progress("compiling the space to arrays", None)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        compiled = counted("compiling the space", self._progress)
+        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive), progress=compiled)
+        if self._models.latency.operators is None:
+            self._check_coverage(space_coverage(problem.compiled))
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
+            note = _best(state.best_accuracy)
+            self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
             target_ms=self._target_ms,
@@ -245,6 +256,16 @@ class _Search:
             progress=report,
         )
         return strategy.search(problem, task)
+
+    def _check_coverage(self, found: SpaceCoverage) -> None:
+        """Raises `UnknownOperatorError` for layers without a row, or, where the search goes on without, notes them."""
+        if not found.lacking:
+            return
+        text = lacking_text(found, self._space, self._models.latency)
+        if found.is_empty or not self._covered_only:
+            way = "" if found.is_empty else ", or search in what is covered (--covered-only)"
+            raise UnknownOperatorError(f"{text}; measure or import the rows, or fit operator coefficients{way}.")
+        self._notes.append(f"Searched only in what the table covers: {text}.")
 
     def _initial(self) -> Codes | None:
         """The codes of the known networks that are points of the space, at each of its resolutions."""
@@ -269,17 +290,28 @@ class _Search:
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.score, found.best.accuracy) if found.best else None
-        for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=self._target_ms)
+        for i, start in enumerate(begin):
+            note = _best(best and best[1])
+
+            def report(share: float, done: int = i, note: str = note) -> None:
+                self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
+
+            report(0.0)
+            result = adaptation.shrink(start, target_ms=self._target_ms, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
-                mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
+                mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
                 best = (result.best.score, float(mean[0]))
+        if begin and not met and self._models.latency.operators is None:
+            self._notes.append(
+                "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
+                " space."
+            )
         return met
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
+        self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
@@ -298,7 +330,7 @@ class _Search:
             np.flatnonzero(meets),
             key=lambda i: (-score[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
         )
-        best, notes = networks[first], []
+        best, notes = networks[first], self._notes
         if first >= len(own):
             notes.append(
                 f"The answer is the known network {best.name}: the search found none better in {self._space.name}."
@@ -312,9 +344,7 @@ class _Search:
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
-        same = (~self._models.differences(best, self._known).told_apart).tolist()
-        records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
-        baselines = sorted(records, key=lambda record: record.latency.mean_ms)
+        baselines = self._baselines(best, chosen=best.digest not in known)
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -334,12 +364,21 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
+            gain=gain_over_known(self._models, best, self._known, target_ms=self._target_ms),
             before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
             notes=tuple(notes),
         )
+
+    def _baselines(self, best: Architecture, *, chosen: bool) -> list[Network]:
+        """The known networks that have a latency, fastest first."""
+        if not self._known:
+            return []
+        same = (~self._models.gains(best, self._known, chosen=chosen).told_apart).tolist()
+        records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
+        return sorted(records, key=lambda record: record.latency.mean_ms)
 
     def _slower(
         self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
@@ -361,6 +400,8 @@ class _Search:
 
     def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
+        if not baselines:
+            return []
         figures = self._models.figures([known.architecture for known in baselines])
         feasible = figures.standing.feasible(self._target_ms).tolist()
         under = [known for known, good in zip(baselines, feasible, strict=True) if good]
@@ -372,6 +413,11 @@ class _Search:
 
     def _cannot_meet(self, found: SearchResult) -> TargetError:
         assert found.fastest is not None  # no point was excluded
+        if not self._models.covered([self._space.decode(found.fastest.codes)]):
+            return TargetError(
+                f"a network of the space {self._space.name} must have a row in the table of"
+                f" {self._models.latency.device.name} for each of its layers, but none was found; import more rows."
+            )
         fastest = self._records([self._space.decode(found.fastest.codes)])[0]
         limits = self._models.limits
         kept = " within the limits on parameters and MACs" if limits.caps else ""
@@ -391,9 +437,17 @@ class _Search:
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
+        """The networks with their figures; what a search found is believed, known networks are taken as they are."""
         figures = self._models.figures(networks)
-        accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
+        known = {network.digest for network in self._known}
+        accuracies = [
+            as_it_is if network.digest in known else believed
+            for network, as_it_is, believed in zip(
+                networks, figures.accuracy.records(), figures.believed.records(), strict=True
+            )
+        ]
+        low = np.array([accuracy.low for accuracy in accuracies])
+        rewards = self._reward.reward(low, figures.bounded_ms, self._target_ms)
         return [
             Network(
                 name=network.name,
@@ -408,6 +462,11 @@ class _Search:
             )
             for i, network in enumerate(networks)
         ]
+
+
+def _best(accuracy: float | None) -> str:
+    """What progress tells of the best network so far, by its predicted mean accuracy (a fraction)."""
+    return "" if accuracy is None else f"predicted top-1 {100 * accuracy:.1f} %"
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

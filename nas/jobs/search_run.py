@@ -7,22 +7,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.lut import load_latency, published_index
-from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
-from nas.jobs.search_verify import Verification, check_reach, verified_search
-from nas.latency import LatencyModel
-from nas.latency.device import device_folder
+from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
+from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
+from nas.latency.load import published_index
+from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
 from nas.space import Architecture, list_known, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
+from nas.zoo.formats import check_formats
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
+
+
+SCHEMA = 2
+"""The version of the document of a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,9 @@ class SearchRequest:
     max_macs: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    covered_only: bool = False
     verify: bool = False
+    formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
         """The command line that repeats the search."""
@@ -56,8 +65,11 @@ class SearchRequest:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
-        if self.verify:
-            words.append("--verify")
+        for name in ("covered_only", "verify"):
+            if getattr(self, name):
+                words.append(f"--{name.replace('_', '-')}")
+        if self.formats != ("onnx",):
+            words += ["--format", ",".join(self.formats)]
         return shlex.join(words)
 
 
@@ -77,12 +89,10 @@ class SearchOutcome:
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search, as the contract has it."""
         verified = {"verification": self.verification.as_json()} if self.verification else {}
-        return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
+        return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(
-    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
-) -> SearchOutcome:
+def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:
     """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
@@ -91,10 +101,14 @@ def run_search(
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
-    space = narrow(space, request.settings)
-    if request.verify:
-        check_reach(request.device)
-    latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
+    space, home = narrow(space, request.settings), device_home(request.device)
+    strategy = strategy_for(space, request.strategy)
+    check_formats(request.formats)
+    if request.verify:  # what fits tables takes a second to import
+        from nas.jobs.search_verify import check_reach, verified_search
+
+        check_reach(home)
+    latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
@@ -102,12 +116,12 @@ def run_search(
         confidence=request.confidence,
         max_novelty=request.max_novelty,
     )
-    inputs = _inputs(request, space, accuracy)
+    inputs = _inputs(request, home, space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = _Published(request.device)
+            published = _Published(home)
 
             def searched(model: LatencyModel) -> SearchAnswer:
                 return search(
@@ -117,23 +131,23 @@ def run_search(
                     target_ms=request.target_ms,
                     reward=reward,
                     seed=request.seed,
-                    strategy=request.strategy,
+                    strategy=strategy,
                     limits=limits,
                     published=published,
+                    covered_only=request.covered_only,
                     progress=progress,
                 )
 
             verification = None
             if request.verify:
                 answer, verification = verified_search(
-                    request.device, latency, searched, progress=lambda doing: progress(doing, None)
+                    home, latency, searched, progress=lambda doing: progress(Step(doing=doing))
                 )
             else:
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            progress("exporting the answer", answer.best.accuracy.mean)
-            folder = _export(answer, run.id, request.seed)
+            folder = _export(answer, run.id, request, progress)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -145,7 +159,7 @@ def run_search(
     return outcome
 
 
-def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
+def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: OnProgress) -> Path:
     from nas.zoo import export_architecture
 
     best = answer.best
@@ -156,18 +170,20 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
         accuracy=best.accuracy,
         device=answer.device,
         run=run,
-        seed=seed,
+        seed=request.seed,
+        formats=request.formats,
+        progress=progress,
     )
 
 
-def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
+def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
-    files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
+    files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
     device = {path.name: sha256(path) for path in files}
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
         "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": request.device, "sha256": device},
+        "device": {"name": home.name, "sha256": device},
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
@@ -175,9 +191,9 @@ def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) ->
 class _Published:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._index = published_index(device)
+    def __init__(self, home: DeviceHome) -> None:
+        self._device = home.name
+        self._index = published_index(home)
         self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:

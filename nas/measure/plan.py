@@ -14,10 +14,10 @@ from scipy.sparse import csr_matrix
 from nas.graph import Graph, Segment
 from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
-from nas.runtimes import Runtime
+from nas.runtimes import ONNX_RUNTIME, Runtime
 from nas.space import Architecture, known_networks
 from nas.space.compile.batch import LayerBatch
-from nas.space.compile.compiled import CompiledSpace
+from nas.space.compile.compiled import Compiled, CompiledSpace
 from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
@@ -74,9 +74,11 @@ def further_items(runtime: Runtime) -> Iterator[Item]:
 
 
 def _probe(name: str, graph: Graph, runtime: Runtime) -> Item:
-    segments = runtime.in_context(graph)
-    digest = hashlib.sha256("\n".join(segment.key for segment in segments).encode()).hexdigest()[:16]
-    return Item(name=name, digest=digest, role="probe", segments=segments, graph=lambda: graph)
+    """The graph as an item, its segments as this very network needs them. Its digest does not depend on the device: any
+    runtime's keys would tell graphs apart, and these are the ones that stores know."""
+    keys = "\n".join(segment.key for segment in ONNX_RUNTIME.in_context(graph))
+    digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
+    return Item(name=name, digest=digest, role="probe", segments=runtime.in_context(graph), graph=lambda: graph)
 
 
 def space_items(space: SearchSpace, runtime: Runtime, seed: int = 0) -> Iterator[Item]:
@@ -131,13 +133,16 @@ def ordered(generic: Sequence[Item], own: Iterator[Item], further: Iterable[Item
     yield from own
 
 
-def space_keys(space: SearchSpace) -> set[str]:
-    """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these."""
+def space_keys(space: SearchSpace, progress: Compiled = lambda done, of: None) -> set[str]:
+    """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these.
+
+    `progress` is told of the layers that are looked at.
+    """
     found: set[str] = set()
 
     def collect(batch: LayerBatch, sides: NDArray[np.float64]) -> NDArray[np.float64]:
         found.update(batch.keys or ())
         return np.zeros((len(batch.params), 0))
 
-    CompiledSpace(space, collect, names=(), keys=True)
+    CompiledSpace(space, collect, names=(), keys=True, progress=progress)
     return found

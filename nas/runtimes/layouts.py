@@ -3,7 +3,7 @@
 ONNX Runtime convolves maps whose channels lie in blocks (NCHWc). An operator that cannot, because of what it does or of
 its width, reads the plain layout, and a map that goes from one kind of operator to the other is copied: a row
 `reorder`. The rules are ONNX Runtime's (onnxruntime/core/optimizer/nchwc_transformer.cc), checked against the graphs
-that it writes; for runtimes that do no such thing, a fit may give these rows no cost.
+that it writes.
 """
 
 from __future__ import annotations

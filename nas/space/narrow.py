@@ -83,7 +83,8 @@ def _check_choices(
 
 def _stage(stage: Stage, gene: str, wanted: Collection[str], setting: str) -> Stage:
     field = STAGE_GENES[gene]
-    return replace(stage, **{field: _kept(getattr(stage, field), wanted, setting, f"{gene} of {stage.name}")})
+    kept: dict[str, Any] = {field: _kept(getattr(stage, field), wanted, setting, f"{gene} of {stage.name}")}
+    return replace(stage, **kept)
 
 
 def _stage_of_kinds(space: SearchSpace, stage: Stage, wanted: Collection[str], setting: str) -> Stage:

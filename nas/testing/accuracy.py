@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.accuracy.model import QUICK_SLACK, AccuracyModel
+from nas.graph.classifier import classifier_rows
 from nas.space import Architecture, known_network
 
 _NAMES = (
@@ -22,11 +23,11 @@ def _described(model: AccuracyModel, networks: list[Architecture]) -> tuple[NDAr
     sums = []
     for network in networks:
         table = network.graph().operators()
-        added = model.operator_columns(table, np.full(len(table), float(network.resolution)))
+        added = model.operator_columns(table, np.full(len(table), network.side), classifier_rows(table))
         assert added.shape == (len(table), len(model.columns))
         assert np.isfinite(added).all()
         sums.append(added.sum(axis=0))
-    return np.array(sums), np.array([float(network.resolution) for network in networks])
+    return np.array(sums), np.array([network.side for network in networks])
 
 
 class AccuracyModelConformance:
@@ -48,11 +49,11 @@ class AccuracyModelConformance:
 
     def test_columns_are_additive(self, model: AccuracyModel, networks: list[Architecture]) -> None:
         table = networks[0].graph().operators()
-        side = np.full(len(table), float(networks[0].resolution))
-        whole = model.operator_columns(table, side)
+        side, classifier = np.full(len(table), networks[0].side), classifier_rows(table)
+        whole = model.operator_columns(table, side, classifier)
         half = len(table) // 2
         first, rest = np.arange(len(table)) < half, np.arange(len(table)) >= half
-        parts = [model.operator_columns(table.select(part), side[part]) for part in (first, rest)]
+        parts = [model.operator_columns(table.select(part), side[part], classifier[part]) for part in (first, rest)]
         assert np.concatenate(parts) == pytest.approx(whole, rel=1e-12)
 
     def test_figures_are_fractions_with_an_interval(self, model: AccuracyModel, networks: list[Architecture]) -> None:

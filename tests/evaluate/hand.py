@@ -22,7 +22,7 @@ class HandAccuracy:
 
     columns = ("macs",)
 
-    def operator_columns(self, table: OperatorTable, resolution: Floats) -> Floats:
+    def operator_columns(self, table: OperatorTable, side: Floats, classifier: NDArray[np.bool_]) -> Floats:
         return np.asarray(table.macs[:, None], dtype=np.float64)
 
     def figures(
@@ -45,7 +45,7 @@ class HandAccuracy:
 
     def estimate(self, architectures: Sequence[Architecture]) -> list[AccuracyEstimate]:
         sums = np.array([[network.graph().macs] for network in architectures], dtype=np.float64)
-        return self.figures(sums, np.array([float(a.resolution) for a in architectures])).records()
+        return self.figures(sums, np.array([network.side for network in architectures])).records()
 
 
 def three_layers() -> Architecture:

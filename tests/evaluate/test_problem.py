@@ -20,7 +20,7 @@ from nas.space.search_space import SearchSpace
 from tests.evaluate.hand import HandAccuracy
 from tests.jobs.small import small_space
 
-SPACES = ("mobile-core", "mobilevit", "repvgg", "shufflenet", "mobile")
+SPACES = ("mobile-core", "mobilevit", "npu", "ofa-mobilenetv3", "repvgg", "shufflenet", "mobile")
 DEVICES = ("iphone12", "pixel3-cpu")
 LIMITS = Limits(max_params=3_000_000, max_macs=300_000_000, confidence=0.8)
 
@@ -85,7 +85,7 @@ def test_a_search_reads_what_the_answer_prints(name: str, device: str) -> None:
 
 
 def test_one_of_the_spaces_has_inputs_that_are_large() -> None:
-    assert max(_space("mobilevit").resolutions) > MAX_PIXELS
+    assert max(_space("mobilevit").sides) > MAX_PIXELS
 
 
 @pytest.mark.parametrize("name", ["mobile-core", "mobilevit"])

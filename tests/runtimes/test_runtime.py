@@ -7,7 +7,7 @@ import pytest
 
 from nas.graph import Graph, Segment
 from nas.graph.builder import Builder
-from nas.runtimes import ONNX_RUNTIME, OWN, find_runtime, usual_key
+from nas.runtimes import ONNX_RUNTIME, OWN, Runtime, find_runtime, usual_key
 from nas.space import known_network
 from nas.space.architecture import make_layer
 from nas.space.compile.batch import build_batch
@@ -45,7 +45,7 @@ def kinds(segment: Segment) -> list[object]:
         ("", OWN),
     ],
 )
-def test_a_device_names_its_runtime_with_or_without_a_version(text: str, found: object) -> None:
+def test_a_device_names_its_runtime_with_or_without_a_version(text: str, found: Runtime) -> None:
     assert find_runtime(text) is found
 
 
@@ -92,11 +92,9 @@ def test_a_segment_that_finds_another_layout_names_its_copies() -> None:
 
 @pytest.mark.parametrize("runtime", [OWN, ONNX_RUNTIME], ids=["own", "onnx"])
 @pytest.mark.parametrize("name", ["mobilenetv3-small-1.0", "shufflenetv2-1.0"])
-def test_layers_lowered_one_by_one_are_the_segments_of_their_network(name: str, runtime: object) -> None:
+def test_layers_lowered_one_by_one_are_the_segments_of_their_network(name: str, runtime: Runtime) -> None:
     network = known_network(name)
-    assert runtime in (OWN, ONNX_RUNTIME)
-    found = lower(network, OWN if runtime is OWN else ONNX_RUNTIME)
-    whole = (OWN if runtime is OWN else ONNX_RUNTIME).segments(network.graph())
+    found, whole = lower(network, runtime), runtime.segments(network.graph())
     assert [(s.key, s.params, s.macs, s.rows) for s in found] == [(s.key, s.params, s.macs, s.rows) for s in whole]
     assert any("reorder" in kinds(s) for s in found) == (runtime is ONNX_RUNTIME)
 
@@ -109,9 +107,9 @@ def test_layers_compiled_together_have_the_copies_of_layers_built_one_by_one() -
     assert batch.keys == [segment.key for segment in alone]
     found = [sorted(batch.operators.kind[batch.owner == i].tolist()) for i in range(3)]
     assert found == [sorted(map(str, kinds(segment))) for segment in alone]
-    # Only a map of 32 goes from segment to segment in blocks; one of 8 is read plainly and comes out in blocks, and
-    # of 18 channels nothing is blocked.
-    assert [kinds.count("reorder") for kinds in found] == [1, 0, 0]
+    # A map of 8 is read plainly, made in blocks, and goes on plainly; of 18 channels nothing is blocked; one of 32 goes
+    # from segment to segment in blocks.
+    assert [own.count("reorder") for own in found] == [1, 0, 0]
 
 
 def test_counts_of_a_graph_hold_no_copies() -> None:

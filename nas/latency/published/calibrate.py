@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.published.blend import Blend
-from nas.latency.published.cost_model import REFINEMENTS, Floats
+from nas.latency.published.blend import Blend, Costs
+from nas.latency.published.cost_model import REFINEMENTS, CostModel, Floats
 from nas.latency.published.fit import DEGREES_OF_FREEDOM, ENOUGH, ERROR_SD, Fit, Form, fit
 from nas.latency.published.priors import PACE_SD, PRIOR_SETS, scaled
 from nas.latency.published.rows import Calibration
-from nas.latency.published.simple import fit_simple
+from nas.latency.published.simple import SimpleModel, fit_simple
 
 FORMS: tuple[Form, ...] = ((), REFINEMENTS)
 """The plain roofline, and the one with all refinements. Rungs between them score alike: choosing among those would be
@@ -47,8 +47,8 @@ _ENOUGH_OF_MANY = 1e-3
 """Kinds of hardware mean many fits of few rows: a thousandth of a nat is no difference."""
 _BEYOND_UNSEEN = 0.5
 _ONE_FAMILY = 0.35
-"""Half the width, of log latency, for what other families stray by where all rows are of one: left-out networks of it do
-not tell. Fitted to one family, most others lay within."""
+"""Half the width, of log latency, for what other families stray by where all rows are of one, which networks left out
+of it do not tell. Fitted to one family, most of the others lay within."""
 _FLOORS = np.arange(0.03, 0.2001, 0.005)
 _FACTORS = (1.645, 2.5, 4.0)
 _SPREADS = np.arange(0.0, 1.2001, 0.1)
@@ -103,7 +103,7 @@ class Calibrated:
 
     candidate: Candidate
     share: float
-    fit: Fit
+    fit: Fit[Costs]
     spread: Spread
     losses: Mapping[str, float]
 
@@ -121,7 +121,7 @@ class Calibrated:
         return f"{self.share:.0%} {costs}, {1.0 - self.share:.0%} {SIMPLE}"
 
 
-Memo = dict[tuple[Candidate, bytes], Fit]
+Memo = dict[tuple[Candidate, bytes], Fit[CostModel]]
 """Fits by candidate and mask of rows: of two networks left out, it is all one which was left out first."""
 
 
@@ -138,8 +138,8 @@ def calibrate(
     judged = rows & data.scored
     nats = 1.0 / max(int(judged.sum()), 1)
     first, lead = ("", next(iter(PRIOR_SETS))), _LEAD * nats
-    fits: dict[Candidate, Fit] = {}
-    left: dict[Candidate, Sequence[Fit]] = {}
+    fits: dict[Candidate, Fit[CostModel]] = {}
+    left: dict[Candidate, Sequence[Fit[CostModel]]] = {}
     losses: dict[Candidate, float] = {}
 
     def tried(candidates: Sequence[Candidate]) -> Candidate:
@@ -172,7 +172,7 @@ def calibrate(
     )
 
 
-def blend(first: Fit, second: Fit, share: float) -> Fit:
+def blend(first: Fit[Costs], second: Fit[Costs], share: float) -> Fit[Costs]:
     """`share` of the first fit's latency and the rest of the second's; one of them alone where that is all."""
     if share in (0.0, 1.0):
         return first if share else second
@@ -192,7 +192,7 @@ def student_loss(error: Floats) -> float:
     return float((DEGREES_OF_FREEDOM + 1.0) / 2.0 * scaled_error.mean())
 
 
-def errors_of(data: Calibration, found: Fit, rows: NDArray[np.bool_]) -> Errors:
+def errors_of(data: Calibration, found: Fit[Costs], rows: NDArray[np.bool_]) -> Errors:
     """Errors of a fit on the rows of the mask; elsewhere nan."""
     mean, gradient = data.workload.log_gradient(found.model)
     network, source = data.observations.network, data.observations.source
@@ -207,7 +207,9 @@ def errors_of(data: Calibration, found: Fit, rows: NDArray[np.bool_]) -> Errors:
     )
 
 
-def left_out(data: Calibration, rows: NDArray[np.bool_], groups: NDArray[np.int64], fits: Sequence[Fit]) -> Errors:
+def left_out(
+    data: Calibration, rows: NDArray[np.bool_], groups: NDArray[np.int64], fits: Sequence[Fit[Costs]]
+) -> Errors:
     """Errors on each group of `rows` of the fit that did not see it: `fits` are in the groups' order."""
     columns = np.full((4, len(data.rows)), np.nan)
     for out, found in zip(_each(groups, rows), fits, strict=True):
@@ -216,7 +218,9 @@ def left_out(data: Calibration, rows: NDArray[np.bool_], groups: NDArray[np.int6
     return Errors(error=columns[0], with_offset=columns[1], deviation=columns[2], share=columns[3])
 
 
-def _fit(data: Calibration, rows: NDArray[np.bool_], candidate: Candidate, start: Fit | None, memo: Memo) -> Fit:
+def _fit(
+    data: Calibration, rows: NDArray[np.bool_], candidate: Candidate, start: Fit[CostModel] | None, memo: Memo
+) -> Fit[CostModel]:
     key = (candidate, rows.tobytes())
     if key not in memo:
         chosen, priors = data.observations.select(rows), data.priors
@@ -231,7 +235,7 @@ def _fit(data: Calibration, rows: NDArray[np.bool_], candidate: Candidate, start
     return memo[key]
 
 
-def _simple(data: Calibration, rows: NDArray[np.bool_]) -> Fit:
+def _simple(data: Calibration, rows: NDArray[np.bool_]) -> Fit[SimpleModel]:
     return fit_simple(data.workload, data.observations.select(rows), len(data.sources))
 
 

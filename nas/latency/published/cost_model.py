@@ -55,7 +55,9 @@ COEFFICIENTS: Mapping[str, Coefficient] = {
     "buffer": Coefficient(meaning="bytes at which half a map spills", prior=2e6, log_sd=1.0),
     "sharpness": Coefficient(meaning="exponent of the spill", prior=2.0, log_sd=0.5, neutral=1.0),
     "overhead": Coefficient(meaning="ms an operator", prior=1e-4, log_sd=1.5, pace=1),
-    "broadcast": Coefficient(meaning="ms a product of a map and values computed from it", prior=1e-3, log_sd=1.5, pace=1),
+    "broadcast": Coefficient(
+        meaning="ms a product of a map and values computed from it", prior=1e-3, log_sd=1.5, pace=1
+    ),
     "simple_activation": Coefficient(meaning="ms an element, ReLU and its like", prior=1e-9, log_sd=1.5, pace=1),
     "gelu": Coefficient(meaning="ms an element, GELU", prior=5e-9, log_sd=1.0, pace=1),
     "silu": Coefficient(meaning="ms an element, SiLU", prior=1e-8, log_sd=1.5, pace=1),

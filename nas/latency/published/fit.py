@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable
 from nas.latency.published.blend import Costs
 from nas.latency.published.cost_model import COEFFICIENTS, NAMES, REFINEMENTS, CostModel, Floats, Ints
+
+AnyCosts = TypeVar("AnyCosts", bound=Costs, covariant=True)
 
 Form = tuple[str, ...]
 """The refinements (`nas.latency.published.cost_model.REFINEMENTS`) that a model has; the others stay out of it."""
@@ -81,11 +84,11 @@ class Observations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class Fit(Generic[AnyCosts]):
     """A fitted model, the log offsets of the sources, shape (s,), and the covariance of the logarithms of the k
     coefficients that are `model.names`, shape (k, k)."""
 
-    model: Costs
+    model: AnyCosts
     offsets: Floats
     covariance: Floats
 
@@ -98,9 +101,9 @@ def fit(
     *,
     priors: Priors | None = None,
     pace_sd: float = 0.0,
-    start: Fit | None = None,
+    start: Fit[CostModel] | None = None,
     enough: float = ENOUGH,
-) -> Fit:
+) -> Fit[CostModel]:
     """Fit a roofline of the given form to `rows` of `workload`.
 
     `priors` replace those of `COEFFICIENTS`; `pace_sd` is the deviation of a factor that all times and rates have in
@@ -123,7 +126,6 @@ def fit(
             centre[NAMES.index(name)] = np.log(COEFFICIENTS[name].neutral or 1.0)
     point = centre.copy()
     if start is not None:
-        assert isinstance(start.model, CostModel)
         point = np.concatenate((np.log(start.model.values), start.offsets, [0.0]))
     point[~free] = centre[~free]
 

@@ -1,7 +1,7 @@
 """Prior sets: what kinds of hardware cost beside each other, at whatever pace.
 
-A set says how the coefficients of the roofline stand to one another; how fast a device is, its own rows say. So a set is
-first brought to the scale of the rows, and the fit is free to move that pace once more (`PACE_SD`). Rows in
+A set says how the coefficients of the roofline stand to one another; how fast a device is, its own rows say. So a set
+is first brought to the scale of the rows, and the fit is free to move that pace once more (`PACE_SD`). Rows in
 microseconds or in minutes give the same model, in their unit. Which set a device has is chosen by left-out score
 (`nas.latency.published.calibrate`), not by its name.
 

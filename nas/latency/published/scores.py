@@ -27,7 +27,6 @@ from nas.latency.published.validate import (
     relative,
 )
 
-
 NEURAL_ENGINE = "neural-engine"
 """In the place of priors: those of the cost model, which are Apple's Neural Engine's."""
 
@@ -36,9 +35,9 @@ NEURAL_ENGINE = "neural-engine"
 class Plan:
     """How a device is calibrated and scored.
 
-    `priors` replace those of the cost model (None: the rows choose those of a kind of hardware); the families `aside` are scored beside the rest; the rows of
-    `order_source` in the families `order_without` are predicted without these families, and again with the priors of
-    the coefficients `order_vary` halved and doubled.
+    `priors` replace those of the cost model (None: the rows choose those of a kind of hardware); the families `aside`
+    are scored beside the rest; the rows of `order_source` in the families `order_without` are predicted without these
+    families, and again with the priors of the coefficients `order_vary` halved and doubled.
     """
 
     priors: Priors | None = None

@@ -62,7 +62,7 @@ class SimpleModel:
         return np.asarray(gradient.sum(axis=1)), gradient
 
 
-def fit_simple(workload: Workload, rows: Observations, num_sources: int) -> Fit:
+def fit_simple(workload: Workload, rows: Observations, num_sources: int) -> Fit[SimpleModel]:
     """Fit the model to `rows` of `workload`; no source has an offset."""
     macs, weights = (workload.counts @ getattr(workload.operators, c) for c in ("macs", "weight_elements"))
     features = np.column_stack((np.ones(len(macs)), macs, weights))
@@ -80,7 +80,7 @@ def fit_simple(workload: Workload, rows: Observations, num_sources: int) -> Fit:
     residual = float(((relative @ found - 1.0) ** 2 * weight**2).sum()) / max(len(rows) - len(found), 1)
     known = np.zeros((len(NAMES), len(NAMES)))
     known[:3, :3] = shares.T @ shares / max(residual, _LEAST_SD**2)
-    covariance = np.linalg.inv(known + np.eye(len(NAMES)) / _PRIOR_SD**2)
+    covariance = np.asarray(np.linalg.inv(known + np.eye(len(NAMES)) / _PRIOR_SD**2), dtype=np.float64)
     nominal = _NOMINAL_SHARE * float(np.median(rows.latency_ms))
     values = np.append(found / np.where(scale > 0.0, scale, 1.0), nominal)
     return Fit(model=SimpleModel(values=values), offsets=np.zeros(num_sources), covariance=covariance)

@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 Costs = Callable[[LayerBatch, Floats], Floats]
 """(layers, the side in pixels of each one's network (layers,)) → additive costs, shape (layers, columns)."""
 
+Compiled = Callable[[int, int], None]
+"""Told of (layers that are compiled, all)."""
+
 Sizes = tuple[Any, ...]
 """(channels, height, width) of n maps, each a number or an array (n,)."""
 
@@ -48,17 +51,42 @@ class Part:
     places: tuple[Lookup, ...]
     times: Lookup | None = None
 
+    @property
+    def genes(self) -> frozenset[str]:
+        """The columns that make a difference to it: genes, and what is derived from them (`CompiledSpace.rows`)."""
+        lookups = self.places if self.times is None else (*self.places, self.times)
+        return frozenset(gene for lookup in lookups for gene in lookup.genes)
+
+    def rows(self, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
+        """Its rows in the table and how often they count, where `columns` gives each of `genes`; `known` keeps the
+        first places, which the blocks of a stage share."""
+        first, *others = self.places
+        if first not in known:
+            known[first] = first.of(columns)
+        rows = known[first]
+        for lookup in others:
+            rows = rows + lookup.of(columns)
+        return np.maximum(rows, 0), None if self.times is None else self.times.of(columns)
+
 
 class CompiledSpace:
     """The additive costs of a space's networks, as one table and the places of its parts.
 
     `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
     layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
-    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns).
+    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns); `places` are the parts of
+    the stem, of each stage, and of the head. `progress` is told now and then how many layers are compiled.
     """
 
     def __init__(
-        self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False, runtime: Runtime = OWN
+        self,
+        space: SearchSpace,
+        costs: Costs,
+        *,
+        names: Sequence[str],
+        keys: bool = False,
+        runtime: Runtime = OWN,
+        progress: Compiled = lambda done, of: None,
     ) -> None:
         self.space = space
         self.names = ("params", "macs", *names)
@@ -70,10 +98,11 @@ class CompiledSpace:
             "early": Lookup(["stem"], np.array([strides.index(stride) for stride in space.stem_strides])),
             "in0": Lookup(["stem"], np.array([space.widths_before[0].index(width) for width in space.stem_widths])),
         }
-        self._parts = [self._stem()]
-        for position in range(len(space.stages)):
-            self._parts += self._stage(position)
-        self._parts.append(self._head())
+        self._progress, self._done, self._of = progress, 0, _count_layers(space)
+        stem = [self._stem()]
+        stages = [list(self._stage(position)) for position in range(len(space.stages))]
+        self.places = (stem, *stages, [self._head()])
+        self._parts = [part for parts in self.places for part in parts]
         self.table = np.concatenate(self._blocks)
         self._blocks = []
 
@@ -86,18 +115,7 @@ class CompiledSpace:
         for name, lookup in self._derived.items():
             columns[name] = lookup.of(columns)
         known: dict[Lookup, Ints] = {}
-        return [self._rows_of(part, columns, known) for part in self._parts]
-
-    @staticmethod
-    def _rows_of(part: Part, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
-        """`known` keeps the first places of parts, which the blocks of a stage share."""
-        first, *others = part.places
-        if first not in known:
-            known[first] = first.of(columns)
-        rows = known[first]
-        for lookup in others:
-            rows = rows + lookup.of(columns)
-        return np.maximum(rows, 0), None if part.times is None else part.times.of(columns)
+        return [part.rows(columns, known) for part in self._parts]
 
     def columns(self, names: Sequence[str]) -> Floats:
         """Columns of the table, contiguous, shape (rows,) for one name and (rows, names) for several."""
@@ -193,12 +211,24 @@ class CompiledSpace:
             if variants.is_transition and batch.stride == 1:
                 costs[batch.inputs == batch.width] = 0.0  # no transition where nothing changes
             blocks.append(costs)
+            self._done += count
+            self._progress(self._done, self._of)
         start = self._add(np.concatenate(blocks))
         steps, step = {}, 1
         for axis, choices in reversed(variants.axes.items()):
             steps[axis] = step if len(choices) > 1 else 0
             step *= len(choices)
         return _KindRows(start, steps, {axis: len(choices) for axis, choices in variants.axes.items()})
+
+
+def _count_layers(space: SearchSpace) -> int:
+    """How many layers the stages have, over all choices that decide them."""
+    return sum(
+        len(Variants(space, position, space.kinds[kind], inner=inner))
+        for position, stage in enumerate(space.stages)
+        for kind in stage.kinds
+        for inner in (False, True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

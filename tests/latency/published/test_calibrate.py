@@ -148,12 +148,10 @@ def test_blended_fits_add_their_errors_as_shares() -> None:
     mean = 0.25 * data.workload.network_ms(first.model) + 0.75 * data.workload.network_ms(second.model)
     found = errors_of(data, both, rows)
     assert found.error == pytest.approx(np.log(mean)[data.observations.network] - data.log_latency)
-    parts = [data.workload.log_gradient(one.model) for one in (first, second)]
     # Independent deviations in ms, each with its share, join in squares.
-    deviations = [
-        share * ms * np.sqrt(np.einsum("ij,jk,ik->i", gradient, one.covariance, gradient))
-        for share, one, (ms, gradient) in zip((0.25, 0.75), (first, second), parts, strict=True)
-    ]
-    assert found.deviation == pytest.approx((np.hypot(*deviations) / mean)[data.observations.network])
+    ours, theirs = (errors_of(data, one, rows) for one in (first, second))
+    in_ms = [np.exp(part.error) * part.deviation * data.observations.latency_ms for part in (ours, theirs)]
+    joined = np.hypot(0.25 * in_ms[0], 0.75 * in_ms[1])
+    assert found.deviation == pytest.approx(joined / mean[data.observations.network])
     assert blend(first, second, 1.0) is first
     assert blend(first, second, 0.0) is second

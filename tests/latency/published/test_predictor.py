@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
+from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
-from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
 from nas.latency.published.simple import SimpleModel
 from nas.testing.operator_models import OperatorModelConformance
@@ -50,7 +50,9 @@ class TestBlend(OperatorModelConformance):
         return of(Blend(first=model(fixed=0.4), second=SIMPLE, share=0.75))
 
 
-@pytest.mark.parametrize(("costs", "share"), [(SIMPLE, "100%"), (Blend(first=model(), second=SIMPLE, share=0.75), "25%")])
+@pytest.mark.parametrize(
+    ("costs", "share"), [(SIMPLE, "100%"), (Blend(first=model(), second=SIMPLE, share=0.75), "25%")]
+)
 def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, share: str, tmp_path: Path) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(of(costs).to_json(), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,13 +103,13 @@ def test_the_scales_are_found_with_the_noise_that_is_known(monkeypatch: pytest.M
 
 
 def fit(
-    latency_ms: Floats, monkeypatch: pytest.MonkeyPatch, given: Scales = SCALES, **further: Floats
+    latency_ms: Floats, monkeypatch: pytest.MonkeyPatch, given: Scales = SCALES, **further: NDArray[Any]
 ) -> Regression:  # fmt: skip
     """The fit of the eight networks with these scales."""
     monkeypatch.setattr(regression, "MIN_NETWORKS", 8)
     monkeypatch.setattr(regression, "_ENOUGH_TYPICAL", 3)
     monkeypatch.setattr(regression, "find_scales", lambda *_: given)
-    return fit_networks(NETWORKS, latency_ms, np.arange(8), {}, **further)  # type: ignore[arg-type]
+    return fit_networks(NETWORKS, latency_ms, np.arange(8), {}, **further)
 
 
 def row_by_hand(latency_ms: Floats, noise: Floats) -> tuple[float, float]:
