@@ -60,7 +60,7 @@ def test_every_command_has_its_section_and_every_section_its_command() -> None:
 def test_every_option_is_in_the_section_of_its_command(path: str, command: click.Command) -> None:
     section = COMMANDS.partition(f"`{path}`\n")[2].partition("\n#")[0]
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name != "as_json":
+        if isinstance(parameter, click.Option) and parameter.opts[0] not in ("--json", "--wide"):  # said once, for all
             assert f"`{parameter.opts[0]}" in section, parameter.opts[0]
 
 

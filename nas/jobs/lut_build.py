@@ -108,8 +108,9 @@ def build_table(
 ) -> BuiltTable:
     """Time networks until the budget is spent, then write device.yaml, table.csv and coefficients.json.
 
-    A build that was stopped goes on. `progress` is told of the timing, `fitting` of what comes after it. Raises `InputError` for a device that is not measured here as its `device.yaml`
-    says, and where the budget is too small for a fit.
+    A build that was stopped goes on. `progress` is told of the timing, `fitting` of what comes after it. Raises
+    `InputError` for a device that is not measured here as its `device.yaml` says, and where the budget is too small for
+    a fit.
     """
     check_budget(request.budget_s)
     home, space = request.home, measured_space(request.space)
