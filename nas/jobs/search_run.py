@@ -7,14 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
-from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
@@ -24,6 +23,9 @@ from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
 from nas.zoo.formats import check_formats
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,9 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     space, home = narrow(space, request.settings), device_home(request.device)
     strategy = strategy_for(space, request.strategy)
     check_formats(request.formats)
-    if request.verify:
+    if request.verify:  # what fits tables takes a second to import
+        from nas.jobs.search_verify import check_reach, verified_search
+
         check_reach(home)
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nas.jobs.search import Network, SearchAnswer
-from nas.jobs.search_verify import Verification
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""

@@ -210,7 +210,7 @@ def test_a_bad_space_file_names_file_and_place(
     ("spoil", "words"),
     [
         (lambda rows: [*rows[:5], rows[5][: len(rows[5]) // 2]], ("row 6",)),
-        (lambda rows: [*rows, rows[1]], ("last row",)),
+        (lambda rows: [*rows, _with(rows[1], 6, "2000-01-01")], ("last row", "comes again")),
         (lambda rows: [rows[0], _with(rows[1], 1, "-0.1"), *rows[2:]], ("row 2", "mean_ms")),
         (lambda rows: [rows[0], _with(rows[1], 1, "nan"), *rows[2:]], ("row 2", "mean_ms")),
     ],
