@@ -124,10 +124,12 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
 def test_a_run_is_recorded_and_repeats(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    facts = {"litert": "0", "max_relative_error": 0.0, "limit": 1e-3, "operators": {"conv": 1}}
+
     def write(module: object, path: Path, trained: bool) -> None:
         path.write_text("a model")
 
-    quick = Format("model.tflite", "{image} {logits}", write, lambda module, path: {"max_relative_error": None})
+    quick = Format("model.tflite", "{image} {logits}", write, lambda module, path: facts)
     monkeypatch.setitem(FORMATS, "litert", quick)
     assert _small("--format", "onnx,litert", "--json") == 0
     first = json.loads(capsys.readouterr().out)
