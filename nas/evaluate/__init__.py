@@ -1,13 +1,14 @@
 """What one network or a million codes are worth, by latency and accuracy models."""
 
 from nas.evaluate.figures import Figures
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import Aim, Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.selection import Frontier
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
+    "Aim",
     "ChannelAdaptation",
     "Figures",
     "Frontier",

@@ -12,23 +12,27 @@ from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyFigures
 from nas.accuracy.model import AccuracyModel
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import LATENCY, Limits
 from nas.evaluate.selection import Frontier
+from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy"]
-"""Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns)."""
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "peak"]
+"""Columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads (n, k); what
+the accuracy model reads (n, columns); the most numbers alive at once (n,), where memory is limited."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "peak"))
 """Groups of one column, which has shape (n,)."""
 
+GREATEST: frozenset[Group] = frozenset(("peak",))
+"""Groups of which a network has what its greatest part has; all others are additive."""
+
 Sums = Callable[[Group], NDArray[np.floating]]
-"""The columns of a group, summed over the parts of each of n networks."""
+"""The columns of a group, summed over the parts of each of n networks; the greatest for those of `GREATEST`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +40,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does.
+    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does. `aim` is the
+    column that the target is for (`nas.evaluate.limits.Aim`).
     """
 
     latency: LatencyModel
@@ -46,6 +51,7 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    aim: str = LATENCY
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -59,6 +65,17 @@ class Figures:
     def macs(self) -> Floats:
         """Multiply-adds."""
         return np.asarray(self.sums("macs"), dtype=np.float64)
+
+    @cached_property
+    def size_bytes(self) -> Floats:
+        """Bytes of the parameters at the device's precision."""
+        return self.params * bytes_per_number(self.latency.device.precision)
+
+    @cached_property
+    def memory_bytes(self) -> Floats:
+        """Bytes of the maps alive at once at the device's precision; only where `Limits` limit them."""
+        peaks = np.asarray(self.sums("peak"), dtype=np.float64)
+        return peaks * bytes_per_number(self.latency.device.precision)
 
     @cached_property
     def latency_ms(self) -> Floats:
@@ -81,7 +98,9 @@ class Figures:
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits."""
-        return Standing(bounded_ms=self.bounded_ms, excess=self.limits.excess(self._column, len(self)))
+        return Standing(
+            bounded_ms=self._column(self.aim), excess=self.limits.excess(self._column, len(self), but=self.aim)
+        )
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

@@ -13,7 +13,7 @@ import numpy as np
 from nas.accuracy.estimate import AccuracyDifferences
 from nas.accuracy.model import AccuracyModel
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import LATENCY, Limits
 from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
@@ -29,12 +29,19 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
+    `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
-        self, latency: LatencyModel, accuracy: AccuracyModel, limits: Limits, *, known: Sequence[Architecture] = ()
+        self,
+        latency: LatencyModel,
+        accuracy: AccuracyModel,
+        limits: Limits,
+        *,
+        known: Sequence[Architecture] = (),
+        aim: str = LATENCY,
     ) -> None:
-        self.latency, self.accuracy, self.limits = latency, accuracy, limits
+        self.latency, self.accuracy, self.limits, self.aim = latency, accuracy, limits, aim
         self.frontier: Frontier | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
             "params": ("params",),
@@ -42,14 +49,20 @@ class Models:
             "ms": ("ms",),
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
+            **({"peak": ("peak",)} if self._peaks else {}),
         }
         self._known: dict[SizedPlace, Floats] = {}
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
 
+    @property
+    def _peaks(self) -> bool:
+        """Whether anybody asks how much memory layers need."""
+        return self.limits.max_memory_bytes is not None
+
     def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
-        """The additive costs of a batch of layers, columns of `groups` but for parameters and MACs; `sides` (layers,)
+        """The additive costs of a batch of layers, columns of `groups` but for parameters, MACs and peaks; `sides` (layers,)
         are those of their networks' inputs.
 
         Latency is that of the layers, accuracy that of the same layers on ImageNet.
@@ -64,14 +77,26 @@ class Models:
         """The space with these models' costs."""
         names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
         latency = self.latency
-        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
+        return CompiledSpace(
+            space, self.costs, names=names, peaks=self._peaks, keys=latency.needs_keys, runtime=latency.runtime
+        )
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
-        """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
+        """All columns of `groups` over the layers of each network, as `Sums` says, shape (n, columns)."""
         chains = [[(place, network.side) for place in places_of(network)] for network in architectures]
         costs = self.layer_costs([place for chain in chains for place in chain])
         starts = np.cumsum([0, *(len(chain) for chain in chains[:-1])])
-        return np.asarray(np.add.reduceat(costs, starts, axis=0))
+        sums = np.asarray(np.add.reduceat(costs, starts, axis=0))
+        if self._peaks:
+            sums[:, -1] = np.maximum.reduceat(costs[:, -1], starts)
+        return sums
+
+    def replaced(self, sums: Floats, layers: Floats, positions: Sequence[int], new: Floats) -> Floats:
+        """`sums` (columns,) of a network with `layers` (layers, columns), where those at `positions` cost `new`."""
+        changed = sums + new.sum(axis=0) - layers[positions].sum(axis=0)
+        if self._peaks:
+            changed[-1] = max(new[:, -1].max(), np.delete(layers[:, -1], positions).max(initial=0.0))
+        return np.asarray(changed)
 
     def layer_costs(self, places: Sequence[SizedPlace]) -> Floats:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
@@ -101,6 +126,7 @@ class Models:
             sums=sums,
             resolution=resolution,
             quick=quick,
+            aim=self.aim,
         )
 
     def differences(self, network: Architecture, others: Sequence[Architecture]) -> AccuracyDifferences:
@@ -113,9 +139,10 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime)
+        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime, peaks=self._peaks)
         own = np.stack((batch.params, batch.macs), axis=1)
-        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new]))), axis=1)
+        peaks = [] if batch.peaks is None else [batch.peaks[:, None]]
+        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new])), *peaks), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 

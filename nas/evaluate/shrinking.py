@@ -88,7 +88,7 @@ class ChannelAdaptation:
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
-            sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
+            sums = self._models.replaced(state.sums, old, positions, new[at : at + len(positions)])
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
             for i, layer, shape in changed:
