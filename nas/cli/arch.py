@@ -86,17 +86,17 @@ def _text(record: dict[str, Any], training: bool) -> str:
 
     from nas.space.resolution import resolution_text
 
-    shown = ("input", "output", "params", "macs", "activations", "memory_bytes", "block")
+    shown = ("input", "output", "params", "macs", "activations", "memory_bytes", "peak_memory_bytes", "block")
     rows = [
         (
             i, layer["block"], _dims(layer["output"]), layer["params"], layer["macs"] / 1e6,
-            layer["activations"] / 1e6, layer["memory_bytes"] / 1e6,
+            layer["activations"] / 1e6, layer["memory_bytes"] / 1e6, layer["peak_memory_bytes"] / 1e6,
             " ".join(f"{k}={v}" for k, v in layer.items() if k not in shown),
         )
         for i, layer in enumerate(record["layers"], start=1)
     ]  # fmt: skip
-    headers = ("#", "block", "output", "params", "MACs M", "activations M", "memory MB", "parameters")
-    table = tabulate(rows, headers, floatfmt=("", "", "", "", ".2f", ".3f", ".3f", ""))
+    headers = ("#", "block", "output", "params", "MACs M", "activations M", "memory MB", "alive MB", "parameters")
+    table = tabulate(rows, headers, floatfmt=("", "", "", "", ".2f", ".3f", ".3f", ".3f", ""))
     published = record["published"]
     form = "training form" if training else "inference form"
     facts = [
@@ -107,6 +107,7 @@ def _text(record: dict[str, Any], training: bool) -> str:
         f"images {' x '.join(map(str, record['input']))}, {record['num_classes']} classes",
         f"params {record['params']:,}, MACs {record['macs']:,} ({form})",
         f"activations {record['activations']:,}, memory traffic {record['memory_bytes']:,} bytes at 2 bytes a number",
+        f"peak memory {record['peak_memory_bytes']:,} bytes of maps alive at once, at 2 bytes a number",
     ]
     if record["paper"]:
         facts.append(f"paper: {record['paper']}")

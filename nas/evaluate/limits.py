@@ -36,6 +36,11 @@ class Aim:
     column: str
     at_most: float
 
+    @property
+    def target_ms(self) -> float | None:
+        """The target latency, if there is one."""
+        return self.at_most if self.column == LATENCY else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -62,8 +62,8 @@ class Models:
         return self.limits.max_memory_bytes is not None
 
     def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
-        """The additive costs of a batch of layers, columns of `groups` but for parameters, MACs and peaks; `sides` (layers,)
-        are those of their networks' inputs.
+        """The additive costs of a batch of layers, columns of `groups` but for parameters, MACs and peaks; `sides`
+        (layers,) are those of their networks' inputs.
 
         Latency is that of the layers, accuracy that of the same layers on ImageNet.
         """

@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, unknown_name
-from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceProblem
+from nas.graph.memory import BYTES_PER_NUMBER
+from nas.jobs.unmet import unmet
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
@@ -74,9 +76,10 @@ class Published:
 class Network:
     """A network in an answer, with its figures.
 
-    `reward` is by the lower bound of accuracy; `novelty` the distance to networks of published accuracy;
-    `indistinguishable` says of a known network that the accuracy model cannot tell it from the answer (the 90 %
-    interval of their difference holds 0).
+    `size_bytes` are those of its parameters, `memory_bytes` those of the maps alive at once (`nas.graph.memory`), both
+    at the device's precision (None where that is not known). `reward` is by the lower bound of accuracy; `novelty` the
+    distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
+    cannot tell it from the answer (the 90 % interval of their difference holds 0).
     """
 
     name: str
@@ -87,6 +90,8 @@ class Network:
     accuracy: AccuracyEstimate
     reward: float
     novelty: float
+    size_bytes: int | None = None
+    memory_bytes: int | None = None
     indistinguishable: bool = False
     published: Published | None = None
     zoo: str | None = None
@@ -98,6 +103,8 @@ class Network:
             "digest": self.architecture.digest,
             "params": self.params,
             "macs": self.macs,
+            "size_bytes": self.size_bytes,
+            "peak_memory_bytes": self.memory_bytes,
             "latency": self.latency.as_json(),
             "accuracy": self.accuracy.as_json(),
             "published": self.published.as_json() if self.published else None,
@@ -111,7 +118,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchAnswer:
-    """What a search found.
+    """What a search found; `target_ms` is None where only limits were given.
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
@@ -121,7 +128,7 @@ class SearchAnswer:
     space: str
     space_size: int
     device: str
-    target_ms: float
+    target_ms: float | None
     reward: Reward
     seed: int
     limits: Limits
@@ -133,6 +140,12 @@ class SearchAnswer:
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def required_ms(self) -> float:
+        """The target of a search that had one."""
+        assert self.target_ms is not None
+        return self.target_ms
 
     def as_json(self) -> dict[str, Any]:
         """The search record of the contract, without `run` and `seconds`."""
@@ -147,6 +160,8 @@ class SearchAnswer:
             "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
+            "max_size_bytes": self.limits.max_size_bytes,
+            "max_memory_bytes": self.limits.max_memory_bytes,
             "evaluated": self.evaluated,
             "space_size": str(self.space_size),
             "exact": self.exact,
@@ -174,7 +189,7 @@ def search(
     *,
     latency: LatencyModel,
     accuracy: AccuracyModel,
-    target_ms: float,
+    target_ms: float | None = None,
     reward: Reward | str = "soft",
     w: float | None = None,
     seed: int = 0,
@@ -186,12 +201,13 @@ def search(
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
-    `target_ms` is in milliseconds; `reward` a form ("soft", "hard", "absolute") with its exponent `w`, or a `Reward`;
-    `starts` networks above the target are shrunk by NetAdapt (0: none). Same arguments, same answer. Raises
-    `TargetError` where no network meets the target, naming the fastest one.
+    `target_ms` is in milliseconds; without one the first of the limits takes its place (`Limits.aim`): NetAdapt wins
+    what that counts, the reward weighs it, and the front is one of it and the score. `reward` is a form ("soft",
+    "hard", "absolute") with its exponent `w`, or a `Reward`; `starts` networks above the target are shrunk by NetAdapt
+    (0: none). Same arguments, same answer. Raises `TargetError` where no network meets target and limits, naming what
+    cannot be met and the smallest there is.
     """
-    if not (math.isfinite(target_ms) and target_ms > 0):
-        raise InputError(f"the target must be positive and finite, but got target_ms={target_ms}.")
+    aim = limits.aim(target_ms)
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
     chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
@@ -200,8 +216,8 @@ def search(
             network.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
             for network in known_networks()
         ]
-        models = Models(latency, accuracy, limits, known=known)
-        job = _Search(space, models, known, target_ms, goal, published, progress)
+        models = Models(latency, accuracy, limits, known=known, aim=aim.column)
+        job = _Search(space, models, known, aim, goal, published, progress)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -215,12 +231,12 @@ class _Search:
         space: SearchSpace,
         models: Models,
         known: Sequence[Architecture],
-        target_ms: float,
+        aim: Aim,
         reward: Reward,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
     ) -> None:
-        self._space, self._models, self._target_ms, self._reward = space, models, target_ms, reward
+        self._space, self._models, self._aim, self._reward = space, models, aim, reward
         self._published, self._progress = published, progress
         self._known = known
         # Those that are points of the space, at some size, with their codes.
@@ -232,13 +248,13 @@ class _Search:
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
         self._progress("compiling the space to arrays", None)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        problem = self._problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
 
         def report(state: Progress) -> None:
             self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
 
         task = SearchTask(
-            target_ms=self._target_ms,
+            target_ms=self._aim.at_most,
             reward=self._reward,
             rng=np.random.default_rng(seed),
             initial=self._initial(),
@@ -263,7 +279,7 @@ class _Search:
         known = [network for network in self._known if network.name in self._inside]
         if known:
             figures = self._models.figures(known)
-            ratio = figures.bounded_ms / self._target_ms
+            ratio = figures.standing.bounded_ms / self._aim.at_most
             above = np.flatnonzero((ratio > 1) & (ratio <= START_LIMIT))
             begin += [known[i] for i in above[np.argsort(-figures.score[above], kind="stable")[:1]]]
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
@@ -271,7 +287,7 @@ class _Search:
         best = (found.best.score, found.best.accuracy) if found.best else None
         for i, start in enumerate(begin, start=1):
             self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=self._target_ms)
+            result = adaptation.shrink(start, target_ms=self._aim.at_most)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
                 mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
@@ -286,11 +302,11 @@ class _Search:
         points = [n for n in self._known if n.name in self._inside and n.resolution in self._space.resolutions]
         networks = [*own.values(), *points]
         if not networks:
-            raise self._cannot_meet(found)
+            raise self._cannot_meet(found, seed)
         figures = self._models.figures(networks)
-        meets = figures.standing.feasible(self._target_ms)
+        meets = figures.standing.feasible(self._aim.at_most)
         if not meets.any():
-            raise self._cannot_meet(found)
+            raise self._cannot_meet(found, seed)
         # Known networks are ranked by the bound alone: nothing about them is novel.
         score = np.concatenate((figures.score[: len(own)], figures.accuracy.low[len(own) :]))
         # Of equal scores the network that is no known one, then the faster one.
@@ -304,7 +320,10 @@ class _Search:
                 f"The answer is the known network {best.name}: the search found none better in {self._space.name}."
             )
         else:
-            best = best.named(f"{self._space.name}-{self._target_ms:g}ms-{best.digest[:8]}")
+            words = [self._space.name, best.digest[:8]]
+            if self._aim.target_ms is not None:
+                words.insert(1, f"{self._aim.target_ms:g}ms")
+            best = best.named("-".join(words))
             limit, novelty = self._models.limits.max_novelty, figures.accuracy.novelty[first]
             if limit is not None and novelty > 1.05 * limit:
                 notes.append(
@@ -327,7 +346,7 @@ class _Search:
             space=self._space.name,
             space_size=self._space.size,
             device=self._models.latency.device.name,
-            target_ms=self._target_ms,
+            target_ms=self._aim.target_ms,
             reward=self._reward,
             seed=seed,
             limits=self._models.limits,
@@ -345,9 +364,10 @@ class _Search:
         self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
     ) -> list[str]:
         """Where the answer is much faster than asked: a note that nothing slower is better."""
-        if figures.bounded_ms[first] >= NEAR_TARGET * self._target_ms:
+        target_ms = self._aim.target_ms
+        if target_ms is None or figures.bounded_ms[first] >= NEAR_TARGET * target_ms:
             return []
-        slower = np.flatnonzero(meets & (figures.bounded_ms >= NEAR_TARGET * self._target_ms))
+        slower = np.flatnonzero(meets & (figures.bounded_ms >= NEAR_TARGET * target_ms))
         text = f"The answer is below {NEAR_TARGET:g} of the target because nothing slower that was found ranks higher"
         if not len(slower):
             return [f"{text}."]
@@ -362,7 +382,7 @@ class _Search:
     def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
         figures = self._models.figures([known.architecture for known in baselines])
-        feasible = figures.standing.feasible(self._target_ms).tolist()
+        feasible = figures.standing.feasible(self._aim.at_most).tolist()
         under = [known for known, good in zip(baselines, feasible, strict=True) if good]
         best = max(under, key=lambda known: known.accuracy.low, default=answer)
         if best.accuracy.low <= answer.accuracy.low:
@@ -370,36 +390,31 @@ class _Search:
         note = f"The known network {best.name}, no point of {self._space.name}, ranks above the answer"
         return [f"{note} at {best.latency.mean_ms:.3g} ms: take it, or a space with its blocks."]
 
-    def _cannot_meet(self, found: SearchResult) -> TargetError:
+    def _cannot_meet(self, found: SearchResult, seed: int) -> TargetError:
+        self._progress("looking for what cannot be met", None)
         assert found.fastest is not None  # no point was excluded
-        fastest = self._records([self._space.decode(found.fastest.codes)])[0]
-        limits = self._models.limits
-        kept = " within the limits on parameters and MACs" if limits.caps else ""
-        sure = f" with a probability of {limits.confidence:g}" if limits.confidence else ""
-        return TargetError(
-            f"a network of the space {self._space.name} must take at most {self._target_ms:g} ms on"
-            f" {self._models.latency.device.name}{sure}{kept}, but the fastest one found, {fastest.name}, takes"
-            f" {fastest.latency.mean_ms:.3g} ms [{fastest.latency.low_ms:.3g}, {fastest.latency.high_ms:.3g}]"
-            f" ({fastest.latency.source}); raise the target or take a space with smaller networks."
-        )
+        return unmet(self._problem, self._models, self._aim, within=found.fastest.codes, seed=seed)
 
     def _front(self, found: SearchResult, more: Sequence[Architecture]) -> tuple[Network, ...]:
         networks = [self._space.decode(candidate.codes) for candidate in _spread(found.front, 4 * FRONT_SIZE)]
         networks = list({network.digest: network for network in [*networks, *more]}.values())
         figures = self._models.figures(networks)
-        kept = [networks[i] for i in pareto_front(figures.bounded_ms, figures.score)]
+        kept = [networks[i] for i in pareto_front(figures.standing.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _records(self, networks: Sequence[Architecture]) -> list[Network]:
         figures = self._models.figures(networks)
         accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.bounded_ms, self._target_ms)
+        rewards = self._reward.reward(figures.accuracy.low, figures.standing.bounded_ms, self._aim.at_most)
+        per_number = BYTES_PER_NUMBER.get(self._models.latency.device.precision)
         return [
             Network(
                 name=network.name,
                 architecture=network,
                 params=int(figures.params[i]),
                 macs=int(figures.macs[i]),
+                size_bytes=per_number and per_number * int(figures.params[i]),
+                memory_bytes=per_number and per_number * network.peak_elements,
                 latency=self._models.latency.estimate(network),
                 accuracy=accuracies[i],
                 reward=float(rewards[i]),

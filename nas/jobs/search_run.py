@@ -27,10 +27,10 @@ from nas.strategies import Reward
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What a user asks of `nas search`, by names; fields as the command's options."""
+    """What a user asks of `nas search`, by names; fields as the command's options, sizes in bytes."""
 
-    target_ms: float
     device: str
+    target_ms: float | None = None
     space: str = "mobile"
     settings: tuple[str, ...] = ()
     accuracy: str = "imagenet"
@@ -40,19 +40,24 @@ class SearchRequest:
     seed: int = 0
     max_params: int | None = None
     max_macs: int | None = None
+    max_size: int | None = None
+    max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
     verify: bool = False
 
     def command(self) -> str:
         """The command line that repeats the search."""
-        words = ["nas", "search", "--target-latency", f"{self.target_ms:.12g}ms"]
+        words = ["nas", "search"]
+        if self.target_ms is not None:
+            words += ["--target-latency", f"{self.target_ms:.12g}ms"]
         for name in (
-            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "confidence",
-            "max_novelty",
+            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "max_size",
+            "max_memory", "confidence", "max_novelty",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
+                value = f"{value}B" if name in ("max_size", "max_memory") else value
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
@@ -93,15 +98,20 @@ def run_search(
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
     space = narrow(space, request.settings)
     if request.verify:
+        if request.target_ms is None:
+            raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
         check_reach(request.device)
     latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
         max_macs=request.max_macs,
+        max_size_bytes=request.max_size,
+        max_memory_bytes=request.max_memory,
         confidence=request.confidence,
         max_novelty=request.max_novelty,
     )
+    limits.aim(request.target_ms)  # a question without one is refused before anything is written
     inputs = _inputs(request, space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None

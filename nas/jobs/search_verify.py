@@ -95,13 +95,13 @@ def verified_search(
 def _runners_up(answer: SearchAnswer) -> list[Network]:
     """The networks of the front that are closest to the target, on either side."""
     others = [n for n in answer.front if n.architecture.digest != answer.best.architecture.digest]
-    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.target_ms)))
+    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.required_ms)))
     return others[:RUNNERS_UP]
 
 
 def _fault(answer: SearchAnswer, checked: Checked) -> str:
     """Why the answer is not accepted; empty where it is."""
-    target = answer.target_ms
+    target = answer.required_ms
     if checked.measured_ms > CEILING * target:
         return f"measured at {checked.measured_ms:.3f} ms, above {CEILING:g} times the target"
     if not checked.inside:
@@ -141,11 +141,11 @@ def _best_timed(
     found: dict[str, tuple[SearchAnswer, Network, Checked]], rounds: Sequence[VerifiedRound]
 ) -> tuple[SearchAnswer, Verification]:
     """The timed network that met the target with the best bound, as the answer."""
-    met = [item for item in found.values() if item[2].measured_ms <= CEILING * item[0].target_ms]
+    met = [item for item in found.values() if item[2].measured_ms <= CEILING * item[0].required_ms]
     if not met:
         answer, network, one = min(found.values(), key=lambda item: item[2].measured_ms)
         raise TargetError(
-            f"a network of {answer.space} must be timed at no more than {answer.target_ms:g} ms, but the fastest of"
+            f"a network of {answer.space} must be timed at no more than {answer.required_ms:g} ms, but the fastest of"
             f" {len(found)} that were predicted to be takes {one.measured_ms:.3f} ms ({network.name}); build the table"
             f" again, for this space: `nas lut build --device {answer.device} --space {answer.space} --restart`."
         )
@@ -154,7 +154,7 @@ def _best_timed(
         f"The table's predictions strayed: after {len(rounds)} rounds the answer is the best of {len(found)} networks"
         " that were timed, by its measured time."
     )
-    named = network.architecture.named(f"{answer.space}-{answer.target_ms:g}ms-{network.architecture.digest[:8]}")
+    named = network.architecture.named(f"{answer.space}-{answer.required_ms:g}ms-{network.architecture.digest[:8]}")
     best = replace(network, name=named.name, architecture=named)
     chosen = replace(answer, best=best, notes=(*answer.notes, note))
     return chosen, Verification(rounds=tuple(rounds), measured=one, accepted=False)

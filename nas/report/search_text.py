@@ -9,6 +9,7 @@ from tabulate import tabulate
 from nas.jobs.search import Network, SearchAnswer
 from nas.jobs.search_verify import Verification
 from nas.space.resolution import resolution_text
+from nas.units import bytes_text, count_text
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
@@ -24,12 +25,12 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
     """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
     best = answer.best
     parts = [
-        f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms",
+        f"{best.name} (untrained) for {answer.device}, {_asked(answer)}",
         _summary(answer, verification),
         "Beside the known networks (at the same training recipe; * cannot be told from the answer):\n"
         + _table([best, *_near(answer)], best)
         + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
-        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best),
+        f"Pareto front of {_aimed_at(answer)} and score:\n" + _table(_thin(answer.front), best),
     ]
     if verification is not None:
         parts.insert(2, _verified(verification))
@@ -39,6 +40,31 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
     if run:
         parts.append(f"Run: {run} (`nas runs show {run}`)")
     return "\n\n".join(parts)
+
+
+def _asked(answer: SearchAnswer) -> str:
+    """Target and limits."""
+    limits = answer.limits
+    parts = [] if answer.target_ms is None else [f"target {answer.target_ms:g} ms"]
+    parts += [f"at most {text}" for text in map(_limit, limits.caps, limits.caps.values())]
+    return ", ".join(parts)
+
+
+def _limit(column: str, at_most: int) -> str:
+    if column.endswith("_bytes"):
+        return bytes_text(at_most) + (" of parameters" if column == "size_bytes" else " of maps")
+    return f"{count_text(at_most)} {'parameters' if column == 'params' else 'MACs'}"
+
+
+def _aimed_at(answer: SearchAnswer) -> str:
+    columns = {"params": "parameters", "macs": "MACs", "size_bytes": "size", "memory_bytes": "memory"}
+    return columns[answer.limits.aim(None).column] if answer.target_ms is None else "latency"
+
+
+def _bytes_of(network: Network) -> str:
+    if network.size_bytes is None or network.memory_bytes is None:
+        return ""
+    return f"; {bytes_text(network.size_bytes)}, {bytes_text(network.memory_bytes)} of maps alive at once"
 
 
 def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
@@ -52,7 +78,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"
-            f" {resolution_text(best.architecture.resolution)} px"
+            f" {resolution_text(best.architecture.resolution)} px{_bytes_of(best)}"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         (
@@ -92,7 +118,8 @@ def _verified(verification: Verification) -> str:
 
 
 def _near(answer: SearchAnswer) -> list[Network]:
-    low, high = (factor * answer.target_ms for factor in _NEAR)
+    centre_ms = answer.best.latency.mean_ms if answer.target_ms is None else answer.target_ms
+    low, high = (factor * centre_ms for factor in _NEAR)
     return [n for n in answer.baselines if low <= n.latency.mean_ms <= high]
 
 

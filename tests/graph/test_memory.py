@@ -9,8 +9,8 @@ import pytest
 
 from nas.errors import InputError
 from nas.graph import Builder, Graph
-from nas.graph.ops import Rearrange
 from nas.graph.memory import BYTES_PER_NUMBER, bytes_per_number, peak_elements
+from nas.graph.ops import Rearrange
 from nas.space import known_network
 from nas.space.architecture import layer_graph
 
