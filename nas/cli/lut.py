@@ -48,18 +48,26 @@ def show(device: str, as_json: bool) -> None:
 @command.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @_DEVICE
+@click.option(
+    "--activation",
+    "activations",
+    multiple=True,
+    type=click.Choice(["relu", "hswish"]),
+    help="Of blocks whose table does not say it (NSGANetV2); twice for rows of both.",
+)
 @_JSON
-def import_files(files: tuple[Path, ...], device: str, as_json: bool) -> None:
-    """Take over measured tables: files like table.csv, or lookup tables (YAML) of once-for-all's users."""
-    from nas.jobs.lut_import import import_tables
+def import_files(files: tuple[Path, ...], device: str, activations: tuple[str, ...], as_json: bool) -> None:
+    """Take over measured tables: files like table.csv, lookup tables of once-for-all, ProxylessNAS, NSGANetV2, or
+    PaddleSlim's operators."""
+    from nas.jobs.lut_import import Imported, import_any
 
-    found = import_tables(device, files)
+    found = import_any(device, files, activations)
     if as_json:
         click.echo(json.dumps({"device": device, **found.as_json()}, indent=1, ensure_ascii=False))
         return
-    from nas.report.lut_text import imported_text
+    from nas.report.lut_text import imported_operators_text, imported_text
 
-    click.echo(imported_text(device, found))
+    click.echo(imported_text(device, found) if isinstance(found, Imported) else imported_operators_text(device, found))
 
 
 @command.command()

@@ -42,6 +42,11 @@ from nas.cli.storage import storage_option
     help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
 )
 @click.option(
+    "--covered-only",
+    is_flag=True,
+    help="A device with a table alone: leave out networks for which it lacks rows.",
+)
+@click.option(
     "--verify",
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",

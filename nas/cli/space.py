@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -71,6 +72,31 @@ def sample_points(space: str, count: int, seed: int, as_json: bool) -> None:
     ]
     headers = ("network", "px", "params M", "MACs M", "stages: blocks of a kind @ width")
     click.echo(tabulate(rows, headers, floatfmt=("", "", ".2f", ".1f", "")))
+
+
+@command.command("from")
+@click.argument("network")
+@click.option("--widths", is_flag=True, help="Every stage may be a quarter wider or narrower.")
+@click.option("--kernels", is_flag=True, help="Blocks choose among kernels of 3, 5 and 7.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the space there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document: the record of the space, and its text.")
+def from_network(network: str, widths: bool, kernels: bool, out: Path | None, as_json: bool) -> None:
+    """Make a space around NETWORK: its stages, each a block deeper or shallower, expansion ratios one lower."""
+    from nas.jobs.space import describe_space
+    from nas.space import load_architecture
+    from nas.space.around import space_around
+
+    space, text = space_around(load_architecture(network), widths=widths, kernels=kernels)
+    if out is not None:
+        from nas.files import write_bytes
+
+        write_bytes(out, text.encode())
+    if as_json:
+        click.echo(json.dumps({**describe_space(space), "file": out and str(out), "text": text}, indent=1))
+    elif out is None:
+        click.echo(text, nl=False)
+    else:
+        click.echo(f"{space.name}: {len(space.genes)} genes, {_size(str(space.size))} codes, in {out}")
 
 
 def _text(record: Mapping[str, Any]) -> str:

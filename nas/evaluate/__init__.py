@@ -1,5 +1,6 @@
 """What one network or a million codes are worth, by latency and accuracy models."""
 
+from nas.evaluate.coverage import SpaceCoverage, space_coverage
 from nas.evaluate.figures import Figures
 from nas.evaluate.limits import Aim, Limits
 from nas.evaluate.models import Models
@@ -15,5 +16,7 @@ __all__ = [
     "Limits",
     "Models",
     "ShrunkNetwork",
+    "SpaceCoverage",
     "SpaceProblem",
+    "space_coverage",
 ]

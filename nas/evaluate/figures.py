@@ -21,11 +21,12 @@ from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "peak"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered", "peak"]
 """Columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads (n, k); what
-the accuracy model reads (n, columns); the most numbers alive at once (n,), where memory is limited."""
+the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has no cost model;
+the most numbers alive at once (n,), there where memory is limited."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "peak"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered", "peak"))
 """Groups of one column, which has shape (n,)."""
 
 GREATEST: frozenset[Group] = frozenset(("peak",))
@@ -96,11 +97,17 @@ class Figures:
         return self.limits.bounded_ms(self.latency_ms, self.interval_ms[1])
 
     @cached_property
+    def uncovered(self) -> Floats:
+        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
+        if self.latency.operators is not None:
+            return np.zeros(len(self))
+        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+
+    @cached_property
     def standing(self) -> Standing:
-        """How the networks stand against target and limits."""
-        return Standing(
-            bounded_ms=self._column(self.aim), excess=self.limits.excess(self._column, len(self), but=self.aim)
-        )
+        """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        excess = self.limits.excess(self._column, len(self), but=self.aim) + self.uncovered
+        return Standing(bounded_ms=self._column(self.aim), excess=excess)
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

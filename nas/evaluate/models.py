@@ -21,6 +21,9 @@ from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
+_OWN: frozenset[Group] = frozenset(("params", "macs", "peak"))
+"""Groups that layers have whatever the models are."""
+
 SizedPlace = tuple[Place, float]
 """A layer in a network, and the side of the network's input."""
 
@@ -28,8 +31,8 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`); without, nothing does.
-    `aim` is the column of `Figures` that the target is for.
+    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`), those of them that have a
+    latency; without, nothing does. `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
@@ -49,9 +52,13 @@ class Models:
             "ms": ("ms",),
             "latency": tuple(f"latency {i}" for i in range(latency.num_features)),
             "accuracy": tuple(f"accuracy {name}" for name in accuracy.columns),
-            **({"peak": ("peak",)} if self._peaks else {}),
         }
+        if latency.operators is None:
+            self.groups = {**self.groups, "uncovered": ("uncovered",)}
+        if self._peaks:
+            self.groups = {**self.groups, "peak": ("peak",)}
         self._known: dict[SizedPlace, Floats] = {}
+        known = self.covered(known)
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
@@ -71,11 +78,14 @@ class Models:
         latency = self.latency.packed_costs(keys, batch.operators, batch.owner)
         judged = batch.judged
         columns = self.accuracy.operator_columns(judged.operators, sides[judged.owner], judged.classifier)
-        return np.concatenate((latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)), axis=1)
+        parts = [latency.mean_ms[:, None], latency.features, layer_sums(columns, judged)]
+        if "uncovered" in self.groups:
+            parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
+        return np.concatenate(parts, axis=1)
 
     def compile(self, space: SearchSpace) -> CompiledSpace:
         """The space with these models' costs."""
-        names = [name for group in ("ms", "latency", "accuracy") for name in self.groups[group]]
+        names = [name for group in self.groups for name in self.groups[group] if group not in _OWN]
         latency = self.latency
         return CompiledSpace(
             space, self.costs, names=names, peaks=self._peaks, keys=latency.needs_keys, runtime=latency.runtime
@@ -102,6 +112,13 @@ class Models:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
+
+    def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
+        """Those of the networks whose every segment has a latency."""
+        if self.latency.operators is not None or not architectures:
+            return architectures
+        uncovered = self.figures(architectures).uncovered.tolist()
+        return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
 
     def figures(self, architectures: Sequence[Architecture]) -> Figures:
         """Exact figures of networks given one by one."""

@@ -36,8 +36,10 @@ class ShrunkNetwork:
 
 
 class ChannelAdaptation:
-    """Shrinks networks of one input size by NetAdapt, to widths that are multiples of `divisor`; ranks by
-    `Figures.score`."""
+    """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
+
+    Widths become multiples of `divisor`; those at which a segment has no latency are left out.
+    """
 
     def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
         self._models, self._divisor = models, divisor
@@ -70,6 +72,14 @@ class ChannelAdaptation:
         return replace(self._frame, layers=state.layers)
 
     def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
+        moves = list(self._changes(state))
+        if self._models.latency.operators is not None or not moves:
+            return moves
+        uncovered = self._figures([move.state for move in moves]).uncovered.tolist()
+        return [move for move, lacks in zip(moves, uncovered, strict=True) if not lacks]
+
+    def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
+        """Every way to narrow a width or several that are tied."""
         changes = list(width_changes(self._architecture(state), self._divisor))
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []

@@ -53,5 +53,6 @@ class _Alone:
 
     def evaluate(self, codes: Codes) -> Evaluation:
         values = self._problem.column(self._column, codes)
+        uncovered = self._problem.column("uncovered", codes)
         none = np.zeros(len(codes))
-        return Evaluation(bounded_ms=values, excess=none, accuracy=none, score=-values)
+        return Evaluation(bounded_ms=values, excess=uncovered, accuracy=none, score=-values)

@@ -1,7 +1,8 @@
-"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and tables of once-for-all's users.
+"""Latency tables from elsewhere, taken into a device's own: `table.csv` files and the lookup tables of other tools,
+whose rows become those of its table, and tables of operators, which its operator costs are fitted to.
 
-Within one call the order of the files does not matter. Where once-for-all's tables of several image sizes time one
-segment, the largest size's row is taken; a segment that comes twice in any other way is refused.
+Within one call the order of the files does not matter. Where lookup tables of several image sizes time one segment,
+the largest size's row is taken; a segment that comes twice with different figures in any other way is refused.
 """
 
 from __future__ import annotations
@@ -10,26 +11,49 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nas.errors import InputError
-from nas.files import write_bytes
+from nas.files import sha256, write_bytes
 from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
 from nas.latency.estimate import WEAKNESS
-from nas.latency.model import TABLE_FILE
-from nas.latency.table.ofa import OfaRow, read_ofa_table
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
+from nas.latency.table.lookup import LookupRow, Refused, read_lookup_table
+from nas.latency.table.operator_times import OperatorTime, OperatorTimes, is_operator_table, read_operator_times
 from nas.latency.table.plausible import require_milliseconds
-from nas.latency.table.rows import TableRow, read_table, shortened, table_text
+from nas.latency.table.rows import COLUMNS, TableRow, read_table, read_text, shortened, table_text
+from nas.latency.timed.alone import fit_alone
+from nas.latency.timed.regression import MIN_NETWORKS
+from nas.latency.timed.regressor import OperatorRegressor
 from nas.resources import workspace
 
-_YAML = (".yaml", ".yml")
+_LOOKUP = (".yaml", ".yml", ".json", ".csv")
+_OWN = "table.csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedFile:
-    """One file's rows; `image_size` is that of the networks whose layers were timed, where the file tells it."""
+    """One file's rows; `form` is whose it is (`table.csv`, or a tool's name); `image_size` is that of the networks
+    whose layers were timed, where the file tells it; `refused` are the rows that are no layers here; `assumed` of the
+    rows have no deviation in the file, and an interval of `ASSUMED_SPREAD`."""
 
     path: Path
+    form: str
     image_size: int | None
     rows: Mapping[str, TableRow]
+    refused: tuple[Refused, ...] = ()
+    assumed: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """The record as a mapping, its rows as a number."""
+        return {
+            "file": str(self.path),
+            "form": self.form,
+            "image_size": self.image_size,
+            "rows": len(self.rows),
+            "without_deviation": self.assumed,
+            "refused": [{"row": row.name, "reason": row.reason} for row in self.refused],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,28 +87,38 @@ class Imported:
 
     def as_json(self) -> dict[str, object]:
         """The record as a mapping; every choice with its segment and both means in ms."""
-        files = [{"file": str(file.path), "image_size": file.image_size, "rows": len(file.rows)} for file in self.files]
+        files = [file.as_json() for file in self.files]
         choices = {name: [choice.as_json() for choice in getattr(self, name)] for name in ("replaced", "kept", "sizes")}
         counts = {"rows": self.rows, "added": self.added, "unchanged": self.unchanged}
         return {"folder": str(self.folder), "files": files, **counts, **choices}
 
 
-def import_tables(device: str, files: Sequence[Path]) -> Imported:
+def import_any(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported | ImportedOperators:
+    """`import_operators` for a table of operators, else `import_tables`."""
+    if any(is_operator_table(path) for path in files):
+        if len(files) > 1:
+            raise InputError(f"a table of operators must be imported by itself, but got {len(files)} files.")
+        return import_operators(device, files[0])
+    return import_tables(device, files, activations)
+
+
+def import_tables(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported:
     """Merge the rows of `files` into the table of `device`, in the workspace's folder of that device.
 
-    The folder gets copies of all the device's files where the device is a shipped one. Rows of once-for-all's tables
-    are *measured*, by whom and when `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and
-    `NasError` where the folder cannot be written to; in either case the table stays what it was.
+    `activations` are those of blocks whose file does not say it (`read_lookup_table`). The folder gets copies of all
+    the device's files where the device is a shipped one. Rows of lookup tables are *measured*, by whom and when
+    `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and `NasError` where the folder cannot
+    be written to; in either case the table stays what it was.
     """
     record, source = load_device(device), device_folder(device)
-    read = tuple(_read(path, record) for path in files)
+    read = tuple(_read(path, record, activations) for path in files)
     rows, sizes = _joined(read)
     before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
     both = [Choice(taken=row, left=before[key]) for key, row in rows.items() if before.get(key, row) != row]
     kept = [choice for choice in both if WEAKNESS[choice.taken.source] > WEAKNESS[choice.left.source]]
     merged = before | rows | {choice.left.segment: choice.left for choice in kept}
     folder = workspace() / "latency_tables" / device
-    _write(merged.values(), source, folder)
+    _copy(source, folder, {TABLE_FILE: table_text(sorted(merged.values(), key=lambda row: row.segment))})
     return Imported(
         folder=folder,
         files=read,
@@ -97,18 +131,88 @@ def import_tables(device: str, files: Sequence[Path]) -> Imported:
     )
 
 
-def _read(path: Path, device: Device) -> ImportedFile:
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        found = ImportedFile(path=path, image_size=None, rows=read_table(path))
-    elif suffix in _YAML:
-        table = read_ofa_table(path)
-        rows = {row.segment: _measured(row, device) for row in table.rows}
-        found = ImportedFile(path=path, image_size=table.image_size, rows=rows)
-    else:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedOperators:
+    """Operator costs that were fitted to a table of operators, written to `folder`."""
+
+    folder: Path
+    found: OperatorTimes
+    costs: OperatorRegressor
+
+    def as_json(self) -> dict[str, object]:
+        """The record as a mapping."""
+        return {
+            "folder": str(self.folder),
+            "file": str(self.found.path),
+            "form": "PaddleSlim",
+            "rows": 0,
+            "operators": len(self.found.times),
+            "refused": [{"row": row.name, "reason": row.reason} for row in self.found.refused],
+            "left_out": dict(self.costs.manifest["scores"]["operators"]),
+        }
+
+
+def import_operators(device: str, path: Path) -> ImportedOperators:
+    """Fit the operator costs of `device` to the table of operators at `path`; its table gets no rows from it.
+
+    Writes coefficients.json to the workspace's folder of the device. Raises `InputError` for a bad file, for one of too
+    few operators, and for a device whose costs come from elsewhere.
+    """
+    record, source = load_device(device), device_folder(device)
+    costs_before = read_latency_model(record, source).operators if (source / COEFFICIENTS_FILE).exists() else None
+    if costs_before is not None and "operators" not in costs_before.manifest:
         raise InputError(
-            f"{path}: a table must be a file in the form of table.csv (.csv) or a lookup table of once-for-all's users"
-            f" ({', '.join(_YAML)}), but its name ends in neither; rename or convert it."
+            f"{device} must have no operator costs but those of an imported table of operators, but its are fitted to"
+            " networks; add a device of another name."
+        )
+    found = read_operator_times(path)
+    if len(found.times) < MIN_NETWORKS:
+        refused = f"; refused: {'; '.join(map(str, found.refused))}" if found.refused else ""
+        raise InputError(
+            f"{path}: costs of operators need at least {MIN_NETWORKS} of them to be fitted to, but it has"
+            f" {len(found.times)}{refused}. They are operators, not blocks: none of them can be a row of the table."
+        )
+    rows = [_alone(time, record) for time in found.times]
+    require_milliseconds(rows, str(path))
+    manifest = {
+        "device": device,
+        "date": record.date,
+        "operators": len(found.times),
+        "header": found.header,
+        "inputs_sha256": {path.name: sha256(path)},
+    }
+    latency_ms = np.array([row.mean_ms for row in rows])
+    costs = fit_alone([time.segment for time in found.times], latency_ms, manifest)
+    folder = workspace() / "latency_tables" / device
+    _copy(source, folder, {COEFFICIENTS_FILE: costs.to_json()})
+    return ImportedOperators(folder=folder, found=found, costs=costs)
+
+
+def _alone(time: OperatorTime, device: Device) -> TableRow:
+    return TableRow(
+        segment=time.segment.key, mean_ms=time.mean_ms, low_ms=time.mean_ms, high_ms=time.mean_ms, count=1,
+        source="measured", date=device.date,
+    )  # fmt: skip
+
+
+def _read(path: Path, device: Device, activations: Sequence[str]) -> ImportedFile:
+    suffix = path.suffix.lower()
+    if suffix not in _LOOKUP:
+        raise InputError(
+            f"{path}: a table must be a file in the form of table.csv (.csv) or another tool's lookup table"
+            f" ({', '.join(_LOOKUP)}), but its name ends in neither; rename or convert it."
+        )
+    if suffix == ".csv" and _is_own(read_text(path, "CSV").partition("\n")[0]):
+        found = ImportedFile(path=path, form=_OWN, image_size=None, rows=read_table(path))
+    else:
+        table = read_lookup_table(path, activations)
+        found = ImportedFile(
+            path=path,
+            form=table.form,
+            image_size=table.image_size,
+            rows={row.segment: _measured(row, device) for row in table.rows},
+            refused=table.refused,
+            assumed=sum(row.std_ms is None for row in table.rows),
         )
     if not found.rows:
         raise InputError(f"{path} must hold at least one row, but has none.")
@@ -116,10 +220,16 @@ def _read(path: Path, device: Device) -> ImportedFile:
     return found
 
 
-def _measured(row: OfaRow, device: Device) -> TableRow:
+def _is_own(header: str) -> bool:
+    """Whether the first line of a CSV file is meant to be the header of a table like ours."""
+    return not header or len(set(COLUMNS).intersection(header.strip().split(","))) > 1
+
+
+def _measured(row: LookupRow, device: Device) -> TableRow:
+    """A row as ours; at least one timing stands behind it where the file does not say how many."""
     low, high = row.interval_ms()
     return TableRow(
-        segment=row.segment, mean_ms=row.mean_ms, low_ms=low, high_ms=high, count=row.count, source="measured",
+        segment=row.segment, mean_ms=row.mean_ms, low_ms=low, high_ms=high, count=row.count or 1, source="measured",
         date=device.date,
     )  # fmt: skip
 
@@ -136,24 +246,27 @@ def _joined(files: Iterable[ImportedFile]) -> tuple[dict[str, TableRow], list[Ch
                 rows[key] = row
                 continue
             if None in (first.image_size, file.image_size) or first.image_size == file.image_size:
+                if rows[key] == row:
+                    continue
                 raise InputError(
-                    f"a segment must come from one file, or from tables of different image sizes, but both {first.path}"
-                    f" and {file.path} have {shortened(key)}; import one of them, or first the one and then the other."
+                    f"a segment must come from one file, from tables of different image sizes, or with the same"
+                    f" figures, but both {first.path} and {file.path} have {shortened(key)}; import one of them, or"
+                    " first the one and then the other."
                 )
             choices.append(Choice(taken=rows[key], left=row))
     return rows, choices
 
 
-def _write(rows: Iterable[TableRow], source: Path, folder: Path) -> None:
-    """Write the table, after copies of the device's other files where `folder` is not their place yet.
+def _copy(source: Path, folder: Path, texts: Mapping[str, str]) -> None:
+    """Write `texts` by their names, after copies of the device's other files where `folder` is not their place yet.
 
     device.yaml comes last: a folder without it is no device, so half a copy never hides a shipped one.
     """
-    text = table_text(sorted(rows, key=lambda row: row.segment))
     copied = sorted(source.iterdir()) if folder.resolve() != source.resolve() else []
     for path in copied:
-        if path.is_file() and path.name[0] != "." and path.name not in (TABLE_FILE, DEVICE_FILE):
+        if path.is_file() and path.name[0] != "." and path.name not in (*texts, DEVICE_FILE):
             write_bytes(folder / path.name, path.read_bytes())
-    write_bytes(folder / TABLE_FILE, text.encode())
+    for name, text in texts.items():
+        write_bytes(folder / name, text.encode())
     if copied:
         write_bytes(folder / DEVICE_FILE, (source / DEVICE_FILE).read_bytes())

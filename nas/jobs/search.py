@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
-from nas.errors import InputError, TargetError, unknown_name
-from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceProblem
+from nas.errors import InputError, TargetError, UnknownOperatorError, unknown_name
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
+from nas.evaluate.coverage import lacking_text
 from nas.graph.memory import BYTES_PER_NUMBER
 from nas.jobs.unmet import unmet
 from nas.latency import Estimate, LatencyModel
@@ -197,6 +198,7 @@ def search(
     limits: Limits = NO_LIMITS,
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
+    covered_only: bool = False,
     progress: OnProgress = lambda doing, best: None,
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
@@ -205,7 +207,9 @@ def search(
     what that counts, the reward weighs it, and the front is one of it and the score. `reward` is a form ("soft",
     "hard", "absolute") with its exponent `w`, or a `Reward`; `starts` networks above the target are shrunk by NetAdapt
     (0: none). Same arguments, same answer. Raises `TargetError` where no network meets target and limits, naming what
-    cannot be met and the smallest there is.
+    cannot be met and the smallest there is. On a device that has a table alone, known networks without a latency are
+    left out; where the space has layers without one, `UnknownOperatorError` says what it costs, and with `covered_only`
+    the search goes on without them.
     """
     aim = limits.aim(target_ms)
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
@@ -217,7 +221,7 @@ def search(
             for network in known_networks()
         ]
         models = Models(latency, accuracy, limits, known=known, aim=aim.column)
-        job = _Search(space, models, known, aim, goal, published, progress)
+        job = _Search(space, models, known, aim, goal, published, progress, covered_only=covered_only)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -235,13 +239,23 @@ class _Search:
         reward: Reward,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
+        *,
+        covered_only: bool,
     ) -> None:
         self._space, self._models, self._aim, self._reward = space, models, aim, reward
         self._published, self._progress = published, progress
-        self._known = known
+        self._covered_only = covered_only
+        self._known = models.covered(known)
+        self._notes: list[str] = []
+        if len(self._known) < len(known):
+            device = models.latency.device.name
+            self._notes.append(
+                f"{len(known) - len(self._known)} of {len(known)} known networks are left out of the comparison: the"
+                f" table of {device} lacks rows for their layers, and {device} has no operator costs."
+            )
         # Those that are points of the space, at some size, with their codes.
         self._inside: dict[str, Codes] = {}
-        for network in self._known:
+        for network in known:
             with contextlib.suppress(InputError):
                 self._inside[network.name] = encode(space, network.at_resolution(space.resolutions[0]))
 
@@ -249,6 +263,8 @@ class _Search:
         """The strategy's result on the compiled space."""
         self._progress("compiling the space to arrays", None)
         problem = self._problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        if self._models.latency.operators is None:
+            self._check_coverage(space_coverage(problem.compiled))
 
         def report(state: Progress) -> None:
             self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
@@ -261,6 +277,16 @@ class _Search:
             progress=report,
         )
         return strategy.search(problem, task)
+
+    def _check_coverage(self, found: SpaceCoverage) -> None:
+        """Raises `UnknownOperatorError` for layers without a row, or, where the search goes on without, notes them."""
+        if not found.lacking:
+            return
+        text = lacking_text(found, self._space, self._models.latency)
+        if found.is_empty or not self._covered_only:
+            way = "" if found.is_empty else ", or search in what is covered (--covered-only)"
+            raise UnknownOperatorError(f"{text}; measure or import the rows, or fit operator coefficients{way}.")
+        self._notes.append(f"Searched only in what the table covers: {text}.")
 
     def _initial(self) -> Codes | None:
         """The codes of the known networks that are points of the space, at each of its resolutions."""
@@ -292,6 +318,11 @@ class _Search:
             if result.best is not None and (best is None or result.best.score > best[0]):
                 mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
                 best = (result.best.score, float(mean[0]))
+        if begin and not met and self._models.latency.operators is None:
+            self._notes.append(
+                "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
+                " space."
+            )
         return met
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
@@ -314,7 +345,7 @@ class _Search:
             np.flatnonzero(meets),
             key=lambda i: (-score[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
         )
-        best, notes = networks[first], []
+        best, notes = networks[first], self._notes
         if first >= len(own):
             notes.append(
                 f"The answer is the known network {best.name}: the search found none better in {self._space.name}."
@@ -331,9 +362,7 @@ class _Search:
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
-        same = (~self._models.differences(best, self._known).told_apart).tolist()
-        records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
-        baselines = sorted(records, key=lambda record: record.latency.mean_ms)
+        baselines = self._baselines(best)
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -360,6 +389,14 @@ class _Search:
             notes=tuple(notes),
         )
 
+    def _baselines(self, best: Architecture) -> list[Network]:
+        """The known networks that have a latency, fastest first."""
+        if not self._known:
+            return []
+        same = (~self._models.differences(best, self._known).told_apart).tolist()
+        records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
+        return sorted(records, key=lambda record: record.latency.mean_ms)
+
     def _slower(
         self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
     ) -> list[str]:
@@ -381,6 +418,8 @@ class _Search:
 
     def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
+        if not baselines:
+            return []
         figures = self._models.figures([known.architecture for known in baselines])
         feasible = figures.standing.feasible(self._aim.at_most).tolist()
         under = [known for known, good in zip(baselines, feasible, strict=True) if good]
@@ -393,6 +432,11 @@ class _Search:
     def _cannot_meet(self, found: SearchResult, seed: int) -> TargetError:
         self._progress("looking for what cannot be met", None)
         assert found.fastest is not None  # no point was excluded
+        if not self._models.covered([self._space.decode(found.fastest.codes)]):
+            return TargetError(
+                f"a network of the space {self._space.name} must have a row in the table of"
+                f" {self._models.latency.device.name} for each of its layers, but none was found; import more rows."
+            )
         return unmet(self._problem, self._models, self._aim, within=found.fastest.codes, seed=seed)
 
     def _front(self, found: SearchResult, more: Sequence[Architecture]) -> tuple[Network, ...]:

@@ -44,6 +44,7 @@ class SearchRequest:
     max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    covered_only: bool = False
     verify: bool = False
 
     def command(self) -> str:
@@ -61,8 +62,9 @@ class SearchRequest:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
-        if self.verify:
-            words.append("--verify")
+        for name in ("covered_only", "verify"):
+            if getattr(self, name):
+                words.append(f"--{name.replace('_', '-')}")
         return shlex.join(words)
 
 
@@ -130,6 +132,7 @@ def run_search(
                     strategy=request.strategy,
                     limits=limits,
                     published=published,
+                    covered_only=request.covered_only,
                     progress=progress,
                 )
 

@@ -31,6 +31,8 @@ from nas.runtimes import Runtime, find_runtime, usual_key
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
 _MODELLED: Source = "modelled"
+_STAND_IN_MS = 1.0
+"""What a segment that nothing serves is given, so that sums stay numbers; nobody may show it."""
 _LISTED = 12
 """Segments that an error names before it counts the rest."""
 
@@ -93,18 +95,36 @@ class LatencyModel:
         """Whether segments' keys change their costs: not where all rows are a printout of the cost model."""
         return self.operators is None or bool(self.rows)
 
+    def covers(self, keys: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of n segments have a latency, shape (n,): those with a row, and all where the device has a cost
+        model."""
+        if self.operators is not None:
+            return np.ones(len(keys), dtype=np.bool_)
+        return np.array([row is not None for row in self._rows(keys)], dtype=np.bool_)
+
     def segment_costs(self, keys: Sequence[str], tables: Sequence[OperatorTable]) -> SegmentCosts:
         """The costs of n segments, given their keys and operators.
 
-        Raises `UnknownOperatorError` naming all segments that no row serves, where the device has no cost model.
+        Raises `UnknownOperatorError` naming all segments that have no latency (`covers`).
         """
+        covered = self.covers(keys)
+        if not covered.all():
+            raise UnknownOperatorError(
+                f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"
+                f" {_lacking(keys, covered)}; measure or import them, or fit operator coefficients."
+            )
         lengths = [len(table) for table in tables]
         return self.packed_costs(keys, OperatorTable.concatenate(tables), np.repeat(np.arange(len(keys)), lengths))
 
     def packed_costs(self, keys: Sequence[str], operators: OperatorTable, owner: Ints) -> SegmentCosts:
-        """As `segment_costs`, the operators of all segments in one table; `owner` (operators,) says whose each is."""
+        """As `segment_costs`, the operators of all segments in one table; `owner` (operators,) says whose each is.
+
+        Of segments that have no latency (`covers`) the costs mean nothing.
+        """
         count, k = len(keys), self.num_features
         mean, features = np.zeros(count), np.zeros((count, k))
+        if self.operators is None:
+            mean[:] = _STAND_IN_MS
         source = np.full(count, SOURCES.index(self.operators.source if self.operators else _MODELLED))
         if self.operators:
             each, own = self.operators.costs(operators)
@@ -121,13 +141,7 @@ class LatencyModel:
 
     def _rows(self, keys: Sequence[str]) -> list[TableRow | None]:
         """The row that serves each segment, or None for the cost model."""
-        rows = [self.rows.get(key) or self.rows.get(usual_key(key)) for key in keys]
-        if self.operators is None and any(row is None for row in rows):
-            raise UnknownOperatorError(
-                f"{self.device.name} must have a row for every segment, but its {TABLE_FILE} lacks"
-                f" {_lacking(keys, rows)}; measure or import them, or fit operator coefficients."
-            )
-        return rows
+        return [self.rows.get(key) or self.rows.get(usual_key(key)) for key in keys]
 
     def bounds(
         self, mean_ms: Floats, sums: Floats, *, large: NDArray[np.bool_] | bool = False
@@ -211,15 +225,14 @@ class _Anonymous:
     key: str = ""
 
 
-def _lacking(keys: Sequence[str], rows: Sequence[TableRow | None]) -> str:
+def _lacking(keys: Sequence[str], covered: NDArray[np.bool_]) -> str:
     """The segments without a row: their numbers from 1 (in a network those of its layers) and how their text begins."""
     places: dict[str, list[str]] = {}
-    for number, (key, row) in enumerate(zip(keys, rows, strict=True), start=1):
-        if row is None:
-            places.setdefault(key, []).append(str(number))
+    for position in np.flatnonzero(~covered):
+        places.setdefault(keys[position], []).append(str(position + 1))
     named = [f"{' and '.join(at[:4])} [{shortened(key, 64)}]" for key, at in places.items()]
     more = f", and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-    return f"{rows.count(None)} of {len(keys)}: segment {', '.join(named[:_LISTED])}{more}"
+    return f"{(~covered).sum()} of {len(keys)}: segment {', '.join(named[:_LISTED])}{more}"
 
 
 def load_latency_model(name: str, *, resolve: Resolver | None = None) -> LatencyModel:

@@ -8,7 +8,8 @@ from typing import Any
 from tabulate import tabulate
 
 from nas.jobs.lut_build import BuiltTable, TablePlan
-from nas.jobs.lut_import import Choice, Imported
+from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
+from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
 
 _LISTED = 12
@@ -23,6 +24,8 @@ def imported_text(device: str, found: Imported) -> str:
         f"{found.added} are new, {len(found.replaced)} replace rows of the table, {found.unchanged} were there already"
     )
     text = [f"{device}: {read} segments read from {files}; {did}; wrote {found.rows} to {found.folder}"]
+    for file in found.files:
+        text += _file(file)
     if found.sizes:
         text.append(
             f"{len(found.sizes)} segments are in tables of several image sizes: the largest size was taken, the others"
@@ -33,6 +36,32 @@ def imported_text(device: str, found: Imported) -> str:
     if found.kept:
         text += ["not replaced, as the imported rows are of a weaker source:", *_choices(found.kept)]
     return "\n".join(text)
+
+
+def imported_operators_text(device: str, found: ImportedOperators) -> str:
+    """What operators the costs of a device were fitted to, how well they are predicted, and what was refused."""
+    count, scores = len(found.found.times), found.costs.manifest["scores"]["operators"]
+    left_out = f"median error {100 * scores['median']:.1f} %, {100 * scores['within_10_percent']:.0f} % within 10 %"
+    fitted = f"operator costs fitted to {count} operators from the form of PaddleSlim ({found.found.header})"
+    text = [
+        f"{device}: {fitted}; wrote them to {found.folder}; the table gets no rows from operators",
+        f"operators left out one at a time: {left_out}",
+    ]
+    if found.found.refused:
+        text.append(f"  {len(found.found.refused)} rows were refused:")
+        text += [f"    {row.name}: {row.reason}" for row in found.found.refused]
+    return "\n".join(text)
+
+
+def _file(file: ImportedFile) -> list[str]:
+    """A line on a file's form and rows, and one for each row that was refused."""
+    taken = f"  {file.path.name}: {len(file.rows)} segments from the form of {file.form}"
+    if file.assumed:
+        taken += f"; {file.assumed} without a deviation, taken as {100 * ASSUMED_SPREAD:.0f} % of the mean"
+    if not file.refused:
+        return [taken]
+    refused = "1 row was refused" if len(file.refused) == 1 else f"{len(file.refused)} rows were refused"
+    return [f"{taken}; {refused}:", *(f"    {row.name}: {row.reason}" for row in file.refused)]
 
 
 def _difference(choice: Choice) -> float:
@@ -74,13 +103,17 @@ def costs_text(record: Mapping[str, Any]) -> str:
     manifest = record["manifest"]
     if "environment" in manifest:
         return _measured_costs(record)
+    if "operators" in manifest:
+        return (
+            f"{_group_costs(record)}\n\nfitted to {manifest['operators']} operators timed alone ({manifest['header']})"
+        )
     rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
     table = tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True)
     return f"{table}\n\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
 
 
-def _measured_costs(record: Mapping[str, Any]) -> str:
-    """One line a group of operators, and where and on what it was timed."""
+def _group_costs(record: Mapping[str, Any]) -> str:
+    """One line a group of operators."""
     groups: dict[str, dict[str, float]] = {}
     for name, value in record["coefficients"].items():
         group, _, term = name.rpartition(".")
@@ -89,13 +122,22 @@ def _measured_costs(record: Mapping[str, Any]) -> str:
     terms = list(next(iter(groups.values())))
     rows = [(group, *(f"{own[term]:.3g}" for term in terms)) for group, own in groups.items()]
     units = [record["meaning"][f"{next(iter(groups))}.{term}"] for term in terms]
+    return "\n".join(
+        (
+            "operator costs before their learned residual (" + "; ".join(units) + "):",
+            tabulate(rows, ("operators", *terms), disable_numparse=True),
+        )
+    )
+
+
+def _measured_costs(record: Mapping[str, Any]) -> str:
+    """One line a group of operators, and where and on what it was timed."""
     manifest = record["manifest"]
     roles = ", ".join(f"{count} {role}" for role, count in manifest["roles"].items())
     scores = manifest["scores"]["operators"]
     return "\n".join(
         (
-            "operator costs before their learned residual (" + "; ".join(units) + "):",
-            tabulate(rows, ("operators", *terms), disable_numparse=True),
+            _group_costs(record),
             "",
             f"fitted to {manifest['networks']} networks timed on {manifest['date']} for {manifest['space']} ({roles});",
             "; ".join(f"{name} {value}" for name, value in manifest["environment"].items()),

@@ -127,7 +127,7 @@ class _Run:
         for niche, members in reversed(list(zip(self._niches, self._populations, strict=True))):
             self._climb(niche, members)
         if not len(self.archive.top):
-            self._climb(_Fastest(), self.archive.fastest)
+            self._climb(Fastest(), self.archive.fastest)
 
     def _nobody(self) -> list[Points]:
         return [Points.none(self._num_genes)] * len(self._niches)
@@ -190,7 +190,7 @@ class _Run:
             broods.append(mutate(cross(mothers, fathers, self._rng), self._cardinalities, self._rng))
         return np.concatenate(broods).astype(np.int64)
 
-    def _climb(self, niche: Niche | _Fastest, members: Points) -> None:
+    def _climb(self, niche: Niche | Fastest, members: Points) -> None:
         if self._left() > 0:
             climb(
                 members,
@@ -204,8 +204,9 @@ class _Run:
             )
 
 
-class _Fastest:
+class Fastest:
     """Selects for what a search names when no point is feasible: other limits kept, then the lowest latency."""
 
     def fitness(self, points: Points) -> NDArray[np.float64]:
+        """What it ranks by, shape (n,): higher is better."""
         return _INFEASIBLE * points.excess - points.bounded_ms

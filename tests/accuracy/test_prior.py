@@ -82,7 +82,8 @@ def test_the_screen_is_never_above_the_prediction_and_little_below(away: float) 
     mean, low, high = prior.predict_features(features)
     fast_mean, fast_low, fast_high = prior.screen(features.astype(np.float32))
     assert np.abs(fast_mean - mean).max() < SCREEN_MARGIN
-    assert np.all(fast_low <= low)
+    # Not only below by the luck of single precision.
+    assert np.all(fast_low <= low - SCREEN_MARGIN / 2)
     assert np.all(fast_low >= low - QUICK_SLACK)
     assert np.all(fast_high >= high - SCREEN_MARGIN)
 

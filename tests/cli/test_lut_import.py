@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_lut import call, document
-from tests.jobs.test_lut_import import ROWS, lookup, small_network, table
+from tests.jobs.test_lut_import import BLOCK, ROWS, lookup, small_network, table
+from tests.latency.table.test_lookup import NSGANET
 from tests.latency.test_device import TEXT
 
 
@@ -40,7 +41,8 @@ def test_what_was_replaced_is_told(workspace: Path, capsys: pytest.CaptureFixtur
     first = str(lookup(workspace / "a.yaml", 32))
     record = document(capsys, "lut", "import", first, "--device", "mine")
     assert (record["device"], record["rows"], record["added"], record["replaced"]) == ("mine", 5, 5, [])
-    assert record["files"] == [{"file": first, "image_size": 32, "rows": 5}]
+    file = {"file": first, "form": "once-for-all", "image_size": 32, "rows": 5, "without_deviation": 0, "refused": []}
+    assert record["files"] == [file]
     again = str(lookup(workspace / "b.yaml", 32, factor=2.0))
     out = call(capsys, "lut", "import", again, "--device", "mine")[1]
     assert "replaced:\n" in out and "0.4 ms (measured) for 0.2 ms (measured): conv1x1s1 16x8x8>96x8x8+hswish" in out
@@ -48,6 +50,28 @@ def test_what_was_replaced_is_told(workspace: Path, capsys: pytest.CaptureFixtur
     assert isinstance(record["replaced"], list) and len(record["replaced"]) == 5
     assert {"segment", "taken_ms", "left_ms"} == record["replaced"][0].keys()
     assert json.dumps(record)
+
+
+def test_every_refused_row_is_listed(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workspace / "t.csv"
+    file.write_text(f"{BLOCK},1.0\n" + "".join(f"stem-{i},2.0\n" for i in range(30)), encoding="utf-8")
+    code, out, _ = call(capsys, "lut", "import", str(file), "--device", "mine")
+    assert code == 0
+    assert (
+        "t.csv: 1 segments from the form of ProxylessNAS; 1 without a deviation, taken as 5 % of the mean; 30 rows"
+        in out
+    )
+    assert all(f"    stem-{i}: no text that is known; nearest: " in out for i in range(30))
+
+
+def test_an_activation_is_asked_for(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workspace / "t.yaml"
+    file.write_text(f"{NSGANET}: {{mean: 0.2}}\n", encoding="utf-8")
+    code, out, err = call(capsys, "lut", "import", str(file), "--device", "mine")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "name it: --activation relu" in err
+    both = ("--activation", "relu", "--activation", "hswish")
+    assert document(capsys, "lut", "import", str(file), "--device", "mine", *both)["rows"] == 2
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,17 @@ import pytest
 from nas.blocks.rounding import make_divisible
 from nas.errors import InputError, NasError, UnknownOperatorError
 from nas.jobs.lut import describe, fit_device, load_latency, predict
-from nas.jobs.lut_import import Imported, import_tables
+from nas.jobs.lut_import import Imported, ImportedOperators, import_any, import_tables
 from nas.latency.device import device_folder
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.space import Architecture, known_network
 from nas.space.architecture import make_layer
-from tests.latency.table.test_ofa import LAST, TIMES, text
+from tests.latency.table.test_lookup import LAST, TIMES, text
+from tests.latency.table.test_operator_times import operator_table
 from tests.latency.test_device import TEXT
 from tests.shared_data import shared_data
 
+BLOCK = "15x15x8-8x8x12-expand:3-kernel:5-stride:2"
 LAST_SEGMENT = "conv1x1s1 16x8x8>96x8x8+hswish"
 SEGMENTS = ("conv1x1s1 16x56x56>24x56x56+relu", "conv1x1s1 24x56x56>24x56x56+relu")
 ROWS = [
@@ -123,6 +125,21 @@ def test_a_table_like_ours_is_taken_over_row_by_row(folder: Path) -> None:
     assert import_tables("mine", [folder / "table.csv"]).unchanged == 7
 
 
+def test_rows_that_two_files_agree_on_are_no_fault(folder: Path) -> None:
+    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", ROWS[:1])
+    found = import_tables("mine", [one, two])
+    assert (found.rows, found.added, found.sizes) == (2, 2, ())
+
+
+def test_what_a_file_does_not_say_is_told(folder: Path) -> None:
+    file = folder.parent / "t.csv"
+    file.write_text(f"{BLOCK},1.0\n9x9,2.0\n", encoding="utf-8")
+    (found,) = import_tables("mine", [file]).files
+    assert (found.form, found.assumed, [row.name for row in found.refused]) == ("ProxylessNAS", 1, ["9x9"])
+    (row,) = read_table(folder / "table.csv").values()
+    assert (row.source, row.count, row.date) == ("measured", 1, "2024-05-01")
+
+
 def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
     import_tables("mine", [table(folder.parent / "a.csv", ROWS)])
     printed = [replace(ROWS[0], source="modelled", count=0, mean_ms=0.55), replace(ROWS[1], mean_ms=0.45)]
@@ -133,7 +150,7 @@ def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
 
 
 def test_two_files_with_one_segment_and_no_rule_between_them_are_refused(folder: Path) -> None:
-    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", ROWS[:1])
+    one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", [replace(ROWS[0], mean_ms=0.55)])
     with pytest.raises(InputError, match=r"must come from one file, .*a\.csv and .*b\.csv have conv1x1s1 16x56x56"):
         import_tables("mine", [one, two])
     same = lookup(folder.parent / "a.yaml", 32), lookup(folder.parent / "b.yaml", 32, factor=2.0)
@@ -170,7 +187,7 @@ def test_a_shipped_device_is_copied_whole(tmp_path: Path, monkeypatch: pytest.Mo
         ("t.csv", "segment,mean_ms,low_ms,high_ms,count,source,date\n", "must hold at least one row"),
         ("t.csv", table_text([replace(ROWS[0], mean_ms=500.0, high_ms=600.0)]), "if they are microseconds"),
         ("t.yaml", text({LAST: (2e6, 1.0, 3)}), "milliseconds of one segment"),
-        ("t.yaml", "x: y\n", "a row must be of the form"),
+        ("t.yaml", "x: y\n", "all 1 are refused: x (no text that is known"),
     ],
 )
 def test_a_bad_file_changes_nothing(folder: Path, name: str, content: str, words: str) -> None:
@@ -225,6 +242,36 @@ def test_a_fit_keeps_what_was_imported(tmp_path: Path, monkeypatch: pytest.Monke
     assert rows.keys() == printed.keys() | {ROWS[1].segment}
     assert {key for key, kept in rows.items() if kept.source == "measured"} == {row.segment, ROWS[1].segment}
     assert (rows[row.segment], rows[ROWS[1].segment]) == (row, ROWS[1])
+
+
+def test_operators_make_costs_and_never_rows(folder: Path) -> None:
+    file = folder.parent / "operators.txt"
+    file.write_text(operator_table(), encoding="utf-8")
+    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    before = (folder / "table.csv").read_bytes()
+    found = import_any("mine", [file])
+    assert isinstance(found, ImportedOperators)
+    assert (len(found.found.times), [row.name for row in found.found.refused]) == (40, ["softmax,1,1,8,1,1"])
+    assert (folder / "table.csv").read_bytes() == before
+    estimate = load_latency("mine").estimate(known_network("mobilenetv1-0.25"))
+    assert estimate.source == "predicted"
+    # Whatever a network's operators take in it lies in the interval: from 13 % less to 45 % more than alone.
+    assert estimate.low_ms < estimate.mean_ms / 1.45 and estimate.high_ms > estimate.mean_ms / 0.87
+    assert load_latency("mine").estimate(small_network()).source == "measured"
+    assert describe("mine")["manifest"]["operators"] == 40
+    assert isinstance(import_any("mine", [file]), ImportedOperators)  # again
+
+
+def test_too_few_operators_and_a_device_with_costs_of_its_own_are_refused(folder: Path) -> None:
+    file = folder.parent / "operators.txt"
+    file.write_text("".join(operator_table().splitlines(keepends=True)[:12]), encoding="utf-8")
+    with pytest.raises(InputError, match="at least 12 of them to be fitted to, but it has 11"):
+        import_any("mine", [file])
+    with pytest.raises(InputError, match="must be imported by itself"):
+        import_any("mine", [file, file])
+    assert not (folder / "coefficients.json").exists()
+    with pytest.raises(InputError, match="its are fitted to networks"):
+        import_any("iphone12", [file])
 
 
 def note10_networks() -> Iterator[tuple[Architecture, dict[str, str]]]:

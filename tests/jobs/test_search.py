@@ -181,16 +181,27 @@ def test_unknown_strategy_shows_the_nearest(space: SearchSpace, models: Models) 
 
 
 def test_a_known_network_that_is_the_best_point_of_the_space_is_called_by_its_name(models: Models) -> None:
-    """The only network of the space is MobileOne-S1 (at its stem and depths)."""
-    widths = (96, 192, 512, 1280)
-    stages = [
-        {"stride": 2, "depth": [depth], "width": [width], "kinds": ["mobileone"]}
-        for depth, width in zip((2, 8, 10, 1), widths, strict=True)
-    ]
-    only = small_space(resolution=[224], stages=stages, stems=[[{"block": "mobileone_stem", "out": 64}]])
-    answer = run(only, models, target_ms=1.0)
+    answer = run(_only_mobileone(), models, target_ms=1.0)
     assert answer.best.name == "mobileone-s1"
     assert any("known network mobileone-s1" in note for note in answer.notes)
+
+
+def _only_mobileone() -> SearchSpace:
+    """MobileOne-S1 is its only point."""
+    stages = [
+        {"stride": 2, "depth": [depth], "width": [width], "kinds": ["mobileone"]}
+        for depth, width in zip((2, 8, 10, 1), (96, 192, 512, 1280), strict=True)
+    ]
+    return small_space(resolution=[224], stages=stages, stems=[[{"block": "mobileone_stem", "out": 64}]])
+
+
+@pytest.mark.parametrize("change", [{"confidence": 0.99}, {"max_params": 4_000_000}, {"max_macs": 500_000_000}])
+def test_a_known_network_is_no_answer_where_it_is_not_feasible(models: Models, change: dict[str, Any]) -> None:
+    """It has 4.8 million parameters and 825 million multiply-adds, and meets its mean latency, but not for sure."""
+    target_ms = 1.01 * models.latency.estimate(known_network("mobileone-s1").graph()).mean_ms
+    assert run(_only_mobileone(), models, target_ms=target_ms).best.name == "mobileone-s1"
+    with pytest.raises(TargetError):
+        run(_only_mobileone(), models, target_ms=target_ms, limits=Limits(**change))
 
 
 def test_a_better_known_network_outside_the_space_is_named(models: Models) -> None:

@@ -15,6 +15,8 @@ HELD = {
     "mobile-core": [],
     "repvgg": ["repvgg-a0", "repvgg-a1", "repvgg-a2", "repvgg-b0", "mobileone-s1", "mobileone-s2", "mobileone-s3"],
     "shufflenet": [],
+    "npu": ["repvgg-a2", "repvgg-b0", "mobileone-s1", "mobileone-s2", "mobileone-s3"],
+    "ofa-mobilenetv3": [f"ofa-mobilenetv3-note10-{ms}ms@224" for ms in (30, 41, 50, 64)],
     "mobilevit": [f"mobilevitv2-{width}" for width in ("0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0")],
 }
 
@@ -38,6 +40,21 @@ def test_the_spaces_offer_the_blocks_of_the_families() -> None:
 def test_known_networks_are_points(space: str, network: str) -> None:
     code = encode(_space(space), known_network(network))
     assert _space(space).decode(code).digest == known_network(network).digest
+
+
+def test_npu_offers_relu_no_se_and_multiples_of_32() -> None:
+    space = _space("npu")
+    for network in space.sample(40, np.random.default_rng(2)):
+        for layer in network.layers:
+            args = dict(layer.args)
+            assert args.get("act", "none") in ("relu", "none")
+            assert not any(args.get(se) for se in ("se", "se_depthwise", "se_pointwise"))
+            assert all(int(args.get(width, 0)) % 32 == 0 for width in ("out", "hidden"))
+
+
+def test_ofa_mobilenetv3_has_the_sub_networks_of_the_paper() -> None:
+    # Three depths of five stages, each block with three kernel sizes and three ratios, at five sizes of images.
+    assert _space("ofa-mobilenetv3").size == 5 * (9**2 + 9**3 + 9**4) ** 5
 
 
 @pytest.mark.parametrize("name", HELD)

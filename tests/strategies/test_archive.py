@@ -44,9 +44,12 @@ def test_limits_keep_points_out_of_every_list(batch: int) -> None:
     assert found.evaluated == len(SEEN)
 
 
-def test_the_fastest_is_the_one_that_exceeds_limits_least() -> None:
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_the_fastest_is_the_one_that_exceeds_limits_least(batch: int) -> None:
     archive = Archive(2, target_ms=0.1)
-    archive.add(points(("00", 0.5, 0.1, 0.9), ("01", 0.9, 0.0, 0.5), ("02", 0.8, 0.0, 0.4), ("03", 0.2, 0.3, 0.9)))
+    seen = (("00", 0.5, 0.1, 0.9), ("01", 0.9, 0.0, 0.5), ("02", 0.8, 0.0, 0.4), ("03", 0.2, 0.3, 0.9))
+    for start in range(0, len(seen), batch):
+        archive.add(points(*seen[start : start + batch]))
     assert names(archive.fastest) == ["02"]
     nothing_kept = Archive(2, target_ms=0.1)
     nothing_kept.add(points(("00", 0.5, 0.1, 0.9), ("03", 0.2, 0.3, 0.9)))
@@ -100,3 +103,11 @@ def test_points_that_are_not_eligible_are_not_kept() -> None:
     apart = Apart(2, count=3)
     apart.add(points(("00", 1.0, 0.0, 0.9), ("11", 1.0, 0.0, 0.8)), np.array([False, True]))
     assert names(apart.points()) == ["11"]
+
+
+def test_a_full_list_takes_what_is_better() -> None:
+    apart = Apart(2, count=1)
+    for code, score in (("00", 0.5), ("11", 0.4), ("22", 0.6)):
+        apart.add(points((code, 1.0, 0.0, score)), np.array([True]))
+        apart.points()
+    assert names(apart.points()) == ["22"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nas.errors import InputError
 from nas.strategies import Evaluation, Evolution, RandomSearch, Reward, SearchTask, Strategy
-from nas.strategies.evolution import Niche
+from nas.strategies.evolution import Fastest, Niche
 from nas.strategies.problem import Codes
 from nas.testing.problems import RandomProblem
 from nas.testing.strategies import StrategyConformance, optimum
@@ -105,6 +105,11 @@ def test_a_niche_ranks_what_breaks_its_cap_or_a_limit_below_all_else(form: str) 
     traded = Niche(cap_ms=1.0, reward=reward).fitness(seen)
     assert traded[[0, 2]] == pytest.approx(reward.reward(seen.score, seen.bounded_ms, 1.0)[[0, 2]])
     assert traded[[1, 3]].max() < 0 < traded[[0, 2]].min()
+
+
+def test_the_fastest_keeps_limits_before_it_is_fast() -> None:
+    seen = points(("0", 5.0, 0.0, 0.1), ("1", 0.1, 0.01, 0.9), ("2", 4.0, 0.0, 0.1), ("3", 0.2, 0.005, 0.9))
+    assert np.argsort(-Fastest().fitness(seen)).tolist() == [2, 0, 3, 1]
 
 
 def test_every_niche_leads_to_points_within_the_limits() -> None:

@@ -37,35 +37,48 @@ def read_table(path: Path) -> dict[str, TableRow]:
     """Segment → row, from the CSV file at `path`.
 
     Raises `InputError` naming file, row (line of the file) and column for missing columns, a truncated row, a
-    segment given twice, a number that is no finite positive one, low above mean or mean above high, or an
-    unknown source.
+    segment given twice with different figures, a number that is no finite positive one, low above mean or mean above
+    high, or an unknown source; the header's faults come first.
     """
+    text = read_text(path, "CSV")
     rows: dict[str, TableRow] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            text = stream.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be a readable CSV file in UTF-8, but: {error}.") from error
-    if text and not text.endswith("\n"):
-        raise InputError(
-            f"{path}, row {text.count(chr(10)) + 1}: rows must end with a line break, but this is cut off."
-        )
     reader = csv.reader(text.splitlines(), strict=True)
     try:
         header = next(reader, [])
         if tuple(header) != COLUMNS:
             raise InputError(f"{path}, row 1: columns must be {','.join(COLUMNS)} (times in ms), but {_fault(header)}.")
+        require_whole(text, path)
         for cells in reader:
             row = _row(cells, f"{path}, row {reader.line_num}")
-            if row.segment in rows:
+            if rows.setdefault(row.segment, row) != row:
                 raise InputError(
-                    f"{path}, row {reader.line_num}: segment must be unique, but this one comes again:"
-                    f" {shortened(row.segment)}; keep one of them."
+                    f"{path}, row {reader.line_num}: a segment that comes again must have the same figures, but this"
+                    f" one has others: {shortened(row.segment)}; keep one of them."
                 )
-            rows[row.segment] = row
     except csv.Error as error:
         raise InputError(f"{path}, row {reader.line_num}: must be a CSV row, but: {error}.") from error
     return rows
+
+
+def read_text(path: Path, form: str) -> str:
+    """The text of the file at `path`, without a byte order mark. Raises `InputError` for what is no UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} must be a {form} file in UTF-8, but byte {error.start} is not; convert it."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} must be a readable {form} file, but: {error.strerror}.") from error
+
+
+def require_whole(text: str, path: Path) -> None:
+    """Raise `InputError` where the last row does not end with a line break: a figure cut short is another figure."""
+    if text and not text.endswith(("\n", "\r")):
+        raise InputError(
+            f"{path}, row {len(text.splitlines())}: rows must end with a line break, but this is cut off; get the whole"
+            " file, or end it with one where nothing is missing."
+        )
 
 
 def _fault(header: list[str]) -> str:

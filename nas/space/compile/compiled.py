@@ -48,6 +48,23 @@ class Part:
     places: tuple[Lookup, ...]
     times: Lookup | None = None
 
+    @property
+    def genes(self) -> frozenset[str]:
+        """The columns that make a difference to it: genes, and what is derived from them (`CompiledSpace.rows`)."""
+        lookups = self.places if self.times is None else (*self.places, self.times)
+        return frozenset(gene for lookup in lookups for gene in lookup.genes)
+
+    def rows(self, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
+        """Its rows in the table and how often they count, where `columns` gives each of `genes`; `known` keeps the
+        first places, which the blocks of a stage share."""
+        first, *others = self.places
+        if first not in known:
+            known[first] = first.of(columns)
+        rows = known[first]
+        for lookup in others:
+            rows = rows + lookup.of(columns)
+        return np.maximum(rows, 0), None if self.times is None else self.times.of(columns)
+
 
 class CompiledSpace:
     """The costs of a space's networks, as one table and the places of its parts.
@@ -56,7 +73,7 @@ class CompiledSpace:
     column "peak" holds the most numbers alive at once in a part: of a network that is the greatest over its parts, not
     their sum, since between two layers a single map is alive. With `keys` the layers carry their segments' canonical
     texts (for devices whose tables hold measured rows); the operators are those that `runtime` executes, by default the
-    networks' own. `table` has shape (rows, columns).
+    networks' own. `table` has shape (rows, columns); `places` are the parts of the stem, of each stage, of the head.
     """
 
     def __init__(
@@ -79,10 +96,10 @@ class CompiledSpace:
             "early": Lookup(["stem"], np.array([strides.index(stride) for stride in space.stem_strides])),
             "in0": Lookup(["stem"], np.array([space.widths_before[0].index(width) for width in space.stem_widths])),
         }
-        self._parts = [self._stem()]
-        for position in range(len(space.stages)):
-            self._parts += self._stage(position)
-        self._parts.append(self._head())
+        stem = [self._stem()]
+        stages = [list(self._stage(position)) for position in range(len(space.stages))]
+        self.places = (stem, *stages, [self._head()])
+        self._parts = [part for parts in self.places for part in parts]
         self.table = np.concatenate(self._blocks)
         self._blocks = []
 
@@ -95,18 +112,7 @@ class CompiledSpace:
         for name, lookup in self._derived.items():
             columns[name] = lookup.of(columns)
         known: dict[Lookup, Ints] = {}
-        return [self._rows_of(part, columns, known) for part in self._parts]
-
-    @staticmethod
-    def _rows_of(part: Part, columns: Mapping[str, Ints], known: dict[Lookup, Ints]) -> tuple[Ints, Ints | None]:
-        """`known` keeps the first places of parts, which the blocks of a stage share."""
-        first, *others = part.places
-        if first not in known:
-            known[first] = first.of(columns)
-        rows = known[first]
-        for lookup in others:
-            rows = rows + lookup.of(columns)
-        return np.maximum(rows, 0), None if part.times is None else part.times.of(columns)
+        return [part.rows(columns, known) for part in self._parts]
 
     def columns(self, names: Sequence[str]) -> Floats:
         """Columns of the table, contiguous, shape (rows,) for one name and (rows, names) for several."""

@@ -22,14 +22,15 @@ class Lookup:
             first = values.take([0], axis=axis)
             if values.ndim > 1 and (values == first).all():
                 values, genes = first.squeeze(axis), [*genes[:axis], *genes[axis + 1 :]]
-        self._genes = tuple(genes)
+        self.genes = tuple(genes)
+        """Those that make a difference."""
         self._sizes = values.shape
         self._values: Ints = np.ascontiguousarray(values.ravel(), dtype=np.int32)
 
     def of(self, columns: Mapping[str, Ints]) -> Ints:
         """The numbers where `columns` gives the choice of each gene, all of shape (n,)."""
-        index = columns[self._genes[0]]
-        for gene, size in zip(self._genes[1:], self._sizes[1:], strict=True):
+        index = columns[self.genes[0]]
+        for gene, size in zip(self.genes[1:], self._sizes[1:], strict=True):
             index = index * size
             index += columns[gene]
         found: Ints = self._values.take(index)

@@ -30,6 +30,15 @@ def test_rows_are_read_by_segment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", [f"\ufeff{HEADER}\n{LINE}\n", f"{HEADER}\r\n{LINE}\r\n", f"{HEADER}\n{LINE}\n{LINE}\n"]
+)
+def test_other_line_breaks_a_byte_order_mark_and_a_row_that_repeats_are_no_faults(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode())
+    assert read_table(path) == read_table(write(tmp_path, f"{HEADER}\n{LINE}\n")) != {}
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "row 1: columns must be"),
@@ -39,11 +48,13 @@ def test_rows_are_read_by_segment(tmp_path: Path) -> None:
             "(times in ms), but 'mean_us' is none of them, mean_ms is missing",
         ),
         (HEADER.replace("date", "date,date") + "\n", "'date' comes more than once"),
-        ("\ufeff" + HEADER + "\n", "'\\ufeffsegment' is none of them"),
+        (HEADER.replace("mean_ms", "mean_us") + f"\n{LINE}", "(times in ms), but 'mean_us' is none of them"),
+        (HEADER[:-7], "row 1: columns must be"),
+        (HEADER, "row 1: rows must end with a line break"),
         ("mean_ms,segment,low_ms,high_ms,count,source,date\n", "but their order is mean_ms,segment"),
         (f"{HEADER}\n{LINE}", "row 2: rows must end with a line break"),
         (f"{HEADER}\n{LINE}\nx,0.5,0.4\n", "row 3: a row must have 7 columns, but has 3"),
-        (f"{HEADER}\n{LINE}\n{LINE}\n", "row 3: segment must be unique"),
+        (f"{HEADER}\n{LINE}\n{LINE.replace('0.5', '0.45')}\n", "row 3: a segment that comes again must have the same"),
         (
             f"{HEADER}\nx,-1,0.4,0.6,3,measured,\n",
             "row 2: mean_ms must be a positive finite number of ms, but got '-1'",
