@@ -106,7 +106,7 @@ def main() -> None:
     for limits, title in (
         (Limits(), "## Answers near networks of published accuracy (the default, --max-novelty 1)"),
         (
-            Limits(max_novelty=None, max_gain=None),
+            Limits(max_novelty=None),
             "## Without that limit: what the models promise anywhere in the space",
         ),
     ):
@@ -126,7 +126,7 @@ def main() -> None:
 
 def _exactness(latency: Any, accuracy: Any) -> list[str]:
     part = enumerable_space()
-    options = {"latency": latency, "accuracy": accuracy, "limits": Limits(max_novelty=None, max_gain=None), "starts": 0}
+    options = {"latency": latency, "accuracy": accuracy, "limits": Limits(max_novelty=None), "starts": 0}
     rows = []
     for target in (0.8, 0.9, 1.0):
         exact = search(part, target_ms=target, strategy=Exhaustive(), **options)

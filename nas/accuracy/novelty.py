@@ -95,9 +95,13 @@ class Novelty:
 
     def distance(self, sums: NDArray[np.floating], resolution: NDArray[np.floating]) -> Floats:
         """The distance of networks (n,) to the nearest observed one; 1 is typical between observed networks."""
+        return self.distance_of(shape_features(sums, resolution))
+
+    def distance_of(self, shapes: NDArray[np.floating]) -> Floats:
+        """As `distance`, for `shapes` (n, len(SHAPE_FEATURES)); in their precision."""
         centre, spread = self._scale
-        shapes = (shape_features(sums, resolution) - centre.astype(sums.dtype)) / spread.astype(sums.dtype)
-        nearest = _squared_distances(shapes, self._standard.astype(sums.dtype)).min(axis=1)
+        standard = (shapes - centre.astype(shapes.dtype)) / spread.astype(shapes.dtype)
+        nearest = _squared_distances(standard, self._standard.astype(shapes.dtype)).min(axis=1)
         return np.asarray(np.sqrt(nearest) / self.unit, dtype=np.float64)
 
 

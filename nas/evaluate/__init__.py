@@ -5,14 +5,12 @@ from nas.evaluate.figures import Figures
 from nas.evaluate.limits import Aim, Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
-from nas.evaluate.selection import Frontier
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
     "Aim",
     "ChannelAdaptation",
     "Figures",
-    "Frontier",
     "Limits",
     "Models",
     "ShrunkNetwork",

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.accuracy.estimate import AccuracyFigures
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.limits import LATENCY, Limits
-from nas.evaluate.selection import Frontier
 from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
@@ -41,8 +42,8 @@ class Figures:
     """What n networks are worth; all columns have shape (n,), and each is worked out when it is first asked for.
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
-    passed on to `AccuracyModel.figures`. `frontier` limits what networks may claim; None: nothing does. `aim` is the
-    column that the target is for (`nas.evaluate.limits.Aim`).
+    passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
+    they are taken as they are. `aim` is the column that the target is for (`nas.evaluate.limits.Aim`).
     """
 
     latency: LatencyModel
@@ -111,16 +112,20 @@ class Figures:
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:
-        """Accuracies with their intervals, and novelties."""
+        """Accuracies with their intervals, and novelties, as the model has them: of networks that nobody chose."""
         return self.accuracy_model.figures(self.sums("accuracy"), self.resolution, quick=self.quick)
 
     @cached_property
+    def believed(self) -> AccuracyFigures:
+        """The same of networks that a search chose for them, corrected for that (`nas.accuracy.selection`)."""
+        if self.frontier is None:
+            return self.accuracy
+        return SELECTION.believed(self.accuracy, self.frontier.at(self.latency_ms))
+
+    @cached_property
     def score(self) -> Floats:
-        """What networks are ranked by: the lower bound of accuracy, less penalties; no accuracy to be shown."""
-        score = self.limits.score(self.accuracy)
-        if self.frontier is None or self.limits.max_gain is None:
-            return score
-        return score - self.frontier.penalty(self.latency_ms, self.accuracy.mean, max_gain=self.limits.max_gain)
+        """What networks are ranked by: the believed lower bound of accuracy, less penalties; none to be shown."""
+        return self.limits.score(self.believed)
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -128,7 +133,7 @@ class Figures:
         return Evaluation(
             bounded_ms=self.standing.bounded_ms,
             excess=self.standing.excess,
-            accuracy=self.accuracy.mean,
+            accuracy=self.believed.mean,
             score=self.score,
         )
 

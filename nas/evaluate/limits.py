@@ -53,8 +53,6 @@ class Limits:
     `confidence`: the latency must stay at or under the target with this one-sided probability (None: its mean must).
     `max_novelty`: how far from networks of published accuracy an answer may lie, in the typical distance between these
     (`nas.accuracy.novelty`); None: anywhere. Only where nothing within meets the target, the answer lies beyond.
-    `max_gain`: how much more accuracy than the best known network at or under its latency an answer may claim, just
-    under a point; None: any (`nas.evaluate.selection`).
     """
 
     max_params: int | None = None
@@ -63,12 +61,9 @@ class Limits:
     max_memory_bytes: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
-    max_gain: float | None = 0.0099
 
     def __post_init__(self) -> None:
-        for name in (
-            "max_params", "max_macs", "max_size_bytes", "max_memory_bytes", "max_novelty", "max_gain",
-        ):  # fmt: skip
+        for name in ("max_params", "max_macs", "max_size_bytes", "max_memory_bytes", "max_novelty"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive and finite, but got {value}; leave it out for no limit.")

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nas.accuracy.estimate import AccuracyDifferences
+from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import LATENCY, Limits
-from nas.evaluate.selection import Frontier
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
@@ -31,8 +32,9 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier limits what others may claim (`Limits.max_gain`), those of them that have a
-    latency; without, nothing does. `aim` is the column of `Figures` that the target is for.
+    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those of
+    them that have a latency; without any, claims are taken as they are. `aim` is the column of `Figures` that the
+    target is for.
     """
 
     def __init__(
@@ -151,6 +153,15 @@ class Models:
         networks = [network, *others]
         sums = self.figures(networks).sums("accuracy")
         return self.accuracy.differences(np.asarray(sums, dtype=np.float64), _sides(networks))
+
+    def gains(
+        self, network: Architecture, known: Sequence[Architecture], *, chosen: bool = True
+    ) -> AccuracyDifferences:
+        """How much more accurate `network` is than each of `known`: its mean less theirs, with intervals; by default as
+        one that a search chose, corrected for that."""
+        figures = self.figures([network])
+        believed = figures.believed if chosen else figures.accuracy
+        return SELECTION.gains(self.differences(network, known), figures.accuracy, believed)
 
     def _learn(self, places: Sequence[SizedPlace]) -> None:
         new = list(dict.fromkeys(places))

@@ -39,9 +39,12 @@ class ChannelAdaptation:
     """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
 
     Widths become multiples of `divisor`; those at which a segment has no latency are left out.
+    `persist` is that of `NetAdapt`.
     """
 
-    def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
+    def __init__(
+        self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01, persist: bool = False
+    ) -> None:
         self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
@@ -51,6 +54,7 @@ class ChannelAdaptation:
             score=lambda states: self._figures(states).score,
             beam=beam,
             step=step,
+            persist=persist,
         )
 
     def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nas.accuracy import AccuracyEstimate, AccuracyModel
+from nas.accuracy import AccuracyModel
 from nas.errors import InputError, TargetError, UnknownOperatorError, unknown_name
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
 from nas.evaluate.coverage import lacking_text
-from nas.graph.memory import BYTES_PER_NUMBER
+from nas.jobs.gain import Gain, gain_over_known
+from nas.jobs.network import Network, NetworkRecords, Published
 from nas.jobs.unmet import unmet
-from nas.latency import Estimate, LatencyModel
+from nas.latency import LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture, known_networks
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
@@ -61,69 +62,13 @@ OnProgress = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What others printed of a known network: ImageNet top-1 (a fraction) and latency on the device, with sources."""
-
-    top1: float | None
-    latency_ms: float | None
-    source: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The record of the contract."""
-        return {"top1": self.top1, "latency_ms": self.latency_ms, "source": self.source}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """A network in an answer, with its figures.
-
-    `size_bytes` are those of its parameters, `memory_bytes` those of the maps alive at once (`nas.graph.memory`), both
-    at the device's precision (None where that is not known). `reward` is by the lower bound of accuracy; `novelty` the
-    distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
-    cannot tell it from the answer (the 90 % interval of their difference holds 0).
-    """
-
-    name: str
-    architecture: Architecture
-    params: int
-    macs: int
-    latency: Estimate
-    accuracy: AccuracyEstimate
-    reward: float
-    novelty: float
-    size_bytes: int | None = None
-    memory_bytes: int | None = None
-    indistinguishable: bool = False
-    published: Published | None = None
-    zoo: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The record NETWORK of the contract."""
-        return {
-            "name": self.name,
-            "digest": self.architecture.digest,
-            "params": self.params,
-            "macs": self.macs,
-            "size_bytes": self.size_bytes,
-            "peak_memory_bytes": self.memory_bytes,
-            "latency": self.latency.as_json(),
-            "accuracy": self.accuracy.as_json(),
-            "published": self.published.as_json() if self.published else None,
-            "reward": self.reward,
-            "novelty": self.novelty,
-            "indistinguishable": self.indistinguishable,
-            "architecture": self.architecture.as_mapping(),
-            "zoo": self.zoo,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchAnswer:
     """What a search found; `target_ms` is None where only limits were given.
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `notes` say what a reader should know of the answer.
+    known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
+    `notes` say what a reader should know of the answer.
     """
 
     space: str
@@ -140,6 +85,7 @@ class SearchAnswer:
     after_shrinking: float | None
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -158,7 +104,6 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
-            "max_gain": self.limits.max_gain,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "max_size_bytes": self.limits.max_size_bytes,
@@ -170,6 +115,7 @@ class SearchAnswer:
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
             "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
         }
@@ -243,9 +189,10 @@ class _Search:
         covered_only: bool,
     ) -> None:
         self._space, self._models, self._aim, self._reward = space, models, aim, reward
-        self._published, self._progress = published, progress
+        self._progress = progress
         self._covered_only = covered_only
         self._known = models.covered(known)
+        self._records = NetworkRecords(models=models, known=self._known, aim=aim, reward=reward, published=published)
         self._notes: list[str] = []
         if len(self._known) < len(known):
             device = models.latency.device.name
@@ -316,7 +263,7 @@ class _Search:
             result = adaptation.shrink(start, target_ms=self._aim.at_most)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
-                mean = self._models.figures([adaptation.network(result.best.state, start)]).accuracy.mean
+                mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
                 best = (result.best.score, float(mean[0]))
         if begin and not met and self._models.latency.operators is None:
             self._notes.append(
@@ -362,7 +309,7 @@ class _Search:
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
-        baselines = self._baselines(best)
+        baselines = self._records.baselines(best)
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -382,20 +329,13 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
+            gain=gain_over_known(self._models, best, self._known, target_ms=self._aim.at_most),
             before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
             notes=tuple(notes),
         )
-
-    def _baselines(self, best: Architecture) -> list[Network]:
-        """The known networks that have a latency, fastest first."""
-        if not self._known:
-            return []
-        same = (~self._models.differences(best, self._known).told_apart).tolist()
-        records = [replace(r, indistinguishable=s) for r, s in zip(self._records(self._known), same, strict=True)]
-        return sorted(records, key=lambda record: record.latency.mean_ms)
 
     def _slower(
         self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
@@ -445,28 +385,6 @@ class _Search:
         figures = self._models.figures(networks)
         kept = [networks[i] for i in pareto_front(figures.standing.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
-
-    def _records(self, networks: Sequence[Architecture]) -> list[Network]:
-        figures = self._models.figures(networks)
-        accuracies = figures.accuracy.records()
-        rewards = self._reward.reward(figures.accuracy.low, figures.standing.bounded_ms, self._aim.at_most)
-        per_number = BYTES_PER_NUMBER.get(self._models.latency.device.precision)
-        return [
-            Network(
-                name=network.name,
-                architecture=network,
-                params=int(figures.params[i]),
-                macs=int(figures.macs[i]),
-                size_bytes=per_number and per_number * int(figures.params[i]),
-                memory_bytes=per_number and per_number * network.peak_elements,
-                latency=self._models.latency.estimate(network),
-                accuracy=accuracies[i],
-                reward=float(rewards[i]),
-                novelty=float(figures.accuracy.novelty[i]),
-                published=self._published(network),
-            )
-            for i, network in enumerate(networks)
-        ]
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

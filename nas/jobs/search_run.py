@@ -14,7 +14,8 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.lut import load_latency, published_index
-from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
+from nas.jobs.network import Published
+from nas.jobs.search import OnProgress, SearchAnswer, search, with_zoo
 from nas.jobs.search_verify import Verification, check_reach, verified_search
 from nas.latency import LatencyModel
 from nas.latency.device import device_folder

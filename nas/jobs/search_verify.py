@@ -17,7 +17,8 @@ from nas.errors import InputError, TargetError
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import device_runner, device_runtime, refit_table, store_path
 from nas.jobs.lut_verify import Checked, check_networks
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search import SearchAnswer
 from nas.latency import LatencyModel
 from nas.measure.store import VERIFIED, NewTiming, TimingStore
 from nas.space.lowering import lower

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search import SearchAnswer
 from nas.jobs.search_verify import Verification
 from nas.space.resolution import resolution_text
 from nas.units import bytes_text, count_text

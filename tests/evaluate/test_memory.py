@@ -12,7 +12,7 @@ from nas.space.search_space import SearchSpace
 from tests.evaluate.hand import HandAccuracy
 from tests.space.examples import EARLY, space_of
 
-LIMITS = Limits(max_memory_bytes=2_000_000, max_size_bytes=4_000_000, max_novelty=None, max_gain=None)
+LIMITS = Limits(max_memory_bytes=2_000_000, max_size_bytes=4_000_000, max_novelty=None)
 
 
 SPACES = ("mobile-core", "shufflenet", "mobilevit", "repvgg")
@@ -38,7 +38,7 @@ def test_a_code_and_its_network_need_the_same(name: str) -> None:
 
 def test_netadapt_keeps_count_of_the_peak() -> None:
     start = known_network("mobilenetv2-1.0")
-    limits = Limits(max_memory_bytes=2_600_000, max_novelty=None, max_gain=None)
+    limits = Limits(max_memory_bytes=2_600_000, max_novelty=None)
     models = Models(nas.load_latency("iphone12"), HandAccuracy(), limits, aim="memory_bytes")
     assert 2 * start.peak_elements > 3_000_000
     result = ChannelAdaptation(models).shrink(start, target_ms=2_600_000)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas.accuracy.model import AccuracyModel
+from nas.accuracy.selection import SELECTION
 from nas.evaluate import Limits, Models
 from nas.space import known_network
 from nas.testing.accuracy import AccuracyModelConformance
@@ -68,19 +69,45 @@ def test_limits_on_parameters_and_multiply_adds_are_part_of_feasible() -> None:
         assert figures.standing.feasible(1e9).tolist() == [excess == 0.0]
 
 
-def test_the_score_takes_novelty_and_gain_from_the_bound() -> None:
+def test_the_score_takes_novelty_from_the_bound() -> None:
     network = three_layers()
     # 112 px are half as far from 224 as is allowed; 56 px a quarter too far.
     half, quarter = network.at_resolution(112), network.at_resolution(56)
     models = _models(Limits(max_novelty=0.5))
     figures = models.figures([network, half, quarter])
     assert figures.score == pytest.approx(figures.accuracy.low - 0.1 * np.array([0.0, 0.0, 0.25]))
-    # Against itself a network gains nothing; against one that is slower and less accurate it is compared as well.
-    known = Models(models.latency, models.accuracy, Limits(max_gain=0.001), known=[half])
-    assert known.figures([half]).score == pytest.approx(known.figures([half]).accuracy.low)
-    gain = 50.0 / math.sqrt(half.macs) - 50.0 / math.sqrt(network.macs)
-    found = known.figures([network])
-    assert found.score[0] == pytest.approx(found.accuracy.low[0] - 30.0 * (gain - 0.001))
+    assert figures.believed is figures.accuracy
+
+
+def test_claims_are_measured_against_the_known_networks_of_their_latency() -> None:
+    network = three_layers()
+    half, quarter = network.at_resolution(112), network.at_resolution(56)
+    models = _models(Limits(max_novelty=0.5))
+    known = Models(models.latency, models.accuracy, models.limits, known=[quarter])
+    figures = known.figures([network, half])
+    error = 0.1 + 50.0 / np.sqrt([one.macs for one in (network, half, quarter)])
+    # Slower than all that is known, they are compared with the slowest. The one at 224 px is no novelty, and keeps all;
+    # the logarithm of the other's gain is multiplied by the kept part.
+    kept = 1 / (1 + math.sqrt(0.5) * (SELECTION.level + SELECTION.growth * SELECTION.candidates * 0.5))
+    assert 1 - figures.believed.mean == pytest.approx([error[0], error[1] ** kept * error[2] ** (1 - kept)])
+    assert figures.believed.low[0] == pytest.approx(figures.accuracy.low[0])
+    assert figures.believed.low[1] < figures.accuracy.low[1] - (figures.accuracy.mean - figures.believed.mean)[1]
+    assert figures.score == pytest.approx(figures.believed.low)
+    assert figures.evaluation.accuracy == pytest.approx(figures.believed.mean)
+
+
+def test_gains_are_of_what_is_believed_over_networks_as_they_are() -> None:
+    network = three_layers()
+    half, quarter = network.at_resolution(112), network.at_resolution(56)
+    models = _models(Limits())
+    known = Models(models.latency, models.accuracy, models.limits, known=[quarter])
+    believed, as_it_is = known.figures([half]).believed.mean[0], known.figures([quarter]).accuracy.mean[0]
+    found = known.gains(half, [quarter])
+    assert found.mean == pytest.approx([believed - as_it_is])
+    assert found.low[0] < found.mean[0] < found.high[0]
+    # Nobody chose it: the model's own difference.
+    error = 50.0 / np.sqrt([half.macs, quarter.macs])
+    assert known.gains(half, [quarter], chosen=False).mean == pytest.approx([error[1] - error[0]])
 
 
 def test_figures_of_many_are_those_of_each() -> None:

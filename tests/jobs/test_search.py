@@ -13,12 +13,12 @@ import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits, Models, SpaceProblem
 from nas.jobs.search import SearchAnswer, search
-from nas.space import Architecture, known_network
+from nas.space import Architecture, known_network, known_networks
 from nas.space.search_space import SearchSpace
 from nas.strategies import Evolution, RandomSearch
 from tests.jobs.small import small_space
 
-FREE = Limits(max_novelty=None, max_gain=None)
+FREE = Limits(max_novelty=None)
 TARGET_MS = 0.9
 
 
@@ -29,7 +29,7 @@ def space() -> SearchSpace:
 
 @pytest.fixture(scope="module")
 def models() -> Models:
-    return Models(nas.load_latency("iphone12"), nas.load_accuracy("imagenet"), FREE)
+    return Models(nas.load_latency("iphone12"), nas.load_accuracy("imagenet"), FREE, known=known_networks())
 
 
 def run(space: SearchSpace, models: Models, target_ms: float = TARGET_MS, **options: object) -> SearchAnswer:
@@ -102,7 +102,7 @@ def test_front_is_mutually_non_dominated(space: SearchSpace, models: Models) -> 
 
 def test_limits_hold(space: SearchSpace, models: Models) -> None:
     free = run(space, models).best
-    tight = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_gain=None, max_params=free.params - 1))
+    tight = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_params=free.params - 1))
     answer = run(space, tight, starts=1)
     assert answer.best.params < free.params
     assert answer.best.accuracy.low <= free.accuracy.low
@@ -110,7 +110,7 @@ def test_limits_hold(space: SearchSpace, models: Models) -> None:
 
 
 def test_confidence_keeps_a_quantile_under_the_target(space: SearchSpace, models: Models) -> None:
-    sure = Models(models.latency, models.accuracy, Limits(max_novelty=None, max_gain=None, confidence=0.95))
+    sure = Models(models.latency, models.accuracy, Limits(max_novelty=None, confidence=0.95))
     best = run(space, sure).best
     # The upper end of the central 90 % interval is the one-sided 95 % quantile.
     assert best.latency.high_ms <= TARGET_MS
@@ -124,7 +124,7 @@ def test_a_known_network_is_recommended_only_where_it_is_as_sure_as_asked(models
     )
     named = {}
     for confidence in (None, 0.999):
-        limits = Limits(max_novelty=None, max_gain=None, confidence=confidence)
+        limits = Limits(max_novelty=None, confidence=confidence)
         answer = run(poor, Models(models.latency, models.accuracy, limits), target_ms=1.1)
         note = next(note for note in answer.notes if "take it" in note)
         named[confidence] = next(b for b in answer.baselines if f"network {b.name}," in note).latency
@@ -137,7 +137,7 @@ def test_a_known_network_is_recommended_only_where_it_is_as_sure_as_asked(models
 def test_the_answer_is_as_sure_as_asked(space: SearchSpace, models: Models) -> None:
     """With every strategy and NetAdapt: at 0.7 the quantile lies 0.5244 deviations above the mean of the logarithm."""
     for options in ({}, {"strategy": RandomSearch(evaluations=5000)}, {"starts": 2}):
-        limits = Limits(max_novelty=None, max_gain=None, confidence=0.7)
+        limits = Limits(max_novelty=None, confidence=0.7)
         best = run(space, Models(models.latency, models.accuracy, limits), **options).best.latency
         quantile = best.mean_ms * (best.high_ms / best.mean_ms) ** (0.52440 / 1.64485)
         assert 0.95 * TARGET_MS < quantile <= TARGET_MS * (1 + 1e-5)
@@ -151,14 +151,30 @@ def test_novelty_keeps_answers_near_published_networks(space: SearchSpace, model
     assert near.novelty <= 1.05 or near.accuracy.low <= far.accuracy.low
 
 
-@pytest.mark.parametrize("target_ms", [0.7, 0.9])
-def test_an_answer_claims_little_more_than_the_best_known_network_of_its_latency(
-    space: SearchSpace, models: Models, target_ms: float
+def test_an_answer_is_shown_as_believed_and_known_networks_as_they_are(space: SearchSpace, models: Models) -> None:
+    answer = run(space, models)
+    figures = models.figures([answer.best.architecture])
+    assert answer.best.accuracy.low == pytest.approx(figures.believed.low[0], rel=1e-9)
+    assert answer.best.accuracy.low < figures.accuracy.low[0]
+    known = models.figures([b.architecture for b in answer.baselines])
+    assert [b.accuracy.mean for b in answer.baselines] == pytest.approx(known.accuracy.mean.tolist())
+
+
+def test_gain_is_over_the_known_network_with_the_best_mean_that_meets_the_target(
+    space: SearchSpace, models: Models
 ) -> None:
-    answer = run(space, models, target_ms=target_ms, limits=Limits(max_novelty=None))
-    best = answer.best
-    under = [b for b in answer.baselines if b.latency.mean_ms <= best.latency.mean_ms]
-    assert best.accuracy.mean <= max(b.accuracy.mean for b in under) + 0.01
+    answer = run(space, models)
+    feasible = [b for b in answer.baselines if b.latency.mean_ms <= TARGET_MS]
+    over = max(feasible, key=lambda b: b.accuracy.mean)
+    gain, best = answer.gain, answer.best
+    assert gain is not None
+    assert gain.over == over.name
+    assert gain.mean == pytest.approx(best.accuracy.mean - over.accuracy.mean)
+    assert gain.ms == pytest.approx(best.latency.mean_ms - over.latency.mean_ms)
+    assert gain.low < gain.mean < gain.high
+    assert gain.told_apart is not (gain.low <= 0.0 <= gain.high)
+    assert gain.told_apart is not over.indistinguishable
+    assert answer.as_json()["gain"] == gain.as_json()
 
 
 def test_a_target_that_nothing_meets_names_the_fastest_network(
@@ -183,6 +199,10 @@ def test_unknown_strategy_shows_the_nearest(space: SearchSpace, models: Models) 
 def test_a_known_network_that_is_the_best_point_of_the_space_is_called_by_its_name(models: Models) -> None:
     answer = run(_only_mobileone(), models, target_ms=1.0)
     assert answer.best.name == "mobileone-s1"
+    # 1 ms is met by better known networks, which are no points of the space: the gain is a loss, and no claim.
+    assert answer.gain is not None
+    over = next(b for b in answer.baselines if b.name == answer.gain.over)
+    assert answer.gain.mean == pytest.approx(answer.best.accuracy.mean - over.accuracy.mean)
     assert any("known network mobileone-s1" in note for note in answer.notes)
 
 

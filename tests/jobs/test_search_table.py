@@ -26,7 +26,7 @@ from tests.jobs.small import tiny_document
 from tests.latency.test_device import TEXT
 from tests.shared_data import shared_data
 
-FREE = Limits(max_novelty=None, max_gain=None)
+FREE = Limits(max_novelty=None)
 
 
 @pytest.fixture(scope="module")

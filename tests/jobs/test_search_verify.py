@@ -18,7 +18,8 @@ from nas.jobs import search_verify
 from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import TableRequest, build_table, store_path
 from nas.jobs.lut_verify import Checked
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search import SearchAnswer
 from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
 from nas.latency import Estimate, LatencyModel
 from nas.measure.store import VERIFIED, TimingStore
