@@ -85,6 +85,8 @@ class ChannelAdaptation:
     def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
         """Every way to narrow a width or several that are tied."""
         changes = list(width_changes(self._architecture(state), self._divisor))
+        if not changes:
+            return
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []
         for change, positions in zip(changes, touched, strict=True):

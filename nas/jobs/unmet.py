@@ -1,15 +1,14 @@
-"""Why no network of a space meets target and limits: which of them cannot be met, and the smallest that there is."""
+"""Why no network meets target and limits: which of them cannot be met, and the smallest that there is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from nas.errors import TargetError
 from nas.evaluate import Aim, Models, SpaceProblem
 from nas.evaluate.limits import LATENCY
 from nas.evaluate.smallest import smallest
+from nas.space import Architecture
 from nas.units import bytes_text, count_text
 
 _NOUNS = {
@@ -21,47 +20,62 @@ _NOUNS = {
 
 
 def unmet(problem: SpaceProblem, models: Models, aim: Aim, *, within: Sequence[int], seed: int) -> TargetError:
-    """The error that names what cannot be met.
+    """The error that names what no network of a space can meet.
 
     `within` is the point that exceeds the limits least, and of those the one with the least of what is aimed at.
     """
-    limits: dict[str, float] = dict(models.limits.caps)
-    if aim.target_ms is not None:
-        limits = {LATENCY: aim.target_ms, **limits}
-    words = _Words(problem, models)
+    words, space = _Words(models), problem.space
+    nearest = space.decode(within)
     clauses, met, remedies = [], [], []
-    codes: Sequence[int]
+    limits = _limits(models, aim)
     for column, at_most in limits.items():
-        value, codes = words.value(column, within), within
-        if len(limits) > 1 and value > at_most:
-            alone = smallest(problem, column, seed=seed)
-            value, codes = min((value, codes), (alone.value, alone.codes))
-        if value > at_most:
-            clauses.append(f"{words.rule(column, at_most)}, but {words.smallest(column, codes)}")
+        least = nearest
+        if len(limits) > 1 and words.value(column, nearest) > at_most:
+            alone = space.decode(smallest(problem, column, seed=seed).codes)
+            least = min(nearest, alone, key=lambda network: words.value(column, network))
+        if words.value(column, least) > at_most:
+            clauses.append(f"{words.rule(column, at_most)}, but {words.smallest(column, least)}")
             remedies.append(words.remedy(column))
         else:
-            met.append(words.figure(column, value))
+            met.append(words.figure(column, words.value(column, least)))
     if clauses:
         text, what = "; and ".join(clauses), " and ".join(remedies)
         remedy = f"raise {what} or take a space with smaller networks."
-        return TargetError(f"a network of the space {problem.space.name} {text}; {remedy}")
+        return TargetError(f"a network of the space {space.name} {text}; {remedy}")
     rules = " and ".join(words.rule(column, at_most) for column, at_most in limits.items())
     return TargetError(
-        f"a network of the space {problem.space.name} {rules}, but none was found that does all of it, though the space"
-        f" goes down to {', '.join(met)}, each for itself; of those found the nearest is {words.network(within)}; raise"
-        " one of the limits or take a space with smaller networks."
+        f"a network of the space {space.name} {rules}, but none was found that does all of it, though the space goes"
+        f" down to {', '.join(met)}, each for itself; of those found the nearest is {words.network(nearest)}; raise one"
+        " of the limits or take a space with smaller networks."
     )
+
+
+def unmet_by_shrinking(start: Architecture, least: Architecture, models: Models, aim: Aim) -> TargetError:
+    """The error that names what shrinking `start` did not come down to; `least` is the smallest that was reached."""
+    words = _Words(models)
+    over = {column: cap for column, cap in _limits(models, aim).items() if words.value(column, least) > cap}
+    clauses = "; and ".join(
+        f"{words.rule(column, cap)}, but {words.smallest(column, least)}" for column, cap in over.items()
+    )
+    remedies = " and ".join(map(words.remedy, over))
+    return TargetError(f"{start.name} made narrower {clauses}; raise {remedies}, or begin from a smaller network.")
+
+
+def _limits(models: Models, aim: Aim) -> dict[str, float]:
+    """Column of `Figures` → the most that is allowed, the target among them."""
+    target = {} if aim.target_ms is None else {LATENCY: aim.target_ms}
+    return {**target, **models.limits.caps}
 
 
 class _Words:
     """Limits and networks as sentences say them."""
 
-    def __init__(self, problem: SpaceProblem, models: Models) -> None:
-        self._problem, self._models = problem, models
+    def __init__(self, models: Models) -> None:
+        self._models = models
 
-    def value(self, column: str, codes: Sequence[int]) -> float:
-        """A column of one point."""
-        return float(self._problem.column(column, np.array([codes]))[0])
+    def value(self, column: str, network: Architecture) -> float:
+        """A column of one network."""
+        return float(getattr(self._models.figures([network]), column)[0])
 
     def rule(self, column: str, at_most: float) -> str:
         """must …"""
@@ -78,11 +92,10 @@ class _Words:
         text = bytes_text(value) if column.endswith("_bytes") else count_text(value)
         return f"{text} {_NOUNS[column][0]}"
 
-    def smallest(self, column: str, codes: Sequence[int]) -> str:
+    def smallest(self, column: str, network: Architecture) -> str:
         """The smallest network of one column."""
-        network = self._problem.space.decode(np.array(codes))
         if column != LATENCY:
-            return f"the smallest one found, {network.name}, has {self.figure(column, self.value(column, codes))}"
+            return f"the smallest one found, {network.name}, has {self.figure(column, self.value(column, network))}"
         latency = self._models.latency.estimate(network)
         return (
             f"the fastest one found, {network.name}, takes {latency.mean_ms:.3g} ms"
@@ -93,8 +106,8 @@ class _Words:
         """What is to be raised."""
         return "the target" if column == LATENCY else _NOUNS[column][1]
 
-    def network(self, codes: Sequence[int]) -> str:
+    def network(self, network: Architecture) -> str:
         """A network with all that is limited."""
         columns = [LATENCY, *self._models.limits.caps]
-        figures = ", ".join(self.figure(column, self.value(column, codes)) for column in columns)
-        return f"{self._problem.space.decode(np.array(codes)).name} ({figures})"
+        figures = ", ".join(self.figure(column, self.value(column, network)) for column in columns)
+        return f"{network.name} ({figures})"
