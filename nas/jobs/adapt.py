@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,7 +157,7 @@ def _best(chosen: Shrunk[ShrunkNetwork], start: Architecture, aim: Aim) -> Archi
     if chosen.parent is None:
         return start
     network = ChannelAdaptation.network(chosen.state, start)
-    words = [start.name.replace("@", "-"), network.digest[:8]]
+    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", start.name), network.digest[:8]]  # it becomes the name of a folder
     if aim.target_ms is not None:
         words.insert(1, f"{aim.target_ms:g}ms")
     return network.named("-".join(words))
@@ -164,7 +166,7 @@ def _best(chosen: Shrunk[ShrunkNetwork], start: Architecture, aim: Aim) -> Archi
 def _rounds(
     path: Sequence[Shrunk[ShrunkNetwork]], accuracies: Sequence[float], times: Sequence[float]
 ) -> Iterator[Round]:
-    for i, (before, after) in enumerate(zip(path[:-1], path[1:], strict=True), start=1):
+    for i, (before, after) in enumerate(itertools.pairwise(path), start=1):
         position, _, parameter = after.layer.partition(".")
         widths = [shrunk.state.layers[int(position)].arg(parameter) for shrunk in (before, after)]
         yield Round(
@@ -199,5 +201,3 @@ def _size(network: Architecture, divisor: int) -> int:
     widths = [layers[i].arg(parameter) for i, parameter in inner_places(network)]
     widths += [layers[group[0]].arg("out") for group in tied_widths(network)]
     return math.prod(1 + (int(width) - 1) // divisor for width in widths)
-
-

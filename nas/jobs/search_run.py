@@ -120,7 +120,7 @@ def run_search(
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = _Published(request.device)
+            published = PublishedFigures(request.device)
 
             def searched(model: LatencyModel) -> SearchAnswer:
                 return search(
@@ -147,7 +147,7 @@ def run_search(
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
             progress("exporting the answer", answer.best.accuracy.mean)
-            folder = _export(answer, run.id, request.seed)
+            folder = export_answer(answer, run.id, request.seed)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -159,7 +159,8 @@ def run_search(
     return outcome
 
 
-def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
+def export_answer(answer: SearchAnswer, run: str, seed: int) -> Path:
+    """The folder of the zoo that the answer's network was exported to."""
     from nas.zoo import export_architecture
 
     best = answer.best
@@ -176,17 +177,21 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
 
 def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
-    files = [path for path in sorted(device_folder(request.device).iterdir()) if path.is_file()]
-    device = {path.name: sha256(path) for path in files}
+    space_file = space_paths().get(request.space, Path(request.space))
+    return {"space": {"name": space.name, "sha256": sha256(space_file)}, **model_inputs(request.device, accuracy)}
+
+
+def model_inputs(device: str, accuracy: PriorModel) -> dict[str, Any]:
+    """The files of a device and of a predictor, with checksums."""
+    files = [path for path in sorted(device_folder(device).iterdir()) if path.is_file()]
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
-        "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": request.device, "sha256": device},
+        "device": {"name": device, "sha256": {path.name: sha256(path) for path in files}},
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
 
-class _Published:
+class PublishedFigures:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
     def __init__(self, device: str) -> None:
