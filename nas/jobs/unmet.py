@@ -30,7 +30,7 @@ def unmet(problem: SpaceProblem, models: Models, aim: Aim, *, within: Sequence[i
     limits = _limits(models, aim)
     for column, at_most in limits.items():
         least = nearest
-        if len(limits) > 1 and words.value(column, nearest) > at_most:
+        if len(limits) > 1:
             alone = space.decode(smallest(problem, column, seed=seed).codes)
             least = min(nearest, alone, key=lambda network: words.value(column, network))
         if words.value(column, least) > at_most:
