@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
-from nas.evaluate import Aim, ChannelAdaptation, Limits, Models, ShrunkNetwork
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
 from nas.jobs.search import FRONT_SIZE, NO_LIMITS, OnProgress, SearchAnswer
@@ -41,6 +41,8 @@ class Round:
     after: int
     accuracy: float
     latency_ms: float
+    params: int
+    macs: int
 
     def as_json(self) -> dict[str, Any]:
         """The record of the contract."""
@@ -50,6 +52,8 @@ class Round:
             "to": self.after,
             "accuracy": self.accuracy,
             "latency_ms": self.latency_ms,
+            "params": self.params,
+            "macs": self.macs,
         }
 
 
@@ -143,12 +147,9 @@ def adapt(
             notes=(f"{network.name} meets target and limits as it is.",) if len(path) == 1 else (),
         )
         figures = models.figures([network, *(ChannelAdaptation.network(step.state, network) for step in path[1:])])
-        accuracies, times = figures.believed.mean.tolist(), figures.latency_ms.tolist()
+        accuracies = figures.believed.mean.tolist()
     return Adaptation(
-        answer=answer,
-        start=start,
-        start_accuracy=accuracies[0],
-        rounds=tuple(_rounds(path, accuracies, times)),
+        answer=answer, start=start, start_accuracy=accuracies[0], rounds=tuple(_rounds(path, accuracies, figures))
     )
 
 
@@ -163,9 +164,7 @@ def _best(chosen: Shrunk[ShrunkNetwork], start: Architecture, aim: Aim) -> Archi
     return network.named("-".join(words))
 
 
-def _rounds(
-    path: Sequence[Shrunk[ShrunkNetwork]], accuracies: Sequence[float], times: Sequence[float]
-) -> Iterator[Round]:
+def _rounds(path: Sequence[Shrunk[ShrunkNetwork]], accuracies: Sequence[float], figures: Figures) -> Iterator[Round]:
     for i, (before, after) in enumerate(itertools.pairwise(path), start=1):
         position, _, parameter = after.layer.partition(".")
         widths = [shrunk.state.layers[int(position)].arg(parameter) for shrunk in (before, after)]
@@ -174,7 +173,9 @@ def _rounds(
             before=int(widths[0]),
             after=int(widths[1]),
             accuracy=accuracies[i],
-            latency_ms=times[i],
+            latency_ms=float(figures.latency_ms[i]),
+            params=int(figures.params[i]),
+            macs=int(figures.macs[i]),
         )
 
 

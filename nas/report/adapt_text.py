@@ -27,7 +27,7 @@ def adapt_text(found: Adaptation, run: str | None) -> str:
             f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}], {gain.ms:+.3f} ms."
         )
     if found.rounds:
-        headers = ("", "layer", "channels", "top-1 %", "", "ms", "")
+        headers = ("", "layer", "channels", "top-1 %", "", "ms", "", "params M", "MACs M")
         rounds = tabulate(list(_rounds(found)), headers, disable_numparse=True)
         parts.append(f"{len(found.rounds)} rounds, {answer.evaluated:,} networks looked at:\n{rounds}")
     parts += [f"Note: {note}" for note in answer.notes]
@@ -71,5 +71,7 @@ def _rounds(found: Adaptation) -> Iterator[tuple[str, ...]]:
             f"{100 * (one.accuracy - accuracy):+.2f}",
             f"{one.latency_ms:.3f}",
             f"{one.latency_ms - latency_ms:+.3f}",
+            f"{one.params / 1e6:.2f}",
+            f"{one.macs / 1e6:.0f}",
         )
         accuracy, latency_ms = one.accuracy, one.latency_ms

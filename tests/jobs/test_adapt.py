@@ -69,6 +69,7 @@ def test_the_rounds_lead_from_the_start_to_the_answer(
         layers = tuple(found[0].layers.get(i, layer) for i, layer in enumerate(network.layers))
         network = replace(network, layers=layers)
         assert one.latency_ms == pytest.approx(latency.estimate(network).mean_ms, rel=1e-9)
+        assert (one.params, one.macs) == (network.params, network.macs)
         assert one.accuracy == pytest.approx(0.9 - 50 / np.sqrt(network.macs), rel=1e-9)
     assert network.digest == half.best.architecture.digest
     assert half.best.latency.mean_ms <= 0.5 * latency.estimate(start).mean_ms
@@ -81,7 +82,7 @@ def test_the_record_is_that_of_a_search_with_the_rounds(start: Architecture, hal
     assert document["best"]["digest"] == half.best.architecture.digest
     assert document["start"]["digest"] == start.digest
     assert document["target_ms"] > 0 and document["baselines"] and document["front"]
-    assert set(document["rounds"][0]) == {"layer", "from", "to", "accuracy", "latency_ms"}
+    assert set(document["rounds"][0]) >= {"layer", "from", "to", "accuracy", "latency_ms"}
     points = [(network.latency.mean_ms, network.macs) for network in half.front]
     assert points == sorted(points)
 
