@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tabulate import tabulate
-
 import nas
 from benchmarks.environment import environment_text
 from nas.evaluate import Limits, Models
 from nas.jobs.adapt import Adaptation, adapt
+from nas.report.table import markdown
 from nas.space import Architecture, known_network, known_networks
 from nas.space.seeds import families, instantiate
 
@@ -88,7 +87,7 @@ def _rounds(case: Case) -> str:
         (one.layer, f"{one.before} → {one.after}", f"{100 * one.accuracy:.2f}", f"{one.latency_ms:.3f}")
         for one in case.adapted.rounds
     ]
-    table = tabulate(rows, ("layer", "channels", "top-1 %", "ms"), tablefmt="github", disable_numparse=True)
+    table = markdown(("layer", "channels", "top-1 %", "ms"), rows)
     return f"{case.device}, from {case.adapted.start.latency.mean_ms:.3f} ms:\n\n{table}"
 
 
@@ -99,7 +98,7 @@ def main() -> None:
     text = _TEXT.format(
         start=START,
         shares=", ".join(f"{share:g}" for share in SHARES),
-        table=tabulate(list(_rows(cases)), headers, tablefmt="github", disable_numparse=True),
+        table=markdown(headers, list(_rows(cases))),
         rounds="\n\n".join(_rounds(case) for case in cases if case.share == 0.8),
         environment=environment_text("python -m benchmarks.adapt"),
     )

@@ -9,7 +9,7 @@ import nas
 from benchmarks.environment import environment_text
 from nas.graph import OperatorTable
 from nas.graph.operators import read_operator_lists
-from nas.latency.device import device_folder
+from nas.latency import device_home
 from nas.latency.published.rows import read_published
 from nas.space import find_known, known_network
 from nas.space.seeds import Family, families
@@ -95,7 +95,7 @@ def _families() -> Iterator[str]:
 
 def _published_ms() -> dict[tuple[float, float], list[float]]:
     """The published latencies by what identifies a network whoever traced it: MACs and weights."""
-    folder = device_folder(DEVICE)
+    folder = device_home(DEVICE).folder
     lists = read_operator_lists(folder / "operators.csv.gz")
     found: dict[tuple[float, float], list[float]] = {}
     for row in read_published(folder / "networks.csv"):

@@ -16,7 +16,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,18 +26,14 @@ from tqdm import tqdm
 
 from benchmarks.environment import environment_text
 from benchmarks.outside_exports import Exported, catalogue, export, exports
-from nas.errors import InputError, NasError
+from nas.errors import NasError
 from nas.files import write_bytes
-from nas.jobs.lut import load_latency
-from nas.jobs.lut_build import device_runner
-from nas.jobs.lut_verify import MOST_PROCESSES, ROUNDS, TOGETHER, timed_in_processes, usual_reference_ms
-from nas.latency import Estimate
-from nas.latency.device import device_folder
+from nas.latency import DeviceHome, Estimate, device_home, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.measure.build import reference_item
+from nas.measure.check import MOST_PROCESSES, ROUNDS, TOGETHER, time_repeatedly, usual_reference_ms
 from nas.measure.plan import REFERENCE_NETWORK
+from nas.measure.stopwatch import Stopwatch, open_stopwatch
 from nas.resources import runs_folder
-from nas.runners.runner import Runner
 
 DEVICES = ("local", "local-litert")
 REPORT = Path(__file__).with_name("outside_networks.md")
@@ -95,9 +90,9 @@ class Result:
 class Results:
     """What is known of one device, a file a network, under runs/outside."""
 
-    def __init__(self, device: str) -> None:
-        self.device, self._table = device, _table_digest(device)
-        self._folder = runs_folder() / "outside" / device
+    def __init__(self, home: DeviceHome) -> None:
+        self.home, self._table = home, _table_digest(home)
+        self._folder = runs_folder() / "outside" / home.name
         stamp = self._folder / "table.txt"
         if stamp.exists() and stamp.read_text("utf-8") != self._table:
             shutil.rmtree(self._folder)
@@ -147,28 +142,26 @@ def main() -> None:
         export(arguments.folder)
     else:
         networks = list(exports(arguments.folder))[: arguments.limit]
-        measure(arguments.device, networks, arguments.folder)
+        measure(device_home(arguments.device), networks, arguments.folder)
         REPORT.write_text(report(networks), encoding="utf-8")
 
 
-def measure(device: str, networks: Sequence[Exported], folder: Path) -> None:
+def measure(home: DeviceHome, networks: Sequence[Exported], folder: Path) -> None:
     """Predict the networks that are not predicted yet, then time those that are not timed yet."""
-    runner, results = device_runner(device), Results(device)
-    found = [network for network in networks if (folder / f"{network.name}{runner.suffix}").exists()]
-    _predict(found, results, folder)
-    usual = usual_reference_ms(load_latency(device))
-    with tempfile.TemporaryDirectory() as scratch:
-        item = reference_item()
-        reference = runner.write(item.graph(), Path(scratch) / f"reference{runner.suffix}")
-        for start in tqdm(range(0, len(found), TOGETHER), desc=device):
+    results = Results(home)
+    with open_stopwatch(home) as watch:
+        found = [network for network in networks if (folder / f"{network.name}{watch.runner.suffix}").exists()]
+        _predict(found, results, folder)
+        usual = usual_reference_ms(load_latency(home))
+        for start in tqdm(range(0, len(found), TOGETHER), desc=home.name):
             known = [result for network in found[start : start + TOGETHER] if (result := results.get(network.name))]
             waiting = [result for result in known if not result.refusal and not result.is_whole]
             if waiting:
-                _time(runner, waiting, results, folder, reference, usual)
+                _time(watch, waiting, results, folder, usual)
 
 
 def _predict(networks: Sequence[Exported], results: Results, folder: Path) -> None:
-    model = load_latency(results.device)
+    model = load_latency(results.home)
     for network in tqdm(networks, desc="predicted"):
         if results.get(network.name) is None:
             try:
@@ -177,36 +170,23 @@ def _predict(networks: Sequence[Exported], results: Results, folder: Path) -> No
                 results.put(Result(network=network, predicted=None, refusal=str(error)))
 
 
-def _time(
-    runner: Runner, waiting: Sequence[Result], results: Results, folder: Path, reference: Path, usual: float | None
-) -> None:
-    """Time the networks of `waiting` together; where one of them cannot run, without it."""
-    files = [folder / f"{result.network.name}{runner.suffix}" for result in waiting]
-    try:
-        clock, beside, _, mean = timed_in_processes(
-            lambda turn: runner.time([reference, *files, reference], rounds=ROUNDS), usual
-        )
-    except InputError as error:
-        left = []
-        for result, file in zip(waiting, files, strict=True):
-            if str(file) in str(error):
-                results.put(replace(result, refusal=str(error)))
-            else:
-                left.append(result)
-        if len(left) == len(waiting):
-            raise
-        _time(runner, left, results, folder, reference, usual)
-        return
-    results.add_reference(beside.tolist())
-    for i, result in enumerate(waiting):
-        results.put(replace(result, measured_ms=float(mean[i]), clock_ms=float(np.median(clock[:, i]))))
+def _time(watch: Stopwatch, waiting: Sequence[Result], results: Results, folder: Path, usual: float | None) -> None:
+    """Time the networks of `waiting` together."""
+    files = [folder / f"{result.network.name}{watch.runner.suffix}" for result in waiting]
+    found = time_repeatedly(watch, files, usual)
+    results.add_reference(found.reference_ms.tolist())
+    for i, fault in found.faults.items():
+        results.put(replace(waiting[i], refusal=fault.text))
+    for column, i in enumerate(found.timed):
+        clock_ms = float(np.median(found.clock_ms[:, column]))
+        results.put(replace(waiting[i], measured_ms=float(found.mean_ms[column]), clock_ms=clock_ms))
 
 
-def _table_digest(device: str) -> str:
-    """What tells one table of `device` from another."""
+def _table_digest(home: DeviceHome) -> str:
+    """What tells one table of a device from another."""
     digest = hashlib.sha256()
     for name in (COEFFICIENTS_FILE, TABLE_FILE):
-        path = device_folder(device) / name
+        path = home.folder / name
         digest.update(path.read_bytes() if path.exists() else b"none")
     return digest.hexdigest()
 
@@ -230,7 +210,7 @@ def report(networks: Sequence[Exported]) -> str:
     parts = [_INTRODUCTION.format(environment=environment_text(command), releases=", ".join(releases))]
     for device in DEVICES:
         if (runs_folder() / "outside" / device).exists():
-            results = Results(device)
+            results = Results(device_home(device))
             found = [result for network in networks if (result := results.get(network.name)) is not None]
             parts.extend(_device_parts(results, found))
     missing = _missing(networks)
@@ -241,7 +221,7 @@ def report(networks: Sequence[Exported]) -> str:
 
 def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
     whole = [result for result in found if result.is_whole]
-    yield f"## {results.device}"
+    yield f"## {results.home.name}"
     if len(whole) > 2:
         macs = np.array([result.network.macs for result in whole], dtype=np.float64)
         measured = np.array([result.measured_ms for result in whole], dtype=np.float64)
@@ -252,7 +232,7 @@ def _device_parts(results: Results, found: Sequence[Result]) -> Iterator[str]:
         header = ("", "networks", "within ±5 %", "within ±10 %", "median error", "worst", "inside the interval")
         yield _markdown(header, rows)
         reference = results.reference()
-        model = load_latency(results.device)
+        model = load_latency(results.home)
         table = model.estimate(REFERENCE_NETWORK).mean_ms
         assert model.operators is not None
         timed = model.operators.manifest["roles"]

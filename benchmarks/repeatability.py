@@ -18,8 +18,8 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
-from nas.jobs.lut import load_latency
 from nas.jobs.lut_build import measured_space
+from nas.latency import load_latency
 
 SPACE, SEED, COUNT, DEVICE = "mobile-core", 7, 60, "local"
 REPORT = Path(__file__).with_name("repeatability.md")

@@ -21,7 +21,7 @@ from nas.accuracy.artifact import ARRAYS_FILE
 from nas.accuracy.selection import SELECTION
 from nas.jobs.predictor import predictor_folder
 from nas.jobs.search import search
-from nas.latency.device import device_folder
+from nas.latency import device_home
 from nas.latency.model import COEFFICIENTS_FILE
 from nas.resources import runs_folder
 from nas.space import space_paths
@@ -55,7 +55,7 @@ says whether that finds a network that is slower than the answer and scores high
 def _key(device: str) -> str:
     paths = (
         predictor_folder(PREDICTOR) / ARRAYS_FILE,
-        device_folder(device) / COEFFICIENTS_FILE,
+        device_home(device).folder / COEFFICIENTS_FILE,
         space_paths()[SPACE],
     )
     read = b"".join(path.read_bytes() for path in paths) + repr(SELECTION).encode()

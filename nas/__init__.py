@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nas.accuracy import load_accuracy
     from nas.errors import NasError
     from nas.jobs.adapt import adapt
-    from nas.jobs.lut import load_latency
     from nas.jobs.search import search
+    from nas.latency import load_latency
     from nas.nets import build, export_onnx
     from nas.onnx.reader import read_onnx as load_graph
     from nas.space import Architecture, load_architecture, load_space
@@ -33,7 +33,7 @@ _HOMES = {
     "load_accuracy": "nas.accuracy",
     "load_architecture": "nas.space",
     "load_graph": "nas.onnx.reader:read_onnx",
-    "load_latency": "nas.jobs.lut",
+    "load_latency": "nas.latency",
     "load_space": "nas.space",
     "search": "nas.jobs.search",
 }

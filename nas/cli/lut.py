@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas.cli.device_option import device_option
 from nas.cli.lut_build import build, plan
+from nas.cli.names import known_network, known_space
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
+from nas.progress import Step, counted
 
-_DEVICE = click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
+if TYPE_CHECKING:
+    from nas.latency import DeviceHome
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
@@ -26,28 +32,29 @@ command.add_command(build)
 
 
 @command.command()
-@_DEVICE
+@device_option
+@wide_option
 @_JSON
-def show(device: str, as_json: bool) -> None:
+def show(home: DeviceHome, as_json: bool) -> None:
     """Show the operator costs of a device, where they come from, and what its table holds."""
     from nas.jobs.lut import describe
 
-    record = describe(device)
+    record = describe(home)
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
     from nas.report.lut_text import costs_text, coverage_text
 
-    click.echo(f"{device}: {record['rows']} segments in the table")
+    click.echo(f"{home.name}: {record['rows']} segments in the table")
     if record["coverage"]:
-        click.echo(coverage_text(record["coverage"]))
+        click.echo(coverage_text(record["coverage"], page()))
     if record["coefficients"]:
-        click.echo(costs_text(record))
+        click.echo(costs_text(record, page()))
 
 
 @command.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@_DEVICE
+@device_option
 @click.option(
     "--activation",
     "activations",
@@ -56,39 +63,45 @@ def show(device: str, as_json: bool) -> None:
     help="Of blocks whose table does not say it (NSGANetV2); twice for rows of both.",
 )
 @_JSON
-def import_files(files: tuple[Path, ...], device: str, activations: tuple[str, ...], as_json: bool) -> None:
+def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[str, ...], as_json: bool) -> None:
     """Take over measured tables: files like table.csv, lookup tables of once-for-all, ProxylessNAS, NSGANetV2, or
     PaddleSlim's operators."""
     from nas.jobs.lut_import import Imported, import_any
 
-    found = import_any(device, files, activations)
+    found = import_any(home, files, activations)
     if as_json:
-        click.echo(json.dumps({"device": device, **found.as_json()}, indent=1, ensure_ascii=False))
+        click.echo(json.dumps({"device": home.name, **found.as_json()}, indent=1, ensure_ascii=False))
         return
     from nas.report.lut_text import imported_operators_text, imported_text
 
-    click.echo(imported_text(device, found) if isinstance(found, Imported) else imported_operators_text(device, found))
+    if isinstance(found, Imported):
+        click.echo(imported_text(home.name, found, page()))
+    else:
+        click.echo(imported_operators_text(home.name, found, page()))
 
 
 @command.command()
-@_DEVICE
+@device_option
 @_JSON
-def fit(device: str, as_json: bool) -> None:
+def fit(home: DeviceHome, as_json: bool) -> None:
     """Fit operator costs to the device's networks.csv, or to its timings; write coefficients.json and table.csv."""
     from nas.jobs.lut import fit_device
-    from nas.latency.device import load_device
 
-    if load_device(device).reach:
+    if home.device.reach:
         from nas.jobs.lut_build import refit_table
         from nas.report.lut_text import built_text
 
-        built = refit_table(device)
-        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built))
+        with progress() as show:
+            show(Step(doing="fitting what was timed"))
+            built = refit_table(home)
+        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built, page()))
         return
 
-    found = fit_device(device)
+    with progress() as show:
+        show(Step(doing="fitting operator costs"))
+        found = fit_device(home)
     record = {
-        "device": device,
+        "device": home.name,
         "folder": str(found.folder),
         "form": list(found.calibrated.form),
         "coefficients": found.predictor.as_json()["coefficients"],
@@ -100,14 +113,19 @@ def fit(device: str, as_json: bool) -> None:
         return
     manifest = found.predictor.manifest
     click.echo(
-        f"{device}: fitted to {manifest['rows']} rows of {manifest['networks']} networks"
+        f"{home.name}: fitted to {manifest['rows']} rows of {manifest['networks']} networks"
         f" (form: {' + '.join(found.calibrated.form) or 'plain'}); wrote {found.table_rows} segments to {found.folder}"
     )
 
 
 @command.command()
-@_DEVICE
-@click.option("--space", metavar="NAME", help="A measured device: whose networks to draw.  [default: the table's]")
+@device_option
+@click.option(
+    "--space",
+    callback=known_space,
+    metavar="NAME",
+    help="A measured device: whose networks to draw.  [default: the table's]",
+)
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
@@ -116,17 +134,16 @@ def fit(device: str, as_json: bool) -> None:
     metavar="DIR",
     help="Write a page and a picture there.",
 )
+@wide_option
 @_JSON
-def verify(device: str, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
+def verify(home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
     """Score a device's latencies on networks that it has not seen.
 
     A device that is measured here: fresh networks are predicted, then timed. Any other: networks and families of
     networks.csv are left out of the calibration.
     """
-    from nas.latency.device import load_device
-
     record, text, paths = (
-        _check(device, space, networks, seed, report) if load_device(device).reach else _left_out_scores(device, report)
+        _check(home, space, networks, seed, report) if home.device.reach else _left_out_scores(home, report)
     )
     for path in paths:
         click.echo(f"wrote {path}", err=True)
@@ -134,61 +151,54 @@ def verify(device: str, space: str | None, networks: int, seed: int, report: Pat
 
 
 def _check(
-    device: str, space: str | None, networks: int, seed: int, report: Path | None
+    home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None
 ) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut_build import table_space
     from nas.jobs.lut_verify import verify_table
     from nas.report.lut_text import check_text
 
-    with _counting("timing") as progress:
-        found = verify_table(device, space or table_space(device), count=networks, seed=seed, progress=progress)
+    with progress() as show:
+        found = verify_table(
+            home,
+            space or table_space(home),
+            count=networks,
+            seed=seed,
+            progress=counted("timing fresh networks", show),
+        )
     record = found.as_json()
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.table_check import write_check
 
         paths = write_check(record, report)
-    return record, check_text(record), paths
+    return record, check_text(record, page()), paths
 
 
-def _left_out_scores(device: str, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
+def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut import verify_device
     from nas.latency.published.scores import summary
+    from nas.report.latency_text import left_out_text
 
-    with _counting("leaving out") as progress:
-        found = verify_device(device, progress)
+    with progress() as show:
+        found = verify_device(home, counted("leaving out networks and families", show))
     record = summary(found)
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.latency import write_report
 
-        paths = write_report(device, found, record, report)
-    return {"device": device, **record}, _scores(device, record), paths
-
-
-@contextmanager
-def _counting(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows (done, total)."""
-    from tqdm import tqdm
-
-    with tqdm(total=0, desc=doing, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total, bar.n = total, done
-            bar.refresh()
-
-        yield progress
+        paths = write_report(home.name, found, record, report)
+    return {"device": home.name, **record}, left_out_text(home.name, record, page()), paths
 
 
 @command.command()
-@click.argument("network", metavar="MODEL.onnx|ARCHITECTURE")
-@_DEVICE
+@click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
+@device_option
 @_JSON
-def predict(network: str, device: str, as_json: bool) -> None:
+def predict(network: str, home: DeviceHome, as_json: bool) -> None:
     """Predict the latency of a network: an ONNX file, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.lut import predict as predict_network
 
-    found = predict_network(device, network)
+    found = predict_network(home, network)
     estimate = found.estimate
     published = [
         {"latency_ms": row.latency_ms, "source": row.source, "protocol": row.protocol, "network": row.network}
@@ -197,50 +207,13 @@ def predict(network: str, device: str, as_json: bool) -> None:
     if as_json:
         segments = [{"segment": key, "mean_ms": ms} for key, ms in found.segments]
         record = {
-            "network": network, "device": device, "latency": estimate.as_json(), "published": published,
+            "network": network, "device": home.name, "latency": estimate.as_json(), "published": published,
             "segments": segments,
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    digits = 5 if estimate.source == "measured" else 3
-    interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
-    click.echo(f"{network} on {device}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)")
-    for row in published:
-        click.echo(f"published: {row['latency_ms']:g} ms ({row['source']}, protocol {row['protocol']})")
+    from nas.report.latency_text import predicted_text
+
+    click.echo(predicted_text(network, home.name, found, page()))
     for text in estimate.warnings:
-        click.echo(f"warning: {text}", err=True)
-
-
-def _scores(device: str, record: dict[str, Any]) -> str:
-    from tabulate import tabulate
-
-    def errors(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-        return (name, *(f"{100 * part[key]:.1f} %" for key in ("median", "mean", "worst")))
-
-    rows = [errors("networks left out", record["network_out"])]
-    aside = record.get("aside", {})
-    without = f" (without {', '.join(aside['families'])})" if aside else ""
-    rows.append(errors(f"families left out{without}", record["family_out"]))
-    if aside:
-        rows.append(errors(f"families left out: {', '.join(aside['families'])}", aside["family_out"]))
-    rows.append(errors("MACs + parameters, networks left out", record["macs_and_parameters"]))
-    text = [f"{device}: {record['rows']['scored']} rows scored, each predicted without its network or family", ""]
-    text.append(tabulate(rows, ("error of the latency", "median", "mean", "worst")))
-    intervals = record["intervals"]
-    widths = [
-        (name.replace("_", " "), f"{100 * part['coverage']:.0f} %", f"{part['score_ms']:.3f}")
-        for name, part in intervals.items()
-        if isinstance(part, dict)
-    ]
-    text += ["", tabulate(widths, ("90 % interval", "coverage", "interval score, ms (less is better)"))]
-    width = "half_width_near_1ms" if "half_width_near_1ms" in intervals else "median_half_width"
-    text.append(f"\n{width.replace('_', ' ')}: {100 * intervals[width]:.1f} %")
-    if "order" in record:
-        order = record["order"]
-        text.append(
-            f"\n{order['source']}, fitted without {', '.join(order['without'])}: Kendall tau-b {order['tau_b']:.2f},"
-            f" worst error {100 * order['worst']:.1f} %"
-        )
-        steps = [(s["network"], s["published_ms"], round(s["predicted_ms"], 3)) for s in order["steps"]]
-        text.append(tabulate(steps, ("network", "published ms", "predicted ms")))
-    return "\n".join(text)
+        tell("warning", text)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from nas.cli.device_option import device_option
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
+
+if TYPE_CHECKING:
+    from nas.latency import DeviceHome
 
 
 @click.group()
@@ -26,7 +33,8 @@ def _study_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--rounds", type=click.IntRange(1, 100_000), help="Rounds of two runs.  [default: the study's own]"
         ),
-        click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`)."),
+        device_option,
+        wide_option,
     ):  # fmt: skip
         function = option(function)
     return function
@@ -67,14 +75,15 @@ def attention(**options: Any) -> None:
     _run("attention", **options)
 
 
-def _run(kind: str, *, device: str, rounds: int | None, report: Path | None, as_json: bool) -> None:
+def _run(kind: str, *, home: DeviceHome, rounds: int | None, report: Path | None, as_json: bool) -> None:
     from nas.jobs.study import study
     from nas.report.study import study_text, write_report
 
-    found = study(kind, device, rounds=rounds, progress=lambda text: click.echo(text, err=True))
+    with progress() as show:
+        found = study(kind, home, rounds=rounds, progress=show)
     if report is not None:
         for path in write_report(found, report):
             click.echo(f"wrote {path}", err=True)
-    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found))
+    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found, page()))
     for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
+        tell("warning", text)

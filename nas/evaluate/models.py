@@ -19,7 +19,7 @@ from nas.evaluate.limits import LATENCY, Limits
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
-from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
 _OWN: frozenset[Group] = frozenset(("params", "macs", "peak"))
@@ -85,12 +85,18 @@ class Models:
             parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
         return np.concatenate(parts, axis=1)
 
-    def compile(self, space: SearchSpace) -> CompiledSpace:
-        """The space with these models' costs."""
+    def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
+        """The space with these models' costs; `progress` is told of the layers that are compiled."""
         names = [name for group in self.groups for name in self.groups[group] if group not in _OWN]
         latency = self.latency
         return CompiledSpace(
-            space, self.costs, names=names, peaks=self._peaks, keys=latency.needs_keys, runtime=latency.runtime
+            space,
+            self.costs,
+            names=names,
+            peaks=self._peaks,
+            keys=latency.needs_keys,
+            runtime=latency.runtime,
+            progress=progress,
         )
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:

@@ -17,9 +17,10 @@ from nas.errors import InputError
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
-from nas.jobs.search import FRONT_SIZE, NO_LIMITS, OnProgress, SearchAnswer
+from nas.jobs.search import FRONT_SIZE, NO_LIMITS, SearchAnswer
 from nas.jobs.unmet import unmet_by_shrinking
 from nas.latency import LatencyModel
+from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, known_networks
 from nas.space.shrink import inner_places, tied_widths
 from nas.strategies import NetAdaptResult, Reward, Shrunk, pareto_front
@@ -95,7 +96,7 @@ def adapt(
     limits: Limits = NO_LIMITS,
     divisor: int = 8,
     published: Callable[[Architecture], Published | None] = lambda network: None,
-    progress: OnProgress = lambda doing, best: None,
+    progress: OnProgress = silent,
 ) -> Adaptation:
     """The narrower form of `network` with the best score that meets the target, by NetAdapt.
 
@@ -117,11 +118,16 @@ def adapt(
             for other in known_networks()
         ]
         models = Models(latency, judge, limits, known=known, aim=aim.column)
-        known = models.covered(known)
-        records = NetworkRecords(models=models, known=known, aim=aim, reward=REWARD, published=published)
+        beside = models.covered(known)
+        records = NetworkRecords(models=models, known=beside, aim=aim, reward=REWARD, published=published)
         start = records([network])[0]  # says what has no latency, before anything is shrunk
-        progress(f"shrinking {network.name}", start.accuracy.mean)
-        result = ChannelAdaptation(models, divisor=divisor, persist=True).shrink(network, target_ms=aim.at_most)
+        adaptation = ChannelAdaptation(models, divisor=divisor, persist=True)
+
+        def report(share: float) -> None:
+            progress(Step(doing="shrinking", done=share, of=1.0))
+
+        report(0.0)
+        result = adaptation.shrink(network, target_ms=aim.at_most, progress=report)
         if result.best is None:
             least = ChannelAdaptation.network(result.least.state, network)
             raise unmet_by_shrinking(network, least, models, aim)
@@ -139,7 +145,7 @@ def adapt(
             evaluated=result.timed,
             exact=False,
             best=records([best])[0],
-            gain=gain_over_known(models, best, known, target_ms=aim.at_most),
+            gain=gain_over_known(models, best, beside, target_ms=aim.at_most),
             before_shrinking=None,
             after_shrinking=result.best.score,
             front=tuple(records(front)),

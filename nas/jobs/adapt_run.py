@@ -11,11 +11,13 @@ from nas.accuracy import load_accuracy
 from nas.errors import NasError
 from nas.evaluate import Limits
 from nas.jobs.adapt import Adaptation, adapt
-from nas.jobs.lut import load_latency
-from nas.jobs.search import OnProgress, with_zoo
-from nas.jobs.search_run import PublishedFigures, export_answer, model_inputs
+from nas.jobs.search import with_zoo
+from nas.jobs.search_run import SCHEMA, PublishedFigures, export_answer, model_inputs
+from nas.latency import device_home, load_latency
+from nas.progress import OnProgress, silent
 from nas.runs import RunStore
 from nas.space import load_architecture
+from nas.zoo.formats import check_formats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class AdaptRequest:
     max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    formats: tuple[str, ...] = ("onnx",)
 
     @property
     def limits(self) -> Limits:
@@ -59,6 +62,8 @@ class AdaptRequest:
             if value is not None:
                 value = f"{value}B" if name in ("max_size", "max_memory") else value
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        if self.formats != ("onnx",):
+            words += ["--format", ",".join(self.formats)]
         return shlex.join(words)
 
 
@@ -73,21 +78,20 @@ class AdaptOutcome:
 
     def as_json(self) -> dict[str, Any]:
         """The JSON of an adaptation, as the contract has it."""
-        return {"run": self.run, **self.found.as_json(), "seconds": self.seconds}
+        return {"schema": SCHEMA, "run": self.run, **self.found.as_json(), "seconds": self.seconds}
 
 
-def run_adapt(
-    request: AdaptRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
-) -> AdaptOutcome:
+def run_adapt(request: AdaptRequest, *, storage: str | None = None, progress: OnProgress = silent) -> AdaptOutcome:
     """Adapt, export the answer to the zoo, and record the run in `storage` (by default the workspace's file).
 
     Everything that the request names is checked before anything is written.
     """
     limits = request.limits
     limits.aim(request.target_ms)
-    network = load_architecture(request.network)
-    latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
-    inputs = {"network": {"name": network.name, "digest": network.digest}, **model_inputs(request.device, accuracy)}
+    check_formats(request.formats)
+    network, home = load_architecture(request.network), device_home(request.device)
+    latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
+    inputs = {"network": {"name": network.name, "digest": network.digest}, **model_inputs(home, accuracy)}
     began = time.perf_counter()
     outcome: AdaptOutcome | None = None
     try:
@@ -99,12 +103,11 @@ def run_adapt(
                 accuracy=accuracy,
                 limits=limits,
                 divisor=request.divisor,
-                published=PublishedFigures(request.device),
+                published=PublishedFigures(home),
                 progress=progress,
             )
             outcome = AdaptOutcome(run=run.id, seconds=time.perf_counter() - began, found=found)
-            progress("exporting the answer", found.best.accuracy.mean)
-            folder = export_answer(found.answer, run.id, 0)
+            folder = export_answer(found.answer, run.id, 0, formats=request.formats, progress=progress)
             found = replace(found, answer=with_zoo(found.answer, str(folder)))
             outcome = replace(outcome, found=found, seconds=time.perf_counter() - began)
             run.add_artefact("zoo", folder)

@@ -1,11 +1,10 @@
-"""Latency tables as a user handles them: load, fit, verify, predict."""
+"""Latency tables as a user handles them: fit, verify, predict, describe."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,94 +15,25 @@ from threadpoolctl import threadpool_limits
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
 from nas.graph import OperatorTable, Segment
-from nas.graph.operators import read_operator_lists
-from nas.latency import Device, Estimate, LatencyModel, load_device
-from nas.latency.device import DEVICE_FILE, device_folder, read_device
+from nas.latency import Device, DeviceHome, Estimate, LatencyModel, load_latency
+from nas.latency.device import DEVICE_FILE, ROOM, read_device
 from nas.latency.estimate import SOURCES
-from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments, load_latency_model
+from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, load_calibration, published_index
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments
 from nas.latency.published.calibrate import FOLDS, Calibrated, calibrate
 from nas.latency.published.predictor import OperatorPredictor, make_predictor
-from nas.latency.published.rows import (
-    MAX_PIXELS,
-    Calibration,
-    PublishedIndex,
-    PublishedRow,
-    calibration,
-    read_published,
-)
+from nas.latency.published.rows import Calibration, PublishedRow
 from nas.latency.published.scores import Verification, read_plan, verify
 from nas.latency.published.validate import Progress
 from nas.latency.table.coverage import coverage
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.resources import check_name, workspace
-from nas.runtimes import OWN, Runtime
-from nas.space import Architecture, known_names, known_network, load_architecture
+from nas.space import Architecture, known_names, known_network
 from nas.space.load import load_space
-from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
-NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
-_MIN_NETWORKS = 4
 TABLE_SPACE, TABLE_SEGMENTS = "mobile", 3000
 """`table.csv` of a fitted device prints the segments of known networks, then of networks drawn from this space."""
-
-
-def load_latency(device: str) -> LatencyModel:
-    """The latency model of `device`; it takes architectures, graphs, operator tables, known names, architecture files,
-    zoo folders and paths of ONNX files."""
-    return load_latency_model(device, resolve=resolve_segments)
-
-
-def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments]:
-    """The segments of an architecture, or of a network given by name or by path, as `runtime` executes them."""
-    if isinstance(item, Architecture):
-        return lower(item, runtime)
-    if not isinstance(item, str | Path):
-        raise InputError(
-            f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
-        )
-    if Path(item).suffix == ".onnx":
-        from nas.onnx.reader import read_onnx
-
-        return runtime.in_context(read_onnx(Path(item)))
-    return lower(load_architecture(item), runtime)
-
-
-def published_index(device: str) -> PublishedIndex:
-    """What others published of whole networks on `device`, to be looked up by operators."""
-    folder = device_folder(device)
-    if not (folder / NETWORKS_FILE).exists():
-        return PublishedIndex([], {})
-    rows, lists = read_published(folder / NETWORKS_FILE), _lists(folder)
-    return PublishedIndex(
-        rows, {row.network: lists.get(row.network) or _operators(folder, row.network) for row in rows}
-    )
-
-
-def load_calibration(device: str) -> Calibration:
-    """The rows that calibrate `device`, with operators. Raises `InputError` for a device without such rows."""
-    folder = device_folder(device)
-    if not (folder / NETWORKS_FILE).exists():
-        raise InputError(f"{device} must have {NETWORKS_FILE} to be fitted or verified, but {folder} holds none.")
-    rows, priors = read_published(folder / NETWORKS_FILE), read_plan(folder / PLAN_FILE).priors
-    data = calibration(rows, _lists(folder), partial(_operators, folder), priors)
-    found = len(set(data.identity[data.scored].tolist()))
-    if found < _MIN_NETWORKS:
-        raise InputError(
-            f"{folder / NETWORKS_FILE} must hold at least {_MIN_NETWORKS} different convolutional networks of at most"
-            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows."
-        )
-    return data
-
-
-def _lists(folder: Path) -> dict[str, OperatorTable]:
-    return read_operator_lists(folder / LISTS_FILE) if (folder / LISTS_FILE).exists() else {}
-
-
-def _operators(folder: Path, name: str) -> OperatorTable:
-    """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
-    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
-    return OperatorTable.concatenate([segment.operators for segment in segments])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,27 +46,25 @@ class Fitted:
     table_rows: int
 
 
-def fit_device(device: str) -> Fitted:
-    """Fit the operator costs of `device` to its `networks.csv`; write coefficients.json and table.csv.
+def fit_device(home: DeviceHome) -> Fitted:
+    """Fit the operator costs of a device to its `networks.csv`; write coefficients.json and table.csv.
 
     Rows of the table that no model printed stay as they are. The files go to the device's folder in the workspace,
     which gets copies of the inputs where the device is a shipped one. The same inputs give the same bytes on the same
     machine.
     """
-    source = device_folder(device)
-    data = load_calibration(device)
+    source, folder = home.folder, home.own_folder
+    data = load_calibration(home)
     with threadpool_limits(limits=1, user_api="blas"):
         found = calibrate(data, np.ones(len(data.rows), dtype=np.bool_))
     inputs = [name for name in (NETWORKS_FILE, LISTS_FILE, PLAN_FILE) if (source / name).exists()]
-    manifest = _manifest(device, data, found, {name: sha256(source / name) for name in inputs})
+    manifest = _manifest(home.name, data, found, {name: sha256(source / name) for name in inputs})
     predictor = make_predictor(found, manifest)
-    record = load_device(device)
-    model = LatencyModel(device=record, rows={}, operators=predictor)
+    model = LatencyModel(device=home.device, rows={}, operators=predictor)
     printed = {row.segment: row for row in segment_rows(model, table_segments())}
     before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
     timed = {key: row for key, row in before.items() if row.source != "modelled"}
     rows = sorted((printed | timed).values(), key=lambda row: row.segment)
-    folder = workspace() / "latency_tables" / device
     if folder.resolve() != source.resolve():
         for name in (DEVICE_FILE, *inputs):
             if (source / name).exists():
@@ -206,10 +134,10 @@ def segment_rows(model: LatencyModel, segments: Sequence[HasSegments]) -> list[T
     return sorted(rows, key=lambda row: row.segment)
 
 
-def verify_device(device: str, progress: Progress) -> Verification:
-    """The nested scores of the device's calibration; a minute or two of computing."""
+def verify_device(home: DeviceHome, progress: Progress) -> Verification:
+    """The nested scores of a device's calibration; a minute or two of computing."""
     with threadpool_limits(limits=1, user_api="blas"):
-        return verify(load_calibration(device), read_plan(device_folder(device) / PLAN_FILE), progress)
+        return verify(load_calibration(home), read_plan(home.folder / PLAN_FILE), progress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,15 +149,15 @@ class Prediction:
     segments: list[tuple[str, float]]
 
 
-def predict(device: str, network: str) -> Prediction:
-    """The latency of `network` (an ONNX file, a known name, an architecture file, a zoo folder) on `device`."""
-    model = load_latency(device)
+def predict(home: DeviceHome, network: str) -> Prediction:
+    """The latency of `network` (an ONNX file, a known name, an architecture file, a zoo folder) on a device."""
+    model = load_latency(home)
     segments = model.segments(network)
     costs = model.segment_costs([s.key for s in segments], [s.operators for s in segments])
     operators = OperatorTable.concatenate([segment.operators for segment in segments])
     return Prediction(
         estimate=model.estimate_segments(segments),
-        published=published_index(device).find(operators),
+        published=published_index(home).find(operators),
         segments=[(s.key, float(ms)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
     )
 
@@ -241,23 +169,23 @@ def add_device(file: Path) -> tuple[Device, Path]:
     """
     device = read_device(file)
     check_name(device.name, what="device")
-    place = workspace() / "latency_tables" / device.name / DEVICE_FILE
+    place = workspace() / ROOM / device.name / DEVICE_FILE
     if place.exists():
         raise InputError(f"a device must be new, but {place} is there already; edit it, or remove it first.")
     write_bytes(place, file.read_bytes())
     return device, place
 
 
-def describe(device: str) -> dict[str, Any]:
-    """The operator costs of `device` with their meaning and manifest, its fixed time, and what stands behind the rows
+def describe(home: DeviceHome) -> dict[str, Any]:
+    """The operator costs of a device with their meaning and manifest, its fixed time, and what stands behind the rows
     of its table, by source."""
-    model = load_latency(device)
+    model = load_latency(home)
     fitted = model.operators.as_json() if model.operators else {"coefficients": {}, "meaning": {}, "manifest": {}}
-    table = device_folder(device) / TABLE_FILE
+    table = home.folder / TABLE_FILE
     rows = read_table(table) if table.exists() else {}
     kept = {key: fitted[key] for key in ("coefficients", "meaning", "manifest")}
     return {
-        "device": device,
+        "device": home.name,
         "fixed_ms": model.fixed_ms,
         "rows": len(rows),
         "coverage": [part.as_json() for part in coverage(rows.values())],

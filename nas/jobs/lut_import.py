@@ -15,8 +15,9 @@ import numpy as np
 
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
-from nas.latency.device import DEVICE_FILE, Device, device_folder, load_device
+from nas.latency.device import DEVICE_FILE, Device
 from nas.latency.estimate import WEAKNESS
+from nas.latency.home import DeviceHome
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.table.lookup import LookupRow, Refused, read_lookup_table
 from nas.latency.table.operator_times import OperatorTime, OperatorTimes, is_operator_table, read_operator_times
@@ -25,7 +26,6 @@ from nas.latency.table.rows import COLUMNS, TableRow, read_table, read_text, sho
 from nas.latency.timed.alone import fit_alone
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.latency.timed.regressor import OperatorRegressor
-from nas.resources import workspace
 
 _LOOKUP = (".yaml", ".yml", ".json", ".csv")
 _OWN = "table.csv"
@@ -93,31 +93,32 @@ class Imported:
         return {"folder": str(self.folder), "files": files, **counts, **choices}
 
 
-def import_any(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported | ImportedOperators:
+def import_any(
+    home: DeviceHome, files: Sequence[Path], activations: Sequence[str] = ()
+) -> Imported | ImportedOperators:
     """`import_operators` for a table of operators, else `import_tables`."""
     if any(is_operator_table(path) for path in files):
         if len(files) > 1:
             raise InputError(f"a table of operators must be imported by itself, but got {len(files)} files.")
-        return import_operators(device, files[0])
-    return import_tables(device, files, activations)
+        return import_operators(home, files[0])
+    return import_tables(home, files, activations)
 
 
-def import_tables(device: str, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported:
-    """Merge the rows of `files` into the table of `device`, in the workspace's folder of that device.
+def import_tables(home: DeviceHome, files: Sequence[Path], activations: Sequence[str] = ()) -> Imported:
+    """Merge the rows of `files` into the table of a device, in the workspace's folder of that device.
 
     `activations` are those of blocks whose file does not say it (`read_lookup_table`). The folder gets copies of all
     the device's files where the device is a shipped one. Rows of lookup tables are *measured*, by whom and when
-    `device.yaml` says. Raises `InputError` for an unknown device or a bad file, and `NasError` where the folder cannot
-    be written to; in either case the table stays what it was.
+    `device.yaml` says. Raises `InputError` for a bad file, and `NasError` where the folder cannot be written to; in
+    either case the table stays what it was.
     """
-    record, source = load_device(device), device_folder(device)
-    read = tuple(_read(path, record, activations) for path in files)
+    source, folder = home.folder, home.own_folder
+    read = tuple(_read(path, home.device, activations) for path in files)
     rows, sizes = _joined(read)
     before = read_table(source / TABLE_FILE) if (source / TABLE_FILE).exists() else {}
     both = [Choice(taken=row, left=before[key]) for key, row in rows.items() if before.get(key, row) != row]
     kept = [choice for choice in both if WEAKNESS[choice.taken.source] > WEAKNESS[choice.left.source]]
     merged = before | rows | {choice.left.segment: choice.left for choice in kept}
-    folder = workspace() / "latency_tables" / device
     _copy(source, folder, {TABLE_FILE: table_text(sorted(merged.values(), key=lambda row: row.segment))})
     return Imported(
         folder=folder,
@@ -152,18 +153,18 @@ class ImportedOperators:
         }
 
 
-def import_operators(device: str, path: Path) -> ImportedOperators:
-    """Fit the operator costs of `device` to the table of operators at `path`; its table gets no rows from it.
+def import_operators(home: DeviceHome, path: Path) -> ImportedOperators:
+    """Fit the operator costs of a device to the table of operators at `path`; its table gets no rows from it.
 
     Writes coefficients.json to the workspace's folder of the device. Raises `InputError` for a bad file, for one of too
     few operators, and for a device whose costs come from elsewhere.
     """
-    record, source = load_device(device), device_folder(device)
+    record, source, folder = home.device, home.folder, home.own_folder
     costs_before = read_latency_model(record, source).operators if (source / COEFFICIENTS_FILE).exists() else None
     if costs_before is not None and "operators" not in costs_before.manifest:
         raise InputError(
-            f"{device} must have no operator costs but those of an imported table of operators, but its are fitted to"
-            " networks; add a device of another name."
+            f"{home.name} must have no operator costs but those of an imported table of operators, but its are fitted"
+            " to networks; add a device of another name."
         )
     found = read_operator_times(path)
     if len(found.times) < MIN_NETWORKS:
@@ -175,7 +176,7 @@ def import_operators(device: str, path: Path) -> ImportedOperators:
     rows = [_alone(time, record) for time in found.times]
     require_milliseconds(rows, str(path))
     manifest = {
-        "device": device,
+        "device": home.name,
         "date": record.date,
         "operators": len(found.times),
         "header": found.header,
@@ -183,7 +184,6 @@ def import_operators(device: str, path: Path) -> ImportedOperators:
     }
     latency_ms = np.array([row.mean_ms for row in rows])
     costs = fit_alone([time.segment for time in found.times], latency_ms, manifest)
-    folder = workspace() / "latency_tables" / device
     _copy(source, folder, {COEFFICIENTS_FILE: costs.to_json()})
     return ImportedOperators(folder=folder, found=found, costs=costs)
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError
-from nas.jobs.lut import load_latency
-from nas.latency import Device, Estimate, load_device
-from nas.latency.device import DEVICE_FILE, device_folder
+from nas.latency import Device, DeviceHome, Estimate, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.measure.stopwatch import Network, Stopwatch
 from nas.onnx.file import MAX_BYTES
-from nas.runners import Runner, Timing, find_runner
+from nas.progress import OnProgress, Step, silent
+from nas.runners.find import find_runner
 from nas.runners.interval import measured
-from nas.runners.runner import RUNS_A_VISIT, run_statistics
+from nas.runners.protocol import RUNS_A_VISIT, Runner
+from nas.runners.timing import Timing, run_statistics
 from nas.space import load_architecture
 
-MAX_THREADS = 256
 MAX_SPREAD = 0.1
 """Runs whose median lies further above their least time than this share are said to stray."""
 
 _NETWORK_SUFFIXES = (".onnx", ".tflite")
-Progress = Callable[[str], None]
-
-
-def silent(doing: str) -> None:
-    """Tells nobody what is being done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +64,8 @@ class Measurement:
         }
 
 
-def find_device(name: str) -> tuple[Device, Runner]:
-    """The device called `name` and what times networks on it. Raises `InputError` where nothing here reaches it."""
-    device = load_device(name)
-    return device, find_runner(device, str(device_folder(name) / DEVICE_FILE))
-
-
 def measure(
-    device_name: str, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: Progress = silent
+    home: DeviceHome, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: OnProgress = silent
 ) -> Measurement:
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
@@ -85,17 +73,19 @@ def measure(
     random weights; a file is timed as it is. Raises `InputError` for a device that nothing reaches, a file that its
     runtime cannot run, and numbers that make no sense.
     """
-    device, runner = find_device(device_name)
-    counts = tuple(dict.fromkeys(threads)) or (device.threads or 1,)
-    check_threads(counts)
-    with tempfile.TemporaryDirectory(prefix="nas-") as folder:
-        file = _network_file(network, runner, device, Path(folder))
-        timings = {}
-        for count in counts:
-            progress(f"timing {network} on {device.name}: {count_text(count)}")
-            timings[count] = runner.time([file], rounds=rounds, threads=count)[0]
-    environment = runner.environment()
-    predicted, doubts = _predicted(device_name, network)
+    device, runner = home.device, find_runner(home)
+    counts = tuple(dict.fromkeys(threads)) or (device.threads,)
+    if threads:
+        check_threads(counts, runner.abilities.max_threads)
+    timed = _network(network, runner, device)
+    timings = {}
+    environment: Mapping[str, str] = {}
+    with Stopwatch(home, runner, patience_s=()) as watch:
+        for done, count in enumerate(counts):
+            progress(Step(doing=f"timing {network}", done=done, of=len(counts), note=count_text(count)))
+            session = watch.time([timed], rounds=rounds, threads=count)
+            (timings[count],), environment = session.timings(), session.environment
+    predicted, doubts = _predicted(home, network)
     return Measurement(
         network=network,
         device=device,
@@ -107,21 +97,21 @@ def measure(
     )
 
 
-def check_threads(counts: Sequence[int]) -> None:
+def check_threads(counts: Sequence[int], most: int) -> None:
     """Raises `InputError` for a number of threads that no runtime takes."""
     for count in counts:
-        if not 1 <= count <= MAX_THREADS:
-            raise InputError(f"a number of threads must be from 1 to {MAX_THREADS}, but got {count}.")
+        if not 1 <= count <= most:
+            raise InputError(f"a number of threads must be from 1 to {most}, but got {count}.")
 
 
 def count_text(threads: int) -> str:
-    """ "1 thread", "2 threads"."""
-    return f"{threads} thread{'s' * (threads > 1)}"
+    """ "1 thread", "2 threads", or what 0 stands for."""
+    return f"{threads} thread{'s' * (threads > 1)}" if threads else "the runtime's own threads"
 
 
 def oversubscribed(counts: Sequence[int], environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning for the numbers of threads that the machine has no cores for; they are timed all the same."""
-    cores = int(environment.get("cores", MAX_THREADS))
+    cores = int(environment["cores"])
     beyond = [count for count in counts if count > cores]
     if not beyond:
         return ()
@@ -138,11 +128,11 @@ def _strays(timings: Mapping[int, Timing]) -> tuple[str, ...]:
     )
 
 
-def _network_file(network: str, runner: Runner, device: Device, folder: Path) -> Path:
-    """The file to time: `network` itself where it is one, else the architecture written to `folder`."""
+def _network(network: str, runner: Runner, device: Device) -> Network:
+    """What to time: the file `network` itself where it is one, else the graph of the architecture."""
     path = Path(network)
     if path.suffix.lower() not in _NETWORK_SUFFIXES:
-        return runner.write(load_architecture(network).graph(), folder / f"network{runner.suffix}")
+        return load_architecture(network).graph
     if path.suffix.lower() != runner.suffix:
         raise InputError(
             f"{path} must be a {runner.suffix} file to be timed on {device.name} ({device.runtime}), but is a"
@@ -157,12 +147,11 @@ def _network_file(network: str, runner: Runner, device: Device, folder: Path) ->
     return path
 
 
-def _predicted(device: str, network: str) -> tuple[Estimate | None, tuple[str, ...]]:
+def _predicted(home: DeviceHome, network: str) -> tuple[Estimate | None, tuple[str, ...]]:
     """What the device's latency model says, and what there is to doubt about it."""
-    folder = device_folder(device)
-    if not any((folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE)):
+    if not any((home.folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE)):
         return None, ()
-    model = load_latency(device)
+    model = load_latency(home)
     if Path(network).suffix.lower() == ".tflite":
         return None, ("a .tflite file is timed, but not predicted; predict the architecture or its ONNX file.",)
     try:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyModel
-from nas.errors import InputError, TargetError, UnknownOperatorError, unknown_name
+from nas.errors import InputError, TargetError, UnknownOperatorError
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
 from nas.evaluate.coverage import lacking_text
 from nas.jobs.gain import Gain, gain_over_known
@@ -25,6 +25,7 @@ from nas.jobs.network import Network, NetworkRecords, Published
 from nas.jobs.unmet import unmet
 from nas.latency import LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture, known_networks
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
@@ -33,12 +34,12 @@ from nas.strategies import (
     Evolution,
     Exhaustive,
     Progress,
-    RandomSearch,
     Reward,
     SearchResult,
     SearchTask,
     Strategy,
     pareto_front,
+    strategy_named,
 )
 from nas.strategies.archive import START_LIMIT
 
@@ -49,16 +50,8 @@ NEAR_TARGET = 0.9
 """Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": Evolution,
-    "exhaustive": Exhaustive,
-    "random": RandomSearch,
-}
 
 _T = TypeVar("_T")
-
-OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +114,12 @@ class SearchAnswer:
         }
 
 
-def strategy_named(name: str | None, space: SearchSpace) -> Strategy:
+def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     """The strategy called `name`; None chooses: exhaustive where the space is small enough, else evolution."""
-    if name is None:
-        size = math.prod(space.cardinalities.tolist())
-        return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    if name is not None:
+        return strategy_named(name)
+    size = math.prod(space.cardinalities.tolist())
+    return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
 def search(
@@ -145,7 +136,7 @@ def search(
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
     covered_only: bool = False,
-    progress: OnProgress = lambda doing, best: None,
+    progress: OnProgress = silent,
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
@@ -159,7 +150,7 @@ def search(
     """
     aim = limits.aim(target_ms)
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
-    chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         known = [
@@ -208,13 +199,15 @@ class _Search:
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
-        self._progress("compiling the space to arrays", None)
-        problem = self._problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
+        compiled = counted("compiling the space", self._progress)
+        exact = isinstance(strategy, Exhaustive)
+        problem = self._problem = SpaceProblem(self._space, self._models, exact=exact, progress=compiled)
         if self._models.latency.operators is None:
             self._check_coverage(space_coverage(problem.compiled))
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
+            note = _best(state.best_accuracy)
+            self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
             target_ms=self._aim.at_most,
@@ -258,9 +251,14 @@ class _Search:
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.score, found.best.accuracy) if found.best else None
-        for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=self._aim.at_most)
+        for i, start in enumerate(begin):
+            note = _best(best and best[1])
+
+            def report(share: float, done: int = i, note: str = note) -> None:
+                self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
+
+            report(0.0)
+            result = adaptation.shrink(start, target_ms=self._aim.at_most, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
                 mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
@@ -274,6 +272,7 @@ class _Search:
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
+        self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
@@ -370,7 +369,7 @@ class _Search:
         return [f"{note} at {best.latency.mean_ms:.3g} ms: take it, or a space with its blocks."]
 
     def _cannot_meet(self, found: SearchResult, seed: int) -> TargetError:
-        self._progress("looking for what cannot be met", None)
+        self._progress(Step(doing="looking for what cannot be met"))
         assert found.fastest is not None  # no point was excluded
         if not self._models.covered([self._space.decode(found.fastest.codes)]):
             return TargetError(
@@ -385,6 +384,11 @@ class _Search:
         figures = self._models.figures(networks)
         kept = [networks[i] for i in pareto_front(figures.standing.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
+
+
+def _best(accuracy: float | None) -> str:
+    """What progress tells of the best network so far, by its predicted mean accuracy (a fraction)."""
+    return "" if accuracy is None else f"predicted top-1 {100 * accuracy:.1f} %"
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

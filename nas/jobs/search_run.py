@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.lut import load_latency, published_index
 from nas.jobs.network import Published
-from nas.jobs.search import OnProgress, SearchAnswer, search, with_zoo
-from nas.jobs.search_verify import Verification, check_reach, verified_search
-from nas.latency import LatencyModel
-from nas.latency.device import device_folder
+from nas.jobs.search import SearchAnswer, search, strategy_for, with_zoo
+from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
+from nas.latency.load import published_index
+from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
 from nas.space import Architecture, list_known, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
+from nas.zoo.formats import check_formats
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
+
+
+SCHEMA = 2
+"""The version of the document of a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,7 @@ class SearchRequest:
     max_novelty: float | None = 1.0
     covered_only: bool = False
     verify: bool = False
+    formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
         """The command line that repeats the search."""
@@ -66,6 +74,8 @@ class SearchRequest:
         for name in ("covered_only", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
+        if self.formats != ("onnx",):
+            words += ["--format", ",".join(self.formats)]
         return shlex.join(words)
 
 
@@ -85,12 +95,10 @@ class SearchOutcome:
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search, as the contract has it."""
         verified = {"verification": self.verification.as_json()} if self.verification else {}
-        return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
+        return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(
-    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
-) -> SearchOutcome:
+def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:
     """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
@@ -99,12 +107,16 @@ def run_search(
     space = load_space(request.space)
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
-    space = narrow(space, request.settings)
-    if request.verify:
+    space, home = narrow(space, request.settings), device_home(request.device)
+    strategy = strategy_for(space, request.strategy)
+    check_formats(request.formats)
+    if request.verify:  # what fits tables takes a second to import
+        from nas.jobs.search_verify import check_reach, verified_search
+
         if request.target_ms is None:
             raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
-        check_reach(request.device)
-    latency, accuracy = load_latency(request.device), load_accuracy(request.accuracy)
+        check_reach(home)
+    latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
@@ -115,12 +127,12 @@ def run_search(
         max_novelty=request.max_novelty,
     )
     limits.aim(request.target_ms)  # a question without one is refused before anything is written
-    inputs = _inputs(request, space, accuracy)
+    inputs = _inputs(request, home, space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = PublishedFigures(request.device)
+            published = PublishedFigures(home)
 
             def searched(model: LatencyModel) -> SearchAnswer:
                 return search(
@@ -130,7 +142,7 @@ def run_search(
                     target_ms=request.target_ms,
                     reward=reward,
                     seed=request.seed,
-                    strategy=request.strategy,
+                    strategy=strategy,
                     limits=limits,
                     published=published,
                     covered_only=request.covered_only,
@@ -140,14 +152,13 @@ def run_search(
             verification = None
             if request.verify:
                 answer, verification = verified_search(
-                    request.device, latency, searched, progress=lambda doing: progress(doing, None)
+                    home, latency, searched, progress=lambda doing: progress(Step(doing=doing))
                 )
             else:
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            progress("exporting the answer", answer.best.accuracy.mean)
-            folder = export_answer(answer, run.id, request.seed)
+            folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -159,7 +170,7 @@ def run_search(
     return outcome
 
 
-def export_answer(answer: SearchAnswer, run: str, seed: int) -> Path:
+def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:
     """The folder of the zoo that the answer's network was exported to."""
     from nas.zoo import export_architecture
 
@@ -172,21 +183,23 @@ def export_answer(answer: SearchAnswer, run: str, seed: int) -> Path:
         device=answer.device,
         run=run,
         seed=seed,
+        formats=formats,
+        progress=progress,
     )
 
 
-def _inputs(request: SearchRequest, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
+def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
     """What the search reads, with checksums: the space, the device's files, the predictor's."""
     space_file = space_paths().get(request.space, Path(request.space))
-    return {"space": {"name": space.name, "sha256": sha256(space_file)}, **model_inputs(request.device, accuracy)}
+    return {"space": {"name": space.name, "sha256": sha256(space_file)}, **model_inputs(home, accuracy)}
 
 
-def model_inputs(device: str, accuracy: PriorModel) -> dict[str, Any]:
+def model_inputs(home: DeviceHome, accuracy: PriorModel) -> dict[str, Any]:
     """The files of a device and of a predictor, with checksums."""
-    files = [path for path in sorted(device_folder(device).iterdir()) if path.is_file()]
+    files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
-        "device": {"name": device, "sha256": {path.name: sha256(path) for path in files}},
+        "device": {"name": home.name, "sha256": {path.name: sha256(path) for path in files}},
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
@@ -194,9 +207,9 @@ def model_inputs(device: str, accuracy: PriorModel) -> dict[str, Any]:
 class PublishedFigures:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._index = published_index(device)
+    def __init__(self, home: DeviceHome) -> None:
+        self._device = home.name
+        self._index = published_index(home)
         self._known = {known.architecture.digest: known for known in list_known()}
 
     def __call__(self, network: Architecture) -> Published | None:

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from nas.errors import InputError, TargetError
-from nas.jobs.lut import load_latency
-from nas.jobs.lut_build import device_runner, device_runtime, refit_table, store_path
-from nas.jobs.lut_verify import Checked, check_networks
+from nas.jobs.lut_build import refit_table
 from nas.jobs.network import Network
 from nas.jobs.search import SearchAnswer
-from nas.latency import LatencyModel
-from nas.measure.store import VERIFIED, NewTiming, TimingStore
-from nas.space.lowering import lower
+from nas.latency import DeviceHome, LatencyModel, load_latency
+from nas.measure.check import Checked, check, usual_reference_ms
+from nas.measure.plan import network_item
+from nas.measure.stopwatch import open_stopwatch
+from nas.measure.store import REFERENCE, VERIFIED, NewTiming, TimingStore
+from nas.runners.find import find_runner
+from nas.runners.protocol import FileFault
 
 CEILING, FLOOR = 1.02, 0.9
 """An answer is accepted up to this multiple of the target, and from this one on where something slower is better."""
@@ -61,36 +63,67 @@ class Verification:
 
 
 def verified_search(
-    device: str, latency: LatencyModel, search: Search, *, progress: Callable[[str], None]
+    home: DeviceHome, latency: LatencyModel, search: Search, *, progress: Callable[[str], None]
 ) -> tuple[SearchAnswer, Verification]:
-    """The answer of `search` for a latency model, timed on `device`; up to four rounds.
+    """The answer of `search` for a latency model, timed on the device; up to four rounds.
 
     Where no round's answer is accepted, the answer is the best of all networks that were timed and met the target.
-    Raises `InputError` for a device that is not measured here, and `TargetError` where nothing that was timed met it.
+    Raises `InputError` for a device that is not measured here or an answer that it cannot run, and `TargetError` where
+    nothing that was timed met the target.
     """
-    device_runner(device)
+    find_runner(home)
     rounds: list[VerifiedRound] = []
     found: dict[str, tuple[SearchAnswer, Network, Checked]] = {}
     for number in range(1, MAX_ROUNDS + 1):
         answer = search(latency)
         networks = [answer.best, *_runners_up(answer)]
         progress(f"timing the answer and {len(networks) - 1} runners-up")
-        checked = check_networks(
-            device, [network.architecture for network in networks], [network.latency for network in networks]
-        )
-        fault = _fault(answer, checked[0])
-        rounds.append(VerifiedRound(checked=tuple(checked), fault=fault))
+        timed = _timed(home, networks)
+        fault = _fault(answer, timed.answer)
+        rounds.append(VerifiedRound(checked=tuple(one for _, one in timed.checked), fault=fault))
         if not fault:
-            return answer, Verification(rounds=tuple(rounds), measured=checked[0], accepted=True)
-        for network, one in zip(networks, checked, strict=True):
+            return answer, Verification(rounds=tuple(rounds), measured=timed.answer, accepted=True)
+        for network, one in timed.checked:
             found.setdefault(one.digest, (answer, network, one))
-        if number < MAX_ROUNDS and store_path(device).exists():
-            progress("correcting the table")
-            _correct(device, networks, checked)
-            latency = load_latency(device)
-        elif not store_path(device).exists():
+        if not home.timings.exists():
             break
+        if number < MAX_ROUNDS:
+            progress("correcting the table")
+            _correct(home, timed)
+            home = home.reread()
+            latency = load_latency(home)
     return _best_timed(found, rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timed:
+    """The answer of a round and the runners-up that could be timed, the answer first, and what a store takes of it:
+    where it was timed, and a list of timings a process."""
+
+    checked: tuple[tuple[Network, Checked], ...]
+    environment: dict[str, str]
+    batches: list[list[NewTiming]]
+
+    @property
+    def answer(self) -> Checked:
+        return self.checked[0][1]
+
+
+def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
+    """Time `networks`, whose predictions are frozen, in fresh processes.
+
+    Raises `InputError` where the first cannot be timed.
+    """
+    items = [network_item(network.architecture, VERIFIED, home.runtime) for network in networks]
+    usual = usual_reference_ms(load_latency(home))
+    with open_stopwatch(home) as watch:
+        environment = watch.environment()
+        found, batches = check(watch, items, [network.latency for network in networks], usual)
+    if isinstance(found[0], FileFault):
+        raise found[0].error()
+    pairs = zip(networks, found, strict=True)
+    checked = tuple((network, one) for network, one in pairs if isinstance(one, Checked))
+    return _Timed(checked=checked, environment=environment, batches=batches)
 
 
 def _runners_up(answer: SearchAnswer) -> list[Network]:
@@ -115,27 +148,15 @@ def _fault(answer: SearchAnswer, checked: Checked) -> str:
     return ""
 
 
-def _correct(device: str, networks: Sequence[Network], checked: Sequence[Checked]) -> None:
+def _correct(home: DeviceHome, timed: _Timed) -> None:
     """Add what was timed to the timings of the device, and fit its table again."""
-    runtime = device_runtime(device)
-    with TimingStore(store_path(device), device_runner(device).environment()) as store:
+    with TimingStore(home.timings, timed.environment) as store:
         done = store.digests()
-        new = [
-            NewTiming(
-                name=network.name,
-                digest=one.digest,
-                role=VERIFIED,
-                segments=lower(network.architecture, runtime),
-                latency_ms=one.measured_ms,
-                spread=max(one.processes_ms) / min(one.processes_ms) - 1.0,
-                runs=len(one.processes_ms),
-            )
-            for network, one in zip(networks, checked, strict=True)
-            if one.digest not in done
-        ]
-        if new:
-            store.add_batch(new, seconds=0.0)  # without the reference: these times are at the usual speed already
-    refit_table(device)
+        for batch in timed.batches:
+            new = [timing for timing in batch if timing.digest not in done]
+            if any(timing.role != REFERENCE for timing in new):
+                store.add_batch(new, seconds=0.0)  # no part of what a build may spend
+    refit_table(home)
 
 
 def _best_timed(
@@ -161,9 +182,9 @@ def _best_timed(
     return chosen, Verification(rounds=tuple(rounds), measured=one, accepted=False)
 
 
-def check_reach(device: str) -> None:
+def check_reach(home: DeviceHome) -> None:
     """Raises `InputError` for a device whose answers cannot be timed."""
     try:
-        device_runner(device)
+        find_runner(home)
     except InputError as error:
         raise InputError(f"--verify times the answer on the device. {error}") from error

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nas.errors import InputError
+from nas.graph import Graph
 from nas.jobs import study_networks
-from nas.jobs.lut import load_latency
-from nas.jobs.measure import MAX_SPREAD, Progress, find_device, silent
+from nas.jobs.measure import MAX_SPREAD
 from nas.jobs.study_networks import Subject
-from nas.latency import Device, Estimate, load_device
-from nas.latency.device import DEVICE_FILE, device_folder
-from nas.measure.batches import time_graphs
-from nas.runners import Timing
+from nas.latency import Device, DeviceHome, Estimate, load_latency
+from nas.measure.batches import time_in_batches
+from nas.measure.stopwatch import open_stopwatch
+from nas.progress import OnProgress, counted, silent
 from nas.runners.interval import measured
+from nas.runners.timing import Timing
 
 _RESAMPLES = 2000
 
@@ -122,43 +124,55 @@ class Study:
         }  # fmt: skip
 
 
-def study(kind: str, device_name: str, *, rounds: int | None = None, progress: Progress = silent) -> Study:
+def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: OnProgress = silent) -> Study:
     """The study `kind` (one of `EXPERIMENTS`) of a device.
 
     On a device that is reached from here it is measured, in `rounds` rounds; on any other the device's latency model
-    predicts it. Raises `InputError` where the model cannot, as for numbers of threads.
+    predicts it. A network that the device cannot run is left out with a warning. Raises `InputError` where the model
+    cannot predict, as for numbers of threads, and where the first network cannot be timed.
     """
-    experiment, device = EXPERIMENTS[kind], load_device(device_name)
+    experiment, device = EXPERIMENTS[kind], home.device
     if device.reach:
-        return _measured(kind, device_name, rounds or experiment.rounds, progress)
+        return _measured(kind, home, rounds or experiment.rounds, progress)
     if experiment.by_threads:
         raise InputError(
-            f"{device_folder(device_name) / DEVICE_FILE}: reach must say how to get to the device for a study of"
+            f"{home.file}: reach must say how to get to the device for a study of"
             f" {kind}, but got none, and no latency model knows of threads; name a device that is reached from here."
         )
-    model, subjects = load_latency(device_name), list(experiment.subjects())
+    model, subjects = load_latency(home), list(experiment.subjects())
     latencies = {(subject.name, device.threads): model.estimate(subject.graph) for subject in subjects}
     return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
 
 
-def _measured(kind: str, device_name: str, rounds: int, progress: Progress) -> Study:
-    device, runner = find_device(device_name)
-    experiment, environment = EXPERIMENTS[kind], runner.environment()
-    counts = _thread_counts(environment) if experiment.by_threads else (device.threads or 1,)
+def _measured(kind: str, home: DeviceHome, rounds: int, progress: OnProgress) -> Study:
+    experiment = EXPERIMENTS[kind]
     subjects = list(experiment.subjects())
-    timings = time_graphs(
-        runner,
-        {subject.name: subject.graph for subject in subjects},
-        rounds=rounds,
-        threads=counts,
-        progress=lambda done, of: progress(f"{kind}: {done} of {of} networks timed"),
-    )
-    if (
-        experiment.by_threads
-    ):  # Several threads have the wall clock alone; numbers of threads are compared by one clock.
+    with open_stopwatch(home) as watch:
+        environment = watch.runner.environment()
+        timings, faults = time_in_batches(
+            watch,
+            {subject.name: partial(_graph, subject) for subject in subjects},
+            rounds=rounds,
+            threads=_thread_counts(environment) if experiment.by_threads else (home.device.threads,),
+            progress=counted(f"timing the networks of {kind}", progress),
+        )
+    if experiment.by_threads:
+        # Several threads have the wall clock alone; numbers of threads are compared by one clock.
         timings = {key: Timing(wall_ms=timing.wall_ms) for key, timing in timings.items()}
     latencies = {key: measured(timing) for key, timing in timings.items()}
-    return _study(kind, device, subjects, latencies, environment=environment, rounds=rounds, warnings=_strays(timings))
+    left_out = [f"{name} is left out: {fault.text}" for name, fault in faults.items()]
+    for subject in subjects:
+        if subject.name not in faults and subject.base in faults:
+            left_out.append(f"{subject.name} is left out, as {subject.base} is, with which it is compared.")
+            latencies = {key: latency for key, latency in latencies.items() if key[0] != subject.name}
+    return _study(
+        kind, home.device, subjects, latencies, environment=environment, rounds=rounds,
+        warnings=(*left_out, *_strays(timings)),
+    )  # fmt: skip
+
+
+def _graph(subject: Subject) -> Graph:
+    return subject.graph
 
 
 def _thread_counts(environment: Mapping[str, str]) -> tuple[int, ...]:

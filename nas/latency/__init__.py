@@ -1,7 +1,9 @@
 """What a network costs on a device."""
 
-from nas.latency.device import Device, load_device
+from nas.latency.device import Device
 from nas.latency.estimate import Estimate, Source
-from nas.latency.model import LatencyModel, load_latency_model
+from nas.latency.home import DeviceHome, device_home
+from nas.latency.load import load_latency
+from nas.latency.model import LatencyModel
 
-__all__ = ["Device", "Estimate", "LatencyModel", "Source", "load_device", "load_latency_model"]
+__all__ = ["Device", "DeviceHome", "Estimate", "LatencyModel", "Source", "device_home", "load_latency"]

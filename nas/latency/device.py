@@ -6,11 +6,11 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from nas.documents import check_keys, read_yaml
-from nas.errors import InputError, unknown_name
-from nas.resources import check_name, find, names
+from nas.errors import InputError
+from nas.resources import check_name, names
 
 DEVICE_FILE = "device.yaml"
-_ROOM = "latency_tables"
+ROOM = "latency_tables"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,15 @@ class Device:
     threads: int = 0
     reach: str = ""
     notes: str = ""
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What a latency is of beside chip and runtime: threads, precision, compute unit; times of others never mix."""
+        return {
+            "threads": str(self.threads) if self.threads else "as the runtime decides",
+            "precision": self.precision,
+            "compute_unit": self.compute_unit,
+        }
 
     def as_json(self) -> dict[str, str | int]:
         """The record as a mapping."""
@@ -64,23 +73,4 @@ def _text(value: object, where: str) -> str:
 
 def device_names() -> dict[str, Path]:
     """Device name → its folder, the workspace's own before those shipped."""
-    return {name: path.parent for name, path in names(_ROOM, f"*/{DEVICE_FILE}").items()}
-
-
-def device_folder(name: str) -> Path:
-    """The folder of the device `name`; an unknown name or a path is an `InputError` (nearest names shown)."""
-    check_name(name, what="device")
-    path = find(_ROOM, f"{name}/{DEVICE_FILE}")
-    if path is None:
-        remedy = "`nas device list` shows all; `nas device add FILE` adds one."
-        raise unknown_name("device", name, device_names(), remedy=remedy)
-    return path.parent
-
-
-def load_device(name: str) -> Device:
-    """The device called `name`. Raises `InputError` for an unknown name, a path, or a bad `device.yaml`."""
-    path = device_folder(name) / DEVICE_FILE
-    device = read_device(path)
-    if device.name != name:
-        raise InputError(f"{path}: name must be that of its folder, {name!r}, but got {device.name!r}.")
-    return device
+    return {name: path.parent for name, path in names(ROOM, f"*/{DEVICE_FILE}").items()}

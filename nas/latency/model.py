@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph.graph import Graph
 from nas.graph.operators import OperatorTable
-from nas.latency.device import Device, device_folder, load_device
+from nas.latency.device import Device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats, Ints
@@ -233,14 +233,6 @@ def _lacking(keys: Sequence[str], covered: NDArray[np.bool_]) -> str:
     named = [f"{' and '.join(at[:4])} [{shortened(key, 64)}]" for key, at in places.items()]
     more = f", and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
     return f"{(~covered).sum()} of {len(keys)}: segment {', '.join(named[:_LISTED])}{more}"
-
-
-def load_latency_model(name: str, *, resolve: Resolver | None = None) -> LatencyModel:
-    """The latency model of the device called `name`, from its folder (the workspace's own before the shipped one).
-
-    Raises `InputError` for an unknown device, bad files, or a device with neither rows nor coefficients.
-    """
-    return read_latency_model(load_device(name), device_folder(name), resolve=resolve)
 
 
 def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None = None) -> LatencyModel:

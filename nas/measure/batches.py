@@ -1,54 +1,52 @@
-"""Timing many networks: in batches that share a process, joined by a network that all of them hold."""
+"""Timing many networks for a comparison: in batches that share a process, joined by a network that all of them hold."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from nas.graph import Graph
-from nas.runners.runner import Runner, Timing
+from nas.measure.drift import slowness, usual_ms
+from nas.measure.stopwatch import Beside, Network, Stopwatch
+from nas.runners.protocol import FileFault
+from nas.runners.timing import Timing
 
 BATCH = 16
 """Networks a batch, the common one included: what fits into memory, and is interleaved within seconds."""
 
+Timings = dict[tuple[str, int], Timing]
 
-def time_graphs(
-    runner: Runner,
-    graphs: Mapping[str, Graph],
+
+def time_in_batches(
+    watch: Stopwatch,
+    networks: Mapping[str, Network],
     *,
     rounds: int,
-    threads: Sequence[int] = (1,),
+    threads: Sequence[int],
     progress: Callable[[int, int], None],
-) -> dict[tuple[str, int], Timing]:
-    """The timing of each network, by name (one that may name a file), with each number of threads; random weights.
+) -> tuple[Timings, dict[str, FileFault]]:
+    """The timing of each network, by name, with each number of threads; and what was not timed, and why.
 
-    The first network is part of every batch. What it took there is how fast the device was then: the times of a batch
-    are brought to those of the batch in which it was fastest. `progress(done, of)` is called before each batch.
+    The first network is part of every batch: it is the reference (`nas.measure.drift`), and the times of a batch are
+    brought to the usual speed by it. `progress(done, of)` is called before each batch. Raises `InputError` where the
+    first network cannot be timed.
     """
-    first, *others = graphs
-    found: list[dict[tuple[str, int], Timing]] = []
+    first, *others = networks
+    found: list[tuple[list[str], dict[int, Beside]]] = []
     for start in range(0, max(len(others), 1), BATCH - 1):
-        progress(start, len(graphs))
-        names = (first, *others[start : start + BATCH - 1])
-        found.append(_time_batch(runner, {name: graphs[name] for name in names}, rounds, threads))
-    joined: dict[tuple[str, int], Timing] = {}
+        progress(start, len(networks))
+        names = others[start : start + BATCH - 1]
+        own = [networks[name] for name in names]
+        found.append(
+            (names, {n: watch.beside(networks[first], own, rounds=rounds, threads=n) for n in threads})
+        )  # fmt: skip
+    timings: Timings = {}
+    faults: dict[str, FileFault] = {}
     for count in threads:
-        fastest = min(batch[first, count].typical_ms for batch in found)
-        for batch in found:
-            factor = fastest / batch[first, count].typical_ms
-            joined |= {key: timing.scaled(factor) for key, timing in batch.items() if key[1] == count}
-    return joined
-
-
-def _time_batch(
-    runner: Runner, graphs: Mapping[str, Graph], rounds: int, threads: Sequence[int]
-) -> dict[tuple[str, int], Timing]:
-    """The networks timed in one process for each number of threads."""
-    found: dict[tuple[str, int], Timing] = {}
-    with tempfile.TemporaryDirectory(prefix="nas-") as folder:
-        files = [runner.write(graph, Path(folder) / f"{name}{runner.suffix}") for name, graph in graphs.items()]
-        for count in threads:
-            timings = runner.time(files, rounds=rounds, threads=count)
-            found |= {(name, count): timing for name, timing in zip(graphs, timings, strict=True)}
-    return found
+        reference = [batch[count].reference_ms for _, batch in found]
+        for (names, batch), slow in zip(found, slowness(reference, usual_ms(reference)), strict=True):
+            timings.setdefault((first, count), batch[count].reference[0].scaled(1.0 / (1.0 + slow)))
+            for name, result in zip(names, batch[count].results, strict=True):
+                if isinstance(result, FileFault):
+                    faults[name] = result
+                else:
+                    timings[name, count] = result.scaled(1.0 / (1.0 + slow))
+    return {key: timing for key, timing in timings.items() if key[0] not in faults}, faults

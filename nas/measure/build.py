@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nas.errors import InputError
 from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
+from nas.measure.stopwatch import Beside, Stopwatch
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
-from nas.runners.runner import RUNS_A_VISIT, Runner, Timing
+from nas.runners.protocol import RUNS_A_VISIT, FileFault
+from nas.runners.timing import Timing
 from nas.runtimes import OWN, Runtime
 from nas.space import known_network
 
@@ -21,6 +21,7 @@ BATCH = 10
 WIDE_SPREAD = 0.5
 """Runs whose median lies farther above the least one were disturbed: the network is timed again once."""
 _WRITE_SECONDS, _START_SECONDS = 0.25, 1.2
+_Result = TypeVar("_Result", Timing, Timing | FileFault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildProgress:
-    """Where a build is: networks timed so far, seconds spent of the budget, and the last batch's reference in ms."""
+    """Where a build is: networks timed so far, seconds spent of the budget, the last batch's reference in ms, and what
+    could not be timed (name and reason) since the start."""
 
     networks: int
     spent_s: float
     budget_s: float
     reference_ms: float
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 def reference_item(runtime: Runtime = OWN) -> Item:
@@ -51,23 +54,11 @@ def reference_item(runtime: Runtime = OWN) -> Item:
     return network_item(known_network(REFERENCE_NETWORK), REFERENCE, runtime)
 
 
-def look(runner: Runner, folder: Path) -> Pace:
+def look(watch: Stopwatch) -> Pace:
     """Time the reference once, a second or two, to know how long the rest will take."""
-    (timing,) = time_items(runner, [reference_item()], folder, rounds=3)
-    return Pace(ms_a_mac=timing.typical_ms / reference_item().macs)
-
-
-def time_items(runner: Runner, items: Sequence[Item], folder: Path, *, rounds: int, seed: int = 0) -> list[Timing]:
-    """Write the items to `folder`, time them in one process, and remove their files."""
-    files = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for position, item in enumerate(items):
-            path = folder / f"network{position}{runner.suffix}"
-            files.append(runner.write(item.graph(), path, seed=seed + position))
-        return runner.time(files, rounds=rounds)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    reference = reference_item()
+    (timing,) = watch.time([reference.graph], rounds=3).timings()
+    return Pace(ms_a_mac=timing.typical_ms / reference.macs)
 
 
 def batches(items: Iterable[Item], done: set[str]) -> Iterator[list[Item]]:
@@ -87,56 +78,78 @@ def batches(items: Iterable[Item], done: set[str]) -> Iterator[list[Item]]:
 
 
 def build(
-    runner: Runner,
+    watch: Stopwatch,
     store: TimingStore,
     items: Iterable[Item],
-    folder: Path,
     *,
-    runtime: Runtime,
     budget_s: float,
     pace: Pace,
     progress: Callable[[BuildProgress], None],
 ) -> None:
-    """Time `items` of `runtime` in their order until all batches of the store have taken `budget_s`, or none is left.
+    """Time `items` in their order until all batches of the store have taken `budget_s`, or none is left.
 
-    What the store has is not timed again. A batch is stored when it is done; killed in between, it is done again.
+    What the store has is not timed again. A batch is stored when it is done; killed in between, it is done again. A
+    network that cannot be timed is told of, and left out.
     """
-    reference = reference_item(runtime)
+    reference = reference_item(watch.home.runtime)
     spent, count = store.seconds(), len(store.digests())
     ratio = 1.0
+    faults: list[tuple[str, str]] = []
     for batch in batches(items, store.digests()):
         expected = pace.seconds([reference, *batch])
         if spent + ratio * expected > budget_s:
             return
-        began = time.monotonic()
-        timings = _undisturbed(runner, [reference, *batch], folder, seed=count)
-        took = time.monotonic() - began
-        new = [_new_timing(item, timing) for item, timing in zip([reference, *batch], timings, strict=True)]
+        began = watch.now()
+        found = _undisturbed(watch, reference, batch, seed=count)
+        took = watch.now() - began
+        new = [new_timing(reference, found.reference[0])]
+        for item, result in zip(batch, found.results, strict=True):
+            if isinstance(result, FileFault):
+                faults.append((item.name, result.text))
+            else:
+                new.append(new_timing(item, result))
         store.add_batch(new, seconds=took)
-        spent, count = spent + took, count + len(batch)
+        spent, count = spent + took, count + len(new) - 1
         ratio += 0.3 * (took / expected - ratio)
-        progress(BuildProgress(networks=count, spent_s=spent, budget_s=budget_s, reference_ms=timings[0].typical_ms))
+        progress(
+            BuildProgress(
+                networks=count,
+                spent_s=spent,
+                budget_s=budget_s,
+                reference_ms=found.reference_ms,
+                faults=tuple(faults),
+            )
+        )
 
 
-def _undisturbed(runner: Runner, items: Sequence[Item], folder: Path, *, seed: int) -> list[Timing]:
-    """The timings of `items`; where one strays much, the better of two tries of the whole batch."""
-    timings = time_items(runner, items, folder, rounds=ROUNDS, seed=seed)
-    if max(timing.spread for timing in timings) < WIDE_SPREAD:
-        return timings
-    again = time_items(runner, items, folder, rounds=ROUNDS, seed=seed)
-    return [min(pair, key=lambda timing: timing.spread) for pair in zip(timings, again, strict=True)]
+def _undisturbed(watch: Stopwatch, reference: Item, items: Sequence[Item], *, seed: int) -> Beside:
+    """`items` beside `reference`; where a timing strays much, the better of two tries of each."""
 
+    def timed() -> Beside:
+        return watch.beside(reference.graph, [item.graph for item in items], rounds=ROUNDS, seed=seed)
 
-def _new_timing(item: Item, timing: Timing) -> NewTiming:
-    return NewTiming(
-        name=item.name,
-        digest=item.digest,
-        role=item.role,
-        segments=item.segments,
-        latency_ms=timing.typical_ms,
-        spread=timing.spread,
-        runs=len(timing.wall_ms),
+    first = timed()
+    own = [result for result in first.results if isinstance(result, Timing)]
+    if max(timing.spread for timing in (*first.reference, *own)) < WIDE_SPREAD:
+        return first
+    again = timed()
+    return replace(
+        first,
+        reference=tuple(map(_calmer, first.reference, again.reference)),
+        results=tuple(map(_calmer, first.results, again.results)),
     )
+
+
+def _calmer(first: _Result, again: _Result) -> _Result:
+    """The one that strays less; a timing rather than a fault."""
+    if isinstance(first, FileFault) or isinstance(again, FileFault):
+        return again if isinstance(first, FileFault) else first
+    return min(first, again, key=lambda timing: timing.spread)
+
+
+def new_timing(item: Item, timing: Timing) -> NewTiming:
+    """What the store is given of `item`."""
+    return NewTiming(name=item.name, digest=item.digest, role=item.role, segments=item.segments, timing=timing)
 
 
 def check_budget(budget_s: float) -> None:

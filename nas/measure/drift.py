@@ -42,6 +42,7 @@ def at_usual_speed(times_ms: Floats, reference_ms: Floats, usual: float | None) 
     logs = np.log(corrected)
     mean = weights @ logs
     effective = 1.0 / float((weights**2).sum())
+    if len(times_ms) < _LEAST or not logs.size:
+        return corrected, np.exp(mean), np.inf
     scatter = float((weights @ (logs - mean) ** 2).mean()) * effective / max(effective - 1.0, 1e-9)
-    error = float(np.sqrt(scatter / effective)) if len(times_ms) >= _LEAST else np.inf
-    return corrected, np.exp(mean), error
+    return corrected, np.exp(mean), float(np.sqrt(scatter / effective))

@@ -1,7 +1,7 @@
 """What was timed on a device, in one SQLite file: every batch is there whole or not at all, whenever work is killed.
 
-A timing holds the segments of its network, so a table can be fitted from the file alone. One program at a time writes
-to it: a second one is refused, not mixed in.
+A timing holds its runs and the segments of its network, so a table can be fitted from the file alone, by a later
+statistic too. One program at a time writes to it: a second one is refused, not mixed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -20,21 +20,31 @@ from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
 from nas.latency.timed.design import TimedSegment
+from nas.runners.timing import Summary, Timing
+from nas.runtimes import OWN, find_runtime, usual_key
 
-SCHEMA = 4
+SCHEMA = 5
 REFERENCE, VERIFIED = "reference", "verified"
 """The roles of the network that is timed in every batch, and of those that a search verified in several processes."""
+MUST_AGREE = ("chip", "runtime", "threads", "precision", "compute_unit")
+"""What of an environment all timings of a file have in common."""
+_TIMING = """
+CREATE TABLE timing (
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), name TEXT NOT NULL, digest TEXT NOT NULL,
+    role TEXT NOT NULL, segments TEXT NOT NULL, wall_ms TEXT, cpu_ms TEXT, summary TEXT,
+    CHECK ((wall_ms IS NULL) = (cpu_ms IS NULL) AND (wall_ms IS NULL) != (summary IS NULL))
+);
+CREATE UNIQUE INDEX once_a_batch ON timing (batch, digest) WHERE role != 'reference';
+CREATE UNIQUE INDEX once ON timing (digest) WHERE role NOT IN ('reference', 'verified');
+"""
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operators TEXT NOT NULL);
 CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NOT NULL);
-CREATE TABLE timing (
-    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), name TEXT NOT NULL, digest TEXT NOT NULL,
-    role TEXT NOT NULL, segments TEXT NOT NULL, latency_ms REAL NOT NULL, spread REAL NOT NULL, runs INTEGER NOT NULL,
-    UNIQUE (batch, digest)
-);
-CREATE UNIQUE INDEX once ON timing (digest) WHERE role != 'reference';
 """
+"""Batches, their timings, and the segments of these; a timing has its runs as JSON, or a summary."""
+_CONDITIONS_4 = {"threads": "1", "precision": "float32", "compute_unit": "CPU"}
+"""How everything was timed while files had schema 4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +62,20 @@ class StoredSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTiming:
-    """A network's timing: `latency_ms` is the typical time of `runs` runs, `spread` how far their median lies above the
-    least; `batch` numbers the process that it was timed in."""
+    """A network's timing: its runs, or a summary where none are known; `batch` numbers the process that it was timed
+    in."""
 
     batch: int
     name: str
     digest: str
     role: str
     segments: tuple[StoredSegment, ...]
-    latency_ms: float
-    spread: float
-    runs: int
+    timing: Timing | Summary
+
+    @property
+    def latency_ms(self) -> float:
+        """The typical time, made of the runs now."""
+        return self.timing.typical_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +86,16 @@ class NewTiming:
     digest: str
     role: str
     segments: Sequence[TimedSegment]
-    latency_ms: float
-    spread: float
-    runs: int
+    timing: Timing | Summary
 
 
 class TimingStore:
     """The timings of one device in the file at `path`, which is made where it is not there.
 
-    `environment` is where the timings are taken; a file of another one is an `InputError`, unless all that it holds is
-    to be forgotten (`restart`). A context manager: it holds
-    the file for itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
+    `environment` is where and how the timings are taken (`Stopwatch.environment`); a file of another one is an
+    `InputError`, unless all that it holds is to be forgotten (`restart`). A file of schema 4 becomes one of today's,
+    whose timings are summaries, and whose segments are those of its runtime. A context manager: it holds the file for
+    itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:
@@ -115,23 +127,67 @@ class TimingStore:
                     self._connection.execute(f"DROP TABLE IF EXISTS {table}")
             found = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone()
             if found is None:
-                for statement in _TABLES.split(";"):
-                    self._connection.execute(statement)
+                self._execute(_TABLES + _TIMING)
                 rows = {"schema": str(SCHEMA), "environment": json.dumps(dict(environment))}
                 self._connection.executemany("INSERT INTO meta VALUES (?, ?)", list(rows.items()))
                 return
             meta = dict(self._connection.execute("SELECT name, value FROM meta"))
-        if meta.get("schema") != str(SCHEMA):
-            raise InputError(
-                f"{self.path}: schema must be {SCHEMA}, but got {meta.get('schema')!r}; start anew with --restart."
-            )
+            if meta.get("schema") == "4":
+                meta |= self._from_4(meta)
+        _check_schema(self.path, meta.get("schema", ""))
         before = json.loads(meta["environment"])
-        for name in ("chip", "runtime"):
+        for name in MUST_AGREE:
             if before.get(name) != environment.get(name):
                 raise InputError(
                     f"{self.path} holds timings of {name} {before.get(name)!r}, but this is {environment.get(name)!r};"
                     " times of the two must not mix: start anew with --restart."
                 )
+
+    def _from_4(self, meta: Mapping[str, str]) -> dict[str, str]:
+        """Make of a file of schema 4 one of schema 5; what of `meta` is another now.
+
+        It kept of a network's runs no more than `Timing` makes of them today, which is a summary.
+        """
+        before = json.loads(meta["environment"])
+        if find_runtime(before.get("runtime", "")) == OWN:
+            self._leave_out_copies()
+        former = self._connection.execute(
+            "SELECT id, batch, name, digest, role, segments, latency_ms, spread, runs FROM timing"
+        ).fetchall()
+        self._execute("DROP TABLE timing;" + _TIMING)
+        self._connection.executemany(
+            "INSERT INTO timing (id, batch, name, digest, role, segments, summary) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*kept, json.dumps({"typical_ms": latency_ms, "spread": spread, "count": runs}))
+                for *kept, latency_ms, spread, runs in former
+            ],
+        )
+        environment = json.dumps({**before, **_CONDITIONS_4})
+        changed = {"schema": str(SCHEMA), "environment": environment}
+        self._connection.executemany("UPDATE meta SET value = ? WHERE name = ?", [(v, k) for k, v in changed.items()])
+        return changed
+
+    def _leave_out_copies(self) -> None:
+        """Make all segments the networks' own: in schema 4 they had ONNX Runtime's copies on every runtime."""
+        former = self._connection.execute("SELECT id, key, operators FROM segment ORDER BY id").fetchall()
+        own: dict[str, tuple[int, str]] = {}
+        for number, key, rows in former:
+            kept = json.dumps([row for row in json.loads(rows) if row[0] != "reorder"])
+            own.setdefault(usual_key(key), (number, kept))
+        self._connection.execute("DELETE FROM segment")
+        self._connection.executemany(
+            "INSERT INTO segment VALUES (?, ?, ?)", [(number, key, kept) for key, (number, kept) in own.items()]
+        )
+        now = {number: own[usual_key(key)][0] for number, key, _ in former}
+        timings = self._connection.execute("SELECT id, segments FROM timing").fetchall()
+        self._connection.executemany(
+            "UPDATE timing SET segments = ? WHERE id = ?",
+            [(json.dumps([now[number] for number in json.loads(numbers)]), timing) for timing, numbers in timings],
+        )
+
+    def _execute(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._connection.execute(statement)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -172,11 +228,11 @@ class TimingStore:
             for timing in timings:
                 ids = [self._segment_id(segment) for segment in timing.segments]
                 self._connection.execute(
-                    "INSERT INTO timing (batch, name, digest, role, segments, latency_ms, spread, runs)"
+                    "INSERT INTO timing (batch, name, digest, role, segments, wall_ms, cpu_ms, summary)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        batch.lastrowid, timing.name, timing.digest, timing.role, json.dumps(ids), timing.latency_ms,
-                        timing.spread, timing.runs,
+                        batch.lastrowid, timing.name, timing.digest, timing.role, json.dumps(ids),
+                        *_columns(timing.timing),
                     ),
                 )  # fmt: skip
 
@@ -209,7 +265,7 @@ class TimingStore:
                 for number, key, rows in self._connection.execute("SELECT id, key, operators FROM segment")
             }
             rows = self._connection.execute(
-                "SELECT batch, name, digest, role, segments, latency_ms, spread, runs FROM timing ORDER BY id"
+                "SELECT batch, name, digest, role, segments, wall_ms, cpu_ms, summary FROM timing ORDER BY id"
             ).fetchall()
         return [
             StoredTiming(
@@ -218,12 +274,33 @@ class TimingStore:
                 digest=digest,
                 role=role,
                 segments=tuple(segments[number] for number in json.loads(numbers)),
-                latency_ms=latency_ms,
-                spread=spread,
-                runs=runs,
+                timing=_timing(*columns),
             )
-            for batch, name, digest, role, numbers, latency_ms, spread, runs in rows
+            for batch, name, digest, role, numbers, *columns in rows
         ]
+
+
+def _columns(timing: Timing | Summary) -> tuple[str | None, str | None, str | None]:
+    """What the columns wall_ms, cpu_ms and summary hold: numbers as JSON, to the last digit."""
+    if isinstance(timing, Summary):
+        return None, None, json.dumps(asdict(timing))
+    return json.dumps(timing.wall_ms), json.dumps(timing.cpu_ms), None
+
+
+def _timing(wall_ms: str | None, cpu_ms: str | None, summary: str | None) -> Timing | Summary:
+    """The inverse of `_columns`."""
+    if wall_ms is None or cpu_ms is None:
+        return Summary(**json.loads(summary or ""))
+    return Timing(wall_ms=tuple(json.loads(wall_ms)), cpu_ms=tuple(json.loads(cpu_ms)))
+
+
+def _check_schema(path: Path, schema: str) -> None:
+    """Raises `InputError` for a file that another version of the program wrote, in a form that this one lacks."""
+    if schema == str(SCHEMA):
+        return
+    later = schema.isdecimal() and int(schema) > SCHEMA
+    remedy = "a later version of the program wrote it: use that one, or start" if later else "start"
+    raise InputError(f"{path}: schema must be {SCHEMA}, but got {schema!r}; {remedy} anew with --restart.")
 
 
 def rows_of(table: OperatorTable) -> list[Row]:

@@ -20,7 +20,7 @@ Made by `nas lut verify --device {device} --space {space} --networks {count} --s
 
 The networks were drawn with the seed, none of them timed for the table; every prediction was made before anything was
 timed. A measured time is the mean over three to eight processes of the mean of the fastest three quarters of {runs}
-runs by the thread's clock, at the speed that the machine usually had when the table was built: each process is brought
+runs by {clock}, at the speed that the machine usually had when the table was built: each process is brought
 to it by the reference network's time in that process (docs/latency.md).
 
 ```text
@@ -37,8 +37,8 @@ to it by the reference network's time in that process (docs/latency.md).
 
 def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     """Write `DEVICE-SPACE.md` and `.png` to `folder` from a record of `TableCheck.as_json`; their paths."""
-    from nas.jobs.lut_verify import ROUNDS
-    from nas.runners.runner import RUNS_A_VISIT
+    from nas.measure.check import ROUNDS
+    from nas.runners.protocol import RUNS_A_VISIT
 
     name = f"{record['device']}-{record['space']}"
     page, picture = folder / f"{name}.md", folder / f"{name}.png"
@@ -53,6 +53,7 @@ def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
         today=date.today().isoformat(),
         environment="; ".join(f"{key} {value}" for key, value in record["environment"].items()),
         runs=ROUNDS * RUNS_A_VISIT,
+        clock="the thread's clock" if record["environment"].get("threads") == "1" else "the wall clock",
         text=check_text(record),
         picture=picture.name,
         rows="\n".join(rows),

@@ -1,6 +1,4 @@
-"""Where a stopwatch meets hardware: ways to time network files on a device."""
+"""Where a stopwatch meets hardware: ways to time network files on a device.
 
-from nas.runners.find import find_runner
-from nas.runners.runner import Runner, Timing
-
-__all__ = ["Runner", "Timing", "find_runner"]
+It re-exports nothing, as `nas.runners.worker` must bring nothing of ours into the process that it times in.
+"""

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from nas.errors import InputError
-from nas.latency.device import Device
+from nas.latency.home import DeviceHome
 from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
-from nas.runners.runner import Runner
+from nas.runners.protocol import Runner
 
 
-def find_runner(device: Device, where: str) -> Runner:
-    """The runner that times networks on `device`, whose `device.yaml` is at `where`.
+def find_runner(home: DeviceHome) -> Runner:
+    """The runner that times networks on the device of `home`.
 
-    Raises `InputError` for a device that nothing here reaches, or whose runtime no runner has.
+    Raises `InputError`, naming its `device.yaml`, for a device that nothing here reaches, a runtime that no runner has,
+    and threads, a precision or a compute unit that its runner cannot do.
     """
+    device = home.device
     if device.reach != "local":
         raise InputError(
-            f"{where}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
+            f"{home.file}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
             f" import a table measured elsewhere with `nas lut import FILE --device {device.name}`."
         )
     engines = {engine.title: engine for engine in (ONNX_RUNTIME, LITERT)}
     for title, engine in engines.items():
         if device.runtime == title or device.runtime.startswith(f"{title} "):
-            return LocalRunner(engine)
+            runner = LocalRunner(engine)
+            runner.abilities.require(
+                threads=device.threads,
+                precision=device.precision,
+                compute_unit=device.compute_unit,
+                where=str(home.file),
+            )
+            return runner
     raise InputError(
-        f"{where}: runtime must be one that is measured here ({', '.join(engines)}), but got {device.runtime!r}."
+        f"{home.file}: runtime must be one that is measured here ({', '.join(engines)}), but got {device.runtime!r}."
     )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from nas.latency.estimate import Estimate
-from nas.runners.runner import Timing, typical
+from nas.runners.timing import Timing, typical
 
 _PARTS = 5
 

@@ -8,21 +8,17 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Any, Self
 
 from nas.errors import InputError, NasError
-from nas.graph import Graph
-from nas.graph.ops import Activation
-from nas.nets.onnx_writer import export_onnx
-from nas.runners.runner import RUNS_A_VISIT, Timing
-
-if TYPE_CHECKING:
-    from nas.nets.module import GraphModule
+from nas.installed import extra_remedy
+from nas.runners.protocol import RUNS_A_VISIT, Abilities, FileFault, TimingJob, TimingSession
+from nas.runners.timing import Timing
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -39,51 +35,41 @@ class Engine:
     package: str
     suffix: str
     extra: str | None
-    write: Callable[[Graph, Path, int], Path]
+    abilities: Abilities
 
 
-def _write_onnx(graph: Graph, path: Path, seed: int) -> Path:
-    return export_onnx(_module(graph, seed), path)
-
-
-def _write_litert(graph: Graph, path: Path, seed: int) -> Path:
-    from nas.nets.litert_writer import write_litert
-
-    return write_litert(_module(graph, seed), path)
-
-
-def _module(graph: Graph, seed: int) -> GraphModule:
-    """`graph` with random weights; with PReLU, also with statistics in its norms.
-
-    ONNX Runtime's PReLU branches by the sign of each element, and takes many times as long where signs are mixed, as in
-    a trained network, as where a channel has one sign throughout, as without statistics.
-    """
-    from nas.nets.module import build_graph, set_statistics
-
-    module = build_graph(graph, seed=seed)
-    if any(isinstance(node.op, Activation) and node.op.function == "prelu" for node in graph.nodes):
-        set_statistics(module, graph.input_shape, seed=seed)
-    return module
-
-
+_CPU = Abilities(precisions=("float32",), compute_units=("CPU",))
 ONNX_RUNTIME = Engine(
-    name="onnxruntime", title="ONNX Runtime", package="onnxruntime", suffix=".onnx", extra=None, write=_write_onnx
+    name="onnxruntime", title="ONNX Runtime", package="onnxruntime", suffix=".onnx", extra=None, abilities=_CPU
 )
 LITERT = Engine(
-    name="litert", title="LiteRT", package="ai-edge-litert", suffix=".tflite", extra="litert", write=_write_litert
+    name="litert", title="LiteRT", package="ai-edge-litert", suffix=".tflite", extra="litert", abilities=_CPU
 )
 
 
 class LocalRunner:
-    """Times networks on this machine (see `nas.runners.runner.Runner`)."""
+    """Times networks on this machine (see `nas.runners.protocol.Runner`)."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held between jobs."""
 
     @property
     def suffix(self) -> str:
         """ ".onnx" or ".tflite"."""
         return self.engine.suffix
+
+    @property
+    def abilities(self) -> Abilities:
+        """float32 on the CPU."""
+        return self.engine.abilities
 
     def environment(self) -> Mapping[str, str]:
         """Chip, runtime, system, cores and governor of this machine."""
@@ -97,43 +83,63 @@ class LocalRunner:
             found["governor"] = _GOVERNOR.read_text("utf-8").strip()
         return found
 
-    def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
-        """Write `graph` with weights drawn from `seed`."""
-        self._version()
-        with _one_thread():
-            return self.engine.write(graph, path, seed)
+    def time(self, job: TimingJob) -> TimingSession:
+        """Do the job in one fresh process (see `nas.runners.protocol.Runner.time`).
 
-    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
-        """Time `files` in one fresh process (see `nas.runners.runner.Runner.time`)."""
-        self._version()
-        if rounds < 1 or threads < 1:
-            raise InputError(f"rounds and threads must be at least 1, but got rounds={rounds}, threads={threads}.")
-        for path in files:
-            if not path.is_file():
-                raise InputError(f"a network to time must be a file, but {path} is none.")
+        Where the process dies of one file, that file has a fault, and the others are timed in another process.
+        """
+        environment = self.environment()
+        self.abilities.require(
+            threads=job.threads, precision=job.precision, compute_unit=job.compute_unit, where=environment["runtime"]
+        )
+        results: dict[int, Timing | FileFault] = {
+            i: FileFault(path=path, text=f"a network to time must be a file, but {path} is none; export it first.")
+            for i, path in enumerate(job.files)
+            if not path.is_file()
+        }
+        waiting = [i for i in range(len(job.files)) if i not in results]
+        while waiting:
+            files = [job.files[i] for i in waiting]
+            found = self._run(job, files)
+            if isinstance(found, _Death):
+                results[waiting.pop(found.loading)] = FileFault(path=files[found.loading], text=found.text)
+                continue
+            for i, path, one in zip(waiting, files, found, strict=True):
+                results[i] = _result(one, path, environment["runtime"])
+            break
+        return TimingSession(
+            environment=environment, results=tuple(results[i] for i in range(len(job.files)))
+        )  # fmt: skip
+
+    def _run(self, job: TimingJob, files: Sequence[Path]) -> list[dict[str, Any]] | _Death:
+        """What the worker says of each of `files`, or of which of them its process died.
+
+        Raises `NasError` where it died of none in particular.
+        """
         request = {
             "engine": self.engine.name,
             "files": [str(path.resolve()) for path in files],
-            "rounds": rounds,
+            "rounds": job.rounds,
             "runs_a_visit": RUNS_A_VISIT,
-            "threads": threads,
+            "warm_up": job.warm_up,
+            "threads": job.threads,
         }
         command = [sys.executable, "-m", "nas.runners.worker"]
         done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-            names = ", ".join(path.name for path in files)
-            raise NasError(
-                f"{self.engine.title} must run {names} to the end, but its process ended with {done.returncode}:"
-                f" {last[0]}; give it more memory, or leave the network out."
-            )
-        found = json.loads(done.stdout)
-        if "error" in found:
-            raise InputError(
-                f"{files[found['file']]} must be a whole network of fixed sizes and known operators for"
-                f" {self.environment()['runtime']}, but: {_reason(str(found['error']))}; export it again for that."
-            )
-        return [Timing(wall_ms=tuple(t["wall_ms"]), cpu_ms=tuple(t["cpu_ms"])) for t in found["timings"]]
+        said = [json.loads(line) for line in done.stdout.split("\n")[:-1]]  # what follows the last end of a line is cut
+        if not done.returncode:
+            results: list[dict[str, Any]] = said[-1]["results"]
+            return results
+        loading = said[-1]["loading"] if said else None
+        blamed = files if loading is None else [files[loading]]
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        text = (
+            f"{self.engine.title} must run {', '.join(path.name for path in blamed)} to the end, but its process ended"
+            f" with {done.returncode}: {last[0]}; give it more memory, or leave the network out."
+        )
+        if loading is None:
+            raise NasError(text)
+        return _Death(loading=loading, text=text)
 
     def _version(self) -> str:
         try:
@@ -141,8 +147,29 @@ class LocalRunner:
         except PackageNotFoundError as error:
             raise InputError(
                 f"{self.engine.title} must be installed to be measured, but {self.engine.package} is not;"
-                f" pip install 'nas[{self.engine.extra}]'."
+                f" {extra_remedy(self.engine.extra or self.engine.name)}."
             ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Death:
+    """A process that died while it loaded or warmed up the file at the position `loading`."""
+
+    loading: int
+    text: str
+
+
+def _result(found: Mapping[str, Any], path: Path, runtime: str) -> Timing | FileFault:
+    """What the worker says of one file."""
+    if "error" not in found:
+        return Timing(wall_ms=tuple(found["wall_ms"]), cpu_ms=tuple(found["cpu_ms"]))
+    return FileFault(
+        path=path,
+        text=(
+            f"{path} must be a whole network of fixed sizes and known operators for {runtime}, but:"
+            f" {_reason(str(found['error']))}; export it again for that."
+        ),
+    )
 
 
 def _reason(error: str) -> str:
@@ -153,19 +180,6 @@ def _reason(error: str) -> str:
 def _cores() -> int:
     """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one thread inside the block: on a busy machine small work takes longer on several."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _chip() -> str:

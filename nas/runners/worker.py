@@ -1,7 +1,10 @@
-"""The process that times networks: a request as JSON on stdin, timings as JSON on stdout, nothing else there.
+"""The process that times networks: a request as JSON on stdin, lines of JSON on stdout, nothing else there.
 
-    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 2, "threads": 1}
-    {"timings": [{"wall_ms": [...], "cpu_ms": [...]}, ...]}   or   {"file": position, "error": text}
+    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "threads": 1}
+
+    {"loading": 0}      before each file is loaded and warmed up: whoever reads knows of which one the process died
+    {"loading": null}   all are loaded
+    {"results": [{"wall_ms": [...], "cpu_ms": [...]}, {"error": text}, ...]}   the last line: one record a file
 
 It imports the runtime alone, so that what is timed shares its process with nothing of ours.
 """
@@ -18,7 +21,7 @@ from typing import Any
 import numpy as np
 
 Run = Callable[[], object]
-_WARM_UP = 2
+Say = Callable[[dict[str, Any]], None]
 
 
 class _RefusedError(Exception):
@@ -46,7 +49,7 @@ def _onnxruntime(path: str, threads: int, rng: np.random.Generator) -> Run:
 def _litert(path: str, threads: int, rng: np.random.Generator) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=path, num_threads=threads)
+    interpreter = Interpreter(model_path=path, num_threads=threads or None)
     interpreter.allocate_tensors()
     for value in interpreter.get_input_details():
         if value["dtype"] is not np.float32:
@@ -63,33 +66,35 @@ def _litert(path: str, threads: int, rng: np.random.Generator) -> Run:
 _ENGINES = {"onnxruntime": _onnxruntime, "litert": _litert}
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Load every file, warm up, time all of them in interleaved rounds."""
+def answer(request: dict[str, Any], say: Say) -> None:
+    """Load every file, warm up, time those that run in interleaved rounds; `say` what is done, and the results."""
     rng = np.random.default_rng(0)
     load, threads = _ENGINES[request["engine"]], int(request["threads"])
-    runs: list[Run] = []
+    runs: dict[int, Run] = {}
+    results: list[dict[str, Any]] = [{"wall_ms": [], "cpu_ms": []} for _ in request["files"]]
     for position, path in enumerate(request["files"]):
+        say({"loading": position})
         try:
             run = load(path, threads, rng)
-            for _ in range(_WARM_UP):
+            for _ in range(int(request["warm_up"])):
                 run()
         # The runtimes raise exceptions of their own, without a common base.
         except Exception as error:  # noqa: BLE001
-            return {"file": position, "error": f"{error}"}
-        runs.append(run)
-    wall: list[list[float]] = [[] for _ in runs]
-    cpu: list[list[float]] = [[] for _ in runs]
+            results[position] = {"error": f"{error}"}
+        else:
+            runs[position] = run
+    say({"loading": None})
     for _ in range(int(request["rounds"])):
-        for position, run in enumerate(runs):
+        for position, run in runs.items():
             run()
             for _ in range(int(request["runs_a_visit"])):
                 cpu_start, wall_start = time.thread_time_ns(), time.perf_counter_ns()
                 run()
                 wall_end, cpu_end = time.perf_counter_ns(), time.thread_time_ns()
-                wall[position].append((wall_end - wall_start) / 1e6)
-                cpu[position].append((cpu_end - cpu_start) / 1e6)
-    one = threads == 1
-    return {"timings": [{"wall_ms": w, "cpu_ms": c if one else []} for w, c in zip(wall, cpu, strict=True)]}
+                results[position]["wall_ms"].append((wall_end - wall_start) / 1e6)
+                if threads == 1:  # the clock of this thread sees nothing of what others do
+                    results[position]["cpu_ms"].append((cpu_end - cpu_start) / 1e6)
+    say({"results": results})
 
 
 def main() -> None:
@@ -97,9 +102,13 @@ def main() -> None:
     sys.stdout.flush()
     out = os.dup(1)
     os.dup2(2, 1)
-    found = answer(json.load(sys.stdin))
     with os.fdopen(out, "w") as stream:
-        json.dump(found, stream)
+
+        def say(record: dict[str, Any]) -> None:
+            stream.write(json.dumps(record) + "\n")
+            stream.flush()
+
+        answer(json.load(sys.stdin), say)
 
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ def _template(blocks: Sequence[_Placed], *, kernels: bool) -> tuple[dict[str, An
 
 def _ratio(placed: _Placed) -> float:
     """The expansion ratio of a block, with as few digits as lead to its width."""
-    hidden, inputs = placed.args["hidden"], placed.inputs[0]
+    hidden, inputs = int(placed.args["hidden"]), placed.inputs[0]
     shorter = (round(hidden / inputs, digits) for digits in range(1, 7))
     return next((ratio for ratio in shorter if round(ratio * inputs) == hidden), hidden / inputs)
 

@@ -58,8 +58,8 @@ class NetAdaptResult(Generic[S]):
     """What shrinking one start gave.
 
     `met` are all remembered feasible states, best score first, of equal ones the faster; `best` is the first of them,
-    None where no way led to one. `rounds` are the states kept by each round, best first; `least` is the state with the
-    lowest latency of all that were kept. `timed` counts the states whose latency was asked.
+    None where no way led to one. `rounds` are the states kept by each round, best first. `timed` counts the states
+    whose latency was asked.
     """
 
     start: Shrunk[S]
@@ -70,6 +70,7 @@ class NetAdaptResult(Generic[S]):
 
     @property
     def least(self) -> Shrunk[S]:
+        """The fastest of all states that were kept."""
         kept = (shrunk for kept in self.rounds for shrunk in kept)
         return min([self.start, *self.met, *kept], key=lambda shrunk: shrunk.bounded_ms)
 
@@ -95,9 +96,9 @@ class NetAdapt(Generic[S]):
 
     It ends when none goes on; each move wins latency, so it always ends. With `persist` a round in which no layer
     offers a candidate is had again with half the budget, down to a thousandth of the first, so that a target far from
-    the start is not missed for want of large steps. `beam=1, remember_all=False` is the plain
-    greedy rule. `standing` and `score` (an array of shape (states,), higher is better) take a list of states; each is
-    asked about a state once in a run, and the score only about candidates.
+    the start is not missed for want of large steps. `beam=1, remember_all=False` is the plain greedy rule. `standing`
+    and `score` (an array of shape (states,), higher is better) take a list of states; each is asked about a state once
+    in a run, and the score only about candidates.
     """
 
     moves: Callable[[S], Iterable[Move[S]]]
@@ -117,9 +118,14 @@ class NetAdapt(Generic[S]):
         if not 0 < self.step < 1:
             raise InputError(f"step must be a share of the start's latency between 0 and 1, but got {self.step}.")
 
-    def shrink(self, start: S, *, target_ms: float) -> NetAdaptResult[S]:
-        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer."""
-        return _Descent(self, start, target_ms).run()
+    def shrink(
+        self, start: S, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+    ) -> NetAdaptResult[S]:
+        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer.
+
+        `progress` is told after each round what share of the latency above the target its fastest state has lost.
+        """
+        return _Descent(self, start, target_ms).run(progress)
 
 
 class _Descent(Generic[S]):
@@ -135,7 +141,8 @@ class _Descent(Generic[S]):
         self._budget_ms = settings.step * self._start.bounded_ms
         self._least_budget_ms = self._budget_ms / 1000
 
-    def run(self) -> NetAdaptResult[S]:
+    def run(self, progress: Callable[[float], None]) -> NetAdaptResult[S]:
+        above_ms = self._start.bounded_ms - self._target_ms
         met: dict[S, Shrunk[S]] = {}
         rounds: list[tuple[Shrunk[S], ...]] = []
         if self._start.feasible:
@@ -157,6 +164,8 @@ class _Descent(Generic[S]):
             reached.update(child.state for child in kept)
             if kept:
                 rounds.append(tuple(kept))
+                won_ms = self._start.bounded_ms - min(child.bounded_ms for child in kept)
+                progress(min(1.0, won_ms / above_ms) if above_ms > 0 else 0.0)
         answers = sorted(met.values(), key=lambda shrunk: (-shrunk.score, shrunk.bounded_ms))
         return NetAdaptResult(
             start=self._start,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from nas.errors import InputError
 from nas.graph import Graph
 from nas.graph.builder import Builder
-from nas.runners.runner import RUNS_A_VISIT, Runner
+from nas.nets.untrained import write_untrained
+from nas.runners.protocol import RUNS_A_VISIT, FileFault, Runner, TimingJob
+from nas.runners.timing import Timing
 
 
 def small_network(width: int) -> Graph:
@@ -31,53 +34,92 @@ class RunnerConformance:
     def runner(self) -> Runner:
         """The runner to test."""
 
+    def write(self, graph: Graph, path: Path) -> Path:
+        """Write `graph` in the form that the runner reads."""
+        return write_untrained(graph, path)
+
+    def file(self, runner: Runner, folder: Path, name: str = "m", width: int = 8) -> Path:
+        """A small network for `runner`."""
+        return self.write(small_network(width), folder / f"{name}{runner.suffix}")
+
+    def job(self, runner: Runner, *files: Path, rounds: int = 1) -> TimingJob:
+        """A job that `runner` can do."""
+        able = runner.abilities
+        return TimingJob(
+            files=files, rounds=rounds, precision=able.precisions[0], compute_unit=able.compute_units[0]
+        )  # fmt: skip
+
     def test_it_says_where_it_runs(self, runner: Runner) -> None:
         found = runner.environment()
         assert {"chip", "runtime", "system", "cores"} <= found.keys()
         assert all(isinstance(text, str) and text for text in found.values())
+        assert int(found["cores"]) >= 1
         assert found == runner.environment()
 
     def test_files_are_timed_in_their_order(self, runner: Runner, tmp_path: Path) -> None:
-        files = [
-            runner.write(small_network(width), tmp_path / f"{width}{runner.suffix}") for width in (256, 8, 256)
-        ]  # fmt: skip
-        timings = runner.time(files, rounds=5)
+        widths = {"a": 256, "b": 8, "c": 256}
+        files = [self.file(runner, tmp_path, name, width) for name, width in widths.items()]
+        with runner:
+            session = runner.time(self.job(runner, *files, rounds=5))
+        timings = session.timings()
+        assert session.faults == ()
         assert [len(timing.wall_ms) for timing in timings] == [5 * RUNS_A_VISIT] * 3
         assert all(ms > 0.0 for timing in timings for ms in timing.wall_ms)
         large, small, again = (timing.typical_ms for timing in timings)
         assert small < large and small < again
 
-    def test_one_thread_has_a_clock_of_its_own_or_none_and_two_have_none(self, runner: Runner, tmp_path: Path) -> None:
-        files = [runner.write(small_network(8), tmp_path / f"m{runner.suffix}")]
-        (one,) = runner.time(files, rounds=2)
+    def test_a_session_says_where_it_was(self, runner: Runner, tmp_path: Path) -> None:
+        session = runner.time(self.job(runner, self.file(runner, tmp_path)))
+        assert {key: session.environment[key] for key in ("chip", "runtime")} == {
+            key: runner.environment()[key] for key in ("chip", "runtime")
+        }
+
+    def test_no_files_are_no_results(self, runner: Runner) -> None:
+        assert runner.time(self.job(runner)).results == ()
+
+    def test_one_thread_has_a_clock_of_its_own_or_none_and_others_have_none(
+        self, runner: Runner, tmp_path: Path
+    ) -> None:
+        job = self.job(runner, self.file(runner, tmp_path), rounds=2)
+        (one,) = runner.time(job).timings()
         assert len(one.cpu_ms) in (0, len(one.wall_ms))
-        (two,) = runner.time(files, rounds=2, threads=2)
-        assert two.cpu_ms == () and len(two.wall_ms) == 2 * RUNS_A_VISIT
+        for threads in (2, 0):  # 0: as many as the runtime likes
+            (several,) = runner.time(replace(job, threads=threads)).timings()
+            assert several.cpu_ms == () and len(several.wall_ms) == 2 * RUNS_A_VISIT
 
-    def test_the_same_seed_gives_the_same_file(self, runner: Runner, tmp_path: Path) -> None:
-        files = [
-            runner.write(small_network(8), tmp_path / f"{name}{runner.suffix}", seed=seed)
-            for name, seed in (("a", 1), ("b", 1), ("c", 2))
-        ]
-        first, second, other = (path.read_bytes() for path in files)
-        assert first == second != other
-
-    def test_a_file_that_is_cut_off_is_named_among_others(self, runner: Runner, tmp_path: Path) -> None:
-        good = runner.write(small_network(8), tmp_path / f"good{runner.suffix}")
+    def test_a_file_that_is_cut_off_has_a_fault_and_the_others_have_their_timings(
+        self, runner: Runner, tmp_path: Path
+    ) -> None:
+        good, other = self.file(runner, tmp_path, "good"), self.file(runner, tmp_path, "other")
         bad = tmp_path / f"bad{runner.suffix}"
         bad.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
-        with pytest.raises(InputError, match="bad.* must be a whole network") as caught:
-            runner.time([good, bad], rounds=1)
-        assert "\n" not in str(caught.value)
+        session = runner.time(self.job(runner, good, bad, other, rounds=3))
+        first, fault, last = session.results
+        assert isinstance(first, Timing) and isinstance(last, Timing) and isinstance(fault, FileFault)
+        assert len(first.wall_ms) == len(last.wall_ms) == 3 * RUNS_A_VISIT
+        assert session.faults == (fault,) and fault.path == bad
+        assert str(bad) in fault.text and "must be a whole network" in fault.text and "\n" not in fault.text
+        with pytest.raises(InputError, match="bad.* must be a whole network"):
+            session.timings()
 
-    def test_an_absent_file_is_named(self, runner: Runner, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="absent"):
-            runner.time([tmp_path / f"absent{runner.suffix}"], rounds=1)
+    def test_an_absent_file_has_a_fault_that_names_it(self, runner: Runner, tmp_path: Path) -> None:
+        absent = tmp_path / f"absent{runner.suffix}"
+        session = runner.time(self.job(runner, absent, self.file(runner, tmp_path)))
+        assert [type(result) for result in session.results] == [FileFault, Timing]
+        assert str(absent) in session.faults[0].text
 
-    @pytest.mark.parametrize(("rounds", "threads"), [(0, 1), (1, 0), (-1, 1)])
-    def test_fewer_than_one_round_or_thread_is_refused(
-        self, runner: Runner, rounds: int, threads: int, tmp_path: Path
-    ) -> None:
-        file = runner.write(small_network(8), tmp_path / f"m{runner.suffix}")
-        with pytest.raises(InputError, match="at least 1"):
-            runner.time([file], rounds=rounds, threads=threads)
+    def test_what_it_cannot_do_it_refuses_by_name(self, runner: Runner, tmp_path: Path) -> None:
+        job, able = self.job(runner, self.file(runner, tmp_path)), runner.abilities
+        with pytest.raises(InputError, match=rf"precision must be .*{able.precisions[0]}.* but got 'int3'"):
+            runner.time(replace(job, precision="int3"))
+        with pytest.raises(InputError, match=rf"compute_unit must be .*{able.compute_units[0]}.* but got 'abacus'"):
+            runner.time(replace(job, compute_unit="abacus"))
+        with pytest.raises(InputError, match=f"threads must be at most {able.max_threads}"):
+            runner.time(replace(job, threads=able.max_threads + 1))
+
+    def test_it_can_be_entered_again_after_it_was_left(self, runner: Runner, tmp_path: Path) -> None:
+        job = self.job(runner, self.file(runner, tmp_path))
+        for _ in range(2):
+            with runner as entered:
+                assert entered is runner
+                assert len(entered.time(job).timings()) == 1

@@ -24,7 +24,7 @@ def test_json_is_that_of_a_search_with_rounds(workspace: Path, capsys: pytest.Ca
     assert main([*ADAPT, "--max-params", "2M", "--max-memory", "1MB", "--divisor", "16", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     keys = {
-        "run", "space", "device", "target_ms", "reward", "seed", "seconds", "evaluated", "space_size", "best",
+        "schema", "run", "space", "device", "target_ms", "reward", "seed", "seconds", "evaluated", "space_size", "best",
         "front", "baselines", "gain", "rounds",
     }  # fmt: skip
     assert set(document) >= keys
@@ -48,7 +48,7 @@ def test_text_tells_the_rounds(workspace: Path, capsys: pytest.CaptureFixture[st
     start = known_network("mobilenetv3-small-minimalistic-1.0@128")
     assert main([*ADAPT, "--max-macs", f"{start.macs // 1000 * 95 // 100}k"]) == 0
     text = capsys.readouterr().out
-    for words in ("untrained", "before", "after", "rounds", "->", "maps alive", "modelled"):
+    for words in ("untrained", "before", "after", "rounds", "points", "maps alive", "modelled"):
         assert words in text
     rounds = text.partition("networks looked at:")[2].partition("\n\n")[0].splitlines()
     assert len(rounds) > 3

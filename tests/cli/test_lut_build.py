@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas.cli.main import main
+from nas.jobs.lut_build import measured_space
 from nas.runners.find import find_runner
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document, tiny_document
+from tests.latency.timed.networks import true_ms
 from tests.measure.devices import SimulatedRunner
 
 DEVICE = ("--device", "local")
@@ -67,7 +71,11 @@ def test_a_plan_in_words_and_as_a_document(fresh: Path, capsys: pytest.CaptureFi
     assert not (fresh / "latency_tables").exists()
 
 
-def test_a_build_in_words_with_progress_on_stderr(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_build_in_words_with_progress_on_stderr(
+    fresh: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QUIET_S", "EVERY_S"):
+        monkeypatch.setattr(f"nas.cli.progress.{name}", 0.0)
     assert main(["lut", "build", *DEVICE, "--space", "tiny", "--budget", "40s"]) == 0
     out, err = capsys.readouterr()
     for words in (
@@ -77,16 +85,32 @@ def test_a_build_in_words_with_progress_on_stderr(fresh: Path, capsys: pytest.Ca
         "nas lut verify",
     ):
         assert words in out
-    assert "networks timed, reference" in err and "of 24 s" in err
+    assert re.search(r"^timing: \d+ %, about \d+ s left, \d+ networks, reference [\d.]+ ms$", err, re.MULTILINE)
     assert main(["lut", "plan", *DEVICE, "--space", "tiny", "--budget", "40s"]) == 0
     assert "networks were timed before" in capsys.readouterr().out
+
+
+def test_networks_that_cannot_be_timed_are_named_by_builds_and_checks(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = SimulatedRunner()
+    simulate(monkeypatch, fresh, runner)
+    write_space(fresh, tiny_document("wider", ((24, 32), (32, 48))))
+    for command, space in (("build", "tiny"), ("verify", "wider")):
+        bad = next(iter(measured_space(space).sample(1, np.random.default_rng(0))))
+        runner.unable_ms = frozenset([float(true_ms([bad.graph().segments])[0])])
+        options = ("--networks", "4") if command == "verify" else ("--budget", "10m")
+        assert main(["lut", command, *DEVICE, "--space", space, *options]) == 0
+        out = capsys.readouterr().out
+        assert "could not be timed and left out: 1 (--json names all), first" in out
+        assert "must be a whole network for numbers" in out
 
 
 def test_a_build_as_a_document(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m")
     assert found.keys() == {
         "device", "folder", "networks", "rows", "space", "space_segments", "covered", "left_out", "half_width",
-        "manifest",
+        "faults", "manifest",
     }  # fmt: skip
     assert Path(found["folder"]) == fresh / "latency_tables" / "local"
     assert found["left_out"].keys() == {"rows", "operators"}
@@ -140,7 +164,7 @@ def test_a_check_as_a_document_of_another_space(built: Path, capsys: pytest.Capt
     assert found.keys() == {
         "device", "space", "seed", "environment", "count", "median_error", "p90_error", "worst_error",
         "within_5_percent", "within_10_percent", "bias", "inside_interval", "span", "spearman", "speed",
-        "by_the_clock", "networks",
+        "by_the_clock", "networks", "faults",
     }  # fmt: skip
     assert (found["space"], found["count"]) == ("tiny", 5)
     assert found["networks"][0].keys() == CHECKED and found["networks"][0]["predicted"].keys() == ESTIMATE
@@ -211,7 +235,8 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("nas.jobs.lut_build.find_runner", find_runner)
+    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify"):
+        monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and "reach must be 'local'" in err and err.count("\n") == 1

@@ -10,7 +10,7 @@ import pytest
 from nas.accuracy import load_accuracy
 from nas.evaluate import Limits, Models, SpaceProblem
 from nas.evaluate.shrinking import ChannelAdaptation
-from nas.jobs.lut import load_latency
+from nas.latency import load_latency
 from nas.space import Codes, SearchSpace
 from nas.space.architecture import make_layer
 from tests.space.examples import ENDS, space_of

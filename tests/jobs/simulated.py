@@ -12,7 +12,7 @@ from nas.measure import plan
 from nas.measure.plan import Item
 from nas.measure.probes import probe_graph
 from nas.runtimes import OWN, Runtime
-from tests.measure.devices import SimulatedRunner
+from tests.measure.devices import SimulatedRunner, simulate_clock_and_files
 
 
 def write_space(workspace: Path, document: dict[str, Any]) -> str:
@@ -32,7 +32,8 @@ def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner
     """From now on `runner` times whatever is to be timed on a device that is reached."""
     patch.setenv("NAS_WORKSPACE", str(workspace))
     patch.setattr("nas.measure.plan._POOL", 100)
-    patch.setattr("nas.jobs.lut_build.find_runner", lambda device, where: runner)
+    patch.setattr("nas.measure.stopwatch.find_runner", lambda home: runner)
+    patch.setattr("nas.jobs.search_verify.find_runner", lambda home: runner)
     patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
     patch.setattr("nas.jobs.lut_build.further_items", lambda runtime: ())
-    patch.setattr("nas.measure.build.time", runner)
+    simulate_clock_and_files(patch, runner)

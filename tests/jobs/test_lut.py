@@ -12,12 +12,11 @@ from nas.jobs.lut import (
     add_device,
     describe,
     fit_device,
-    load_calibration,
-    load_latency,
     predict,
-    published_index,
 )
-from nas.latency.device import device_folder, device_names
+from nas.latency import device_home, load_latency
+from nas.latency.device import device_names
+from nas.latency.load import load_calibration, published_index
 from nas.latency.table.rows import read_table
 from nas.nets.onnx_writer import export_onnx
 from nas.space import known_network
@@ -31,12 +30,12 @@ def test_the_shipped_files_are_what_a_fit_to_the_shipped_rows_gives(
     device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = load_latency(device)
-    rows = read_table(device_folder(device) / "table.csv")
+    rows = read_table(device_home(device).folder / "table.csv")
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    found = fit_device(device)
+    found = fit_device(device_home(device))
     assert found.folder == tmp_path.resolve() / "latency_tables" / device
     again = load_latency(device)  # the workspace's own now
-    networks = load_calibration(device).tables.values()
+    networks = load_calibration(device_home(device)).tables.values()
     # The same bits on the same machine; elsewhere the last digits may differ.
     assert again.latency_ms(networks) == pytest.approx(shipped.latency_ms(networks), rel=1e-4)
     written = read_table(found.folder / "table.csv")
@@ -49,16 +48,16 @@ def test_the_shipped_files_are_what_a_fit_to_the_shipped_rows_gives(
 @pytest.mark.parametrize("device", FITTED)
 def test_the_printed_table_is_what_the_model_says(device: str) -> None:
     model = load_latency(device)
-    rows = read_table(device_folder(device) / "table.csv")
+    rows = read_table(device_home(device).folder / "table.csv")
     segments = known_network("mobilenetv2-1.0").graph().segments
     costs = model.segment_costs([s.key for s in segments], [s.operators for s in segments])
     assert [rows[s.key].mean_ms for s in segments] == pytest.approx(costs.mean_ms, rel=1e-9)
     assert all(rows[s.key].source == "modelled" for s in segments)
-    assert len(rows) == TABLE_SEGMENTS == describe(device)["rows"]
+    assert len(rows) == TABLE_SEGMENTS == describe(device_home(device))["rows"]
 
 
 def test_the_shipped_rows_are_the_published_ones() -> None:
-    folder, data = device_folder("iphone12"), shared_data("iphone12")
+    folder, data = device_home("iphone12").folder, shared_data("iphone12")
     ours = [line.split(",") for line in (folder / "networks.csv").read_text("utf-8").splitlines()[1:]]
     theirs = [line.split(",") for line in (data / "networks.csv").read_text("utf-8").splitlines()[1:]]
     assert [(row[0], float(row[-5])) for row in ours] == [(row[0], float(row[4])) for row in theirs]
@@ -72,7 +71,7 @@ def test_names_files_and_onnx_are_predicted_alike(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     file.write_text(network.to_yaml(), encoding="utf-8")
     onnx = export_onnx(network, tmp_path / "net.onnx")
-    found = [predict("iphone12", str(item)) for item in ("repvit-m0.9", file, onnx)]
+    found = [predict(device_home("iphone12"), str(item)) for item in ("repvit-m0.9", file, onnx)]
     assert found[1].estimate.mean_ms == pytest.approx(found[0].estimate.mean_ms)
     assert found[2].estimate.mean_ms == pytest.approx(found[0].estimate.mean_ms)
     assert {row.network for row in found[2].published} == {"RepViT-m0_9", "RepViT-v1-m1"}
@@ -81,13 +80,13 @@ def test_names_files_and_onnx_are_predicted_alike(tmp_path: Path) -> None:
 
 
 def test_a_network_nobody_published_has_no_published_rows() -> None:
-    assert published_index("iphone12").find(known_network("mobilenetv2-0.35").graph().operators()) == []
+    assert published_index(device_home("iphone12")).find(known_network("mobilenetv2-0.35").graph().operators()) == []
 
 
 def test_a_device_is_added_to_the_workspace_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
     file = tmp_path / "phone.yaml"
-    text = (device_folder("iphone12") / "device.yaml").read_text("utf-8")
+    text = (device_home("iphone12").folder / "device.yaml").read_text("utf-8")
     file.write_text(text.replace("name: iphone12", "name: phone"), encoding="utf-8")
     device, place = add_device(file)
     assert device.name == "phone"
@@ -98,8 +97,8 @@ def test_a_device_is_added_to_the_workspace_once(tmp_path: Path, monkeypatch: py
     with pytest.raises(InputError, match="neither"):
         load_latency("phone")
     with pytest.raises(InputError, match=r"networks\.csv"):
-        fit_device("phone")
-    rows = (device_folder("pixel3-cpu") / "networks.csv").read_text("utf-8").splitlines()[:7]  # two widths
+        fit_device(device_home("phone"))
+    rows = (device_home("pixel3-cpu").folder / "networks.csv").read_text("utf-8").splitlines()[:7]  # two widths
     (place.parent / "networks.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="at least 4 different convolutional networks of at most 300 px .* but has 2"):
-        fit_device("phone")
+        fit_device(device_home("phone"))

@@ -12,9 +12,9 @@ import pytest
 
 from nas.blocks.rounding import make_divisible
 from nas.errors import InputError, NasError, UnknownOperatorError
-from nas.jobs.lut import describe, fit_device, load_latency, predict
+from nas.jobs.lut import describe, fit_device, predict
 from nas.jobs.lut_import import Imported, ImportedOperators, import_any, import_tables
-from nas.latency.device import device_folder
+from nas.latency import device_home, load_latency
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.space import Architecture, known_network
 from nas.space.architecture import make_layer
@@ -68,19 +68,19 @@ def small_network(resolution: int = 32) -> Architecture:
 
 
 def test_a_lookup_table_gives_the_sum_of_its_layers(folder: Path) -> None:
-    found = import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    found = import_tables(device_home("mine"), [lookup(folder.parent / "t.yaml", 32)])
     assert (found.folder, found.rows, found.added) == (folder, 5, 5)
     estimate = load_latency("mine").estimate(small_network())
     assert estimate.mean_ms == pytest.approx(sum(mean for mean, _, _ in TIMES.values()))
     assert estimate.source == "measured"
     rows = read_table(folder / "table.csv")
     assert {row.date for row in rows.values()} == {"2024-05-01"}  # that of device.yaml
-    parts = describe("mine")["coverage"]
+    parts = describe(device_home("mine"))["coverage"]
     assert [(part["source"], part["rows"], part["fewest"], part["most"]) for part in parts] == [("measured", 5, 40, 90)]
 
 
 def test_all_missing_segments_are_named(folder: Path) -> None:
-    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    import_tables(device_home("mine"), [lookup(folder.parent / "t.yaml", 32)])
     with pytest.raises(UnknownOperatorError, match="lacks 5 of 5: segment 1") as caught:
         load_latency("mine").estimate(small_network(64))
     assert all(f", {number} [" in str(caught.value) for number in (2, 3, 4, 5))
@@ -91,17 +91,17 @@ def test_all_missing_segments_are_named(folder: Path) -> None:
 
 
 def test_more_than_a_dozen_missing_segments_are_counted(folder: Path) -> None:
-    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    import_tables(device_home("mine"), [lookup(folder.parent / "t.yaml", 32)])
     network = known_network("mobilenetv2-1.0")
     distinct = len({segment.key for segment in network.segments()})
     with pytest.raises(UnknownOperatorError, match=rf"\], and {distinct - 12} more; measure or import"):
-        predict("mine", "mobilenetv2-1.0")
+        predict(device_home("mine"), "mobilenetv2-1.0")
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_several_image_sizes_the_largest_is_taken_in_any_order(folder: Path, turned: bool) -> None:
     files = [lookup(folder.parent / f"{size}.yaml", size, factor=size / 32) for size in (32, 34, 36)]
-    found = import_tables("mine", files[::-1] if turned else files)
+    found = import_tables(device_home("mine"), files[::-1] if turned else files)
     assert (found.rows, found.added, len(found.sizes)) == (7, 7, 8)
     row = read_table(folder / "table.csv")[LAST_SEGMENT]
     assert row.mean_ms == pytest.approx(TIMES[LAST][0] * 36 / 32)
@@ -109,8 +109,8 @@ def test_of_several_image_sizes_the_largest_is_taken_in_any_order(folder: Path, 
 
 def test_a_later_import_replaces_and_says_so(folder: Path) -> None:
     small, large = (lookup(folder.parent / f"{size}.yaml", size, factor=size / 32) for size in (32, 36))
-    import_tables("mine", [small, large])
-    again = import_tables("mine", [small])
+    import_tables(device_home("mine"), [small, large])
+    again = import_tables(device_home("mine"), [small])
     assert (again.added, again.unchanged, len(again.replaced), again.rows) == (0, 1, 4, 6)
     choice = next(c for c in again.replaced if c.taken.segment == LAST_SEGMENT)
     assert (choice.left.mean_ms, choice.taken.mean_ms) == pytest.approx((TIMES[LAST][0] * 36 / 32, TIMES[LAST][0]))
@@ -119,31 +119,31 @@ def test_a_later_import_replaces_and_says_so(folder: Path) -> None:
 
 def test_a_table_like_ours_is_taken_over_row_by_row(folder: Path) -> None:
     file = table(folder.parent / "theirs.csv", ROWS)
-    assert import_tables("mine", [file]).added == 2
+    assert import_tables(device_home("mine"), [file]).added == 2
     assert list(read_table(folder / "table.csv").values()) == ROWS
-    assert import_tables("mine", [file, lookup(folder.parent / "t.yaml", 32)]).unchanged == 2
-    assert import_tables("mine", [folder / "table.csv"]).unchanged == 7
+    assert import_tables(device_home("mine"), [file, lookup(folder.parent / "t.yaml", 32)]).unchanged == 2
+    assert import_tables(device_home("mine"), [folder / "table.csv"]).unchanged == 7
 
 
 def test_rows_that_two_files_agree_on_are_no_fault(folder: Path) -> None:
     one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", ROWS[:1])
-    found = import_tables("mine", [one, two])
+    found = import_tables(device_home("mine"), [one, two])
     assert (found.rows, found.added, found.sizes) == (2, 2, ())
 
 
 def test_what_a_file_does_not_say_is_told(folder: Path) -> None:
     file = folder.parent / "t.csv"
     file.write_text(f"{BLOCK},1.0\n9x9,2.0\n", encoding="utf-8")
-    (found,) = import_tables("mine", [file]).files
+    (found,) = import_tables(device_home("mine"), [file]).files
     assert (found.form, found.assumed, [row.name for row in found.refused]) == ("ProxylessNAS", 1, ["9x9"])
     (row,) = read_table(folder / "table.csv").values()
     assert (row.source, row.count, row.date) == ("measured", 1, "2024-05-01")
 
 
 def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
-    import_tables("mine", [table(folder.parent / "a.csv", ROWS)])
+    import_tables(device_home("mine"), [table(folder.parent / "a.csv", ROWS)])
     printed = [replace(ROWS[0], source="modelled", count=0, mean_ms=0.55), replace(ROWS[1], mean_ms=0.45)]
-    found = import_tables("mine", [table(folder.parent / "b.csv", printed)])
+    found = import_tables(device_home("mine"), [table(folder.parent / "b.csv", printed)])
     assert [choice.taken for choice in found.kept] == [ROWS[0]]
     assert [choice.left for choice in found.replaced] == [ROWS[1]]
     assert list(read_table(folder / "table.csv").values()) == [ROWS[0], printed[1]]
@@ -152,25 +152,25 @@ def test_a_weaker_source_never_replaces_a_stronger_one(folder: Path) -> None:
 def test_two_files_with_one_segment_and_no_rule_between_them_are_refused(folder: Path) -> None:
     one, two = table(folder.parent / "a.csv", ROWS), table(folder.parent / "b.csv", [replace(ROWS[0], mean_ms=0.55)])
     with pytest.raises(InputError, match=r"must come from one file, .*a\.csv and .*b\.csv have conv1x1s1 16x56x56"):
-        import_tables("mine", [one, two])
+        import_tables(device_home("mine"), [one, two])
     same = lookup(folder.parent / "a.yaml", 32), lookup(folder.parent / "b.yaml", 32, factor=2.0)
     with pytest.raises(InputError, match="must come from one file"):
-        import_tables("mine", same)
+        import_tables(device_home("mine"), same)
     assert not (folder / "table.csv").exists()
 
 
 def test_a_shipped_device_is_copied_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_latency("iphone12")
-    shipped = device_folder("iphone12")
+    shipped = device_home("iphone12").folder
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
     network = known_network("mobilenetv3-large-1.0")
     segment = network.segments()[3]
     key = segment.key
     row = replace(ROWS[0], segment=key, mean_ms=0.02, low_ms=0.019, high_ms=0.021)
-    found = import_tables("iphone12", [table(tmp_path / "mine.csv", [row])])
+    found = import_tables(device_home("iphone12"), [table(tmp_path / "mine.csv", [row])])
     assert (found.added, len(found.replaced), found.rows) == (0, 1, len(read_table(shipped / "table.csv")))
     own = tmp_path.resolve() / "latency_tables" / "iphone12"
-    assert device_folder("iphone12").resolve() == found.folder == own
+    assert device_home("iphone12").folder.resolve() == found.folder == own
     assert {path.name for path in own.iterdir()} == {path.name for path in shipped.iterdir()}
     old = before.segment_costs([key], [segment.operators]).mean_ms[0]
     expected = before.estimate(network).mean_ms + network.segments().count(segment) * (0.02 - old)
@@ -191,11 +191,11 @@ def test_a_shipped_device_is_copied_whole(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_a_bad_file_changes_nothing(folder: Path, name: str, content: str, words: str) -> None:
-    import_tables("mine", [table(folder.parent / "a.csv", ROWS)])
+    import_tables(device_home("mine"), [table(folder.parent / "a.csv", ROWS)])
     before = (folder / "table.csv").read_bytes()
     (folder.parent / name).write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=f"{name}[:, ]") as caught:
-        import_tables("mine", [lookup(folder.parent / "good.yaml", 32), folder.parent / name])
+        import_tables(device_home("mine"), [lookup(folder.parent / "good.yaml", 32), folder.parent / name])
     assert words in str(caught.value)
     assert (folder / "table.csv").read_bytes() == before
 
@@ -204,7 +204,7 @@ def test_a_bad_file_changes_nothing(folder: Path, name: str, content: str, words
 def test_where_nothing_can_be_written_nothing_is_lost(
     folder: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import_tables("mine", [table(folder.parent / "a.csv", ROWS)])
+    import_tables(device_home("mine"), [table(folder.parent / "a.csv", ROWS)])
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def fail(source: object, target: object) -> None:
@@ -212,12 +212,12 @@ def test_where_nothing_can_be_written_nothing_is_lost(
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(NasError, match=f"table.csv must be writable .* {os.strerror(number)}"):
-        import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+        import_tables(device_home("mine"), [lookup(folder.parent / "t.yaml", 32)])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_half_a_copy_of_a_shipped_device_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = device_folder("iphone12")
+    shipped = device_home("iphone12").folder
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
     real = os.replace
 
@@ -228,16 +228,16 @@ def test_half_a_copy_of_a_shipped_device_does_not_hide_it(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(NasError, match="No space left"):
-        import_tables("iphone12", [table(tmp_path / "a.csv", ROWS)])
-    assert device_folder("iphone12") == shipped
+        import_tables(device_home("iphone12"), [table(tmp_path / "a.csv", ROWS)])
+    assert device_home("iphone12").folder == shipped
 
 
 def test_a_fit_keeps_what_was_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    printed = read_table(device_folder("pixel3-cpu") / "table.csv")
+    printed = read_table(device_home("pixel3-cpu").folder / "table.csv")
     row = replace(ROWS[0], segment=min(printed))
-    import_tables("pixel3-cpu", [table(tmp_path / "a.csv", [row, ROWS[1]])])
-    fitted = fit_device("pixel3-cpu")
+    import_tables(device_home("pixel3-cpu"), [table(tmp_path / "a.csv", [row, ROWS[1]])])
+    fitted = fit_device(device_home("pixel3-cpu"))
     rows = read_table(fitted.folder / "table.csv")
     assert rows.keys() == printed.keys() | {ROWS[1].segment}
     assert {key for key, kept in rows.items() if kept.source == "measured"} == {row.segment, ROWS[1].segment}
@@ -247,9 +247,9 @@ def test_a_fit_keeps_what_was_imported(tmp_path: Path, monkeypatch: pytest.Monke
 def test_operators_make_costs_and_never_rows(folder: Path) -> None:
     file = folder.parent / "operators.txt"
     file.write_text(operator_table(), encoding="utf-8")
-    import_tables("mine", [lookup(folder.parent / "t.yaml", 32)])
+    import_tables(device_home("mine"), [lookup(folder.parent / "t.yaml", 32)])
     before = (folder / "table.csv").read_bytes()
-    found = import_any("mine", [file])
+    found = import_any(device_home("mine"), [file])
     assert isinstance(found, ImportedOperators)
     assert (len(found.found.times), [row.name for row in found.found.refused]) == (40, ["softmax,1,1,8,1,1"])
     assert (folder / "table.csv").read_bytes() == before
@@ -258,20 +258,20 @@ def test_operators_make_costs_and_never_rows(folder: Path) -> None:
     # Whatever a network's operators take in it lies in the interval: from 13 % less to 45 % more than alone.
     assert estimate.low_ms < estimate.mean_ms / 1.45 and estimate.high_ms > estimate.mean_ms / 0.87
     assert load_latency("mine").estimate(small_network()).source == "measured"
-    assert describe("mine")["manifest"]["operators"] == 40
-    assert isinstance(import_any("mine", [file]), ImportedOperators)  # again
+    assert describe(device_home("mine"))["manifest"]["operators"] == 40
+    assert isinstance(import_any(device_home("mine"), [file]), ImportedOperators)  # again
 
 
 def test_too_few_operators_and_a_device_with_costs_of_its_own_are_refused(folder: Path) -> None:
     file = folder.parent / "operators.txt"
     file.write_text("".join(operator_table().splitlines(keepends=True)[:12]), encoding="utf-8")
     with pytest.raises(InputError, match="at least 12 of them to be fitted to, but it has 11"):
-        import_any("mine", [file])
+        import_any(device_home("mine"), [file])
     with pytest.raises(InputError, match="must be imported by itself"):
-        import_any("mine", [file, file])
+        import_any(device_home("mine"), [file, file])
     assert not (folder / "coefficients.json").exists()
     with pytest.raises(InputError, match="its are fitted to networks"):
-        import_any("iphone12", [file])
+        import_any(device_home("iphone12"), [file])
 
 
 def note10_networks() -> Iterator[tuple[Architecture, dict[str, str]]]:
@@ -303,7 +303,9 @@ def _layer(row: dict[str, str]) -> dict[str, int | str]:
 
 
 def import_note10(folder: Path, sizes: str) -> Imported:
-    return import_tables("mine", sorted(shared_data("note10").glob(f"{sizes}_lookup_table.yaml"), reverse=True))
+    return import_tables(
+        device_home("mine"), sorted(shared_data("note10").glob(f"{sizes}_lookup_table.yaml"), reverse=True)
+    )
 
 
 @pytest.mark.parametrize("sizes", ["*", "224"])
@@ -315,13 +317,13 @@ def test_the_note10_tables_give_the_published_sum_or_name_what_is_missing(folder
         file = folder.parent / "architecture.yaml"
         file.write_text(network.to_yaml(), encoding="utf-8")
         if published["table_sum_ms"]:
-            estimate = predict("mine", str(file)).estimate
+            estimate = predict(device_home("mine"), str(file)).estimate
             assert estimate.mean_ms == pytest.approx(float(published["table_sum_ms"]), rel=1e-12)
             assert estimate.source == "measured"
             complete.append(network.name)
         else:
             with pytest.raises(UnknownOperatorError, match=r"lacks [0-9]+ of [0-9]+: segment 1 \[conv3x3s2"):
-                predict("mine", str(file))
+                predict(device_home("mine"), str(file))
     assert complete == ["note10_lat-30ms_top1-78.4_finetune-75"]
 
 
@@ -330,5 +332,5 @@ def test_the_note10_tables_of_all_sizes_agree_within_a_hundredth(folder: Path) -
     assert found.rows + len(found.sizes) == sum(len(file.rows) for file in found.files)
     assert {file.image_size for file in found.files} == {160, 176, 192, 208, 224}
     assert all(choice.left.mean_ms == pytest.approx(choice.taken.mean_ms, rel=0.01) for choice in found.sizes)
-    counts = describe("mine")["coverage"][0]
+    counts = describe(device_home("mine"))["coverage"][0]
     assert (counts["rows"], counts["fewest"] > 0) == (448, True)

@@ -15,7 +15,7 @@ from nas.evaluate import ChannelAdaptation, Limits, Models
 from nas.jobs.lut_import import import_tables
 from nas.jobs.search import SearchAnswer, search
 from nas.jobs.search_run import SearchRequest, run_search
-from nas.latency import LatencyModel
+from nas.latency import LatencyModel, device_home
 from nas.latency.table.rows import read_table
 from nas.space import Architecture, known_names, known_network, load_architecture, space_paths
 from nas.space.reading import parse_search_space
@@ -136,7 +136,7 @@ def note10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "latency_tables" / "note10"
     folder.mkdir(parents=True)
     (folder / "device.yaml").write_text(TEXT.replace("name: mine", "name: note10"), encoding="utf-8")
-    import_tables("note10", files)
+    import_tables(device_home("note10"), files)
     return folder
 
 

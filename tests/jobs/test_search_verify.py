@@ -15,14 +15,19 @@ from nas.accuracy import AccuracyEstimate
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits
 from nas.jobs import search_verify
-from nas.jobs.lut import load_latency
-from nas.jobs.lut_build import TableRequest, build_table, store_path
-from nas.jobs.lut_verify import Checked
+from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network
 from nas.jobs.search import SearchAnswer
 from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
-from nas.latency import Estimate, LatencyModel
-from nas.measure.store import VERIFIED, TimingStore
+from nas.latency import Estimate, LatencyModel, device_home, load_latency
+from nas.measure.build import new_timing, reference_item
+from nas.measure.check import ROUNDS, Checked
+from nas.measure.fit import Observations
+from nas.measure.plan import Item
+from nas.measure.stopwatch import Stopwatch, open_stopwatch
+from nas.measure.store import VERIFIED, NewTiming, StoredTiming, TimingStore
+from nas.runners.protocol import FileFault
+from nas.runners.timing import Timing
 from nas.space import Architecture
 from nas.strategies import Reward
 from tests.jobs.simulated import simulate, write_space
@@ -80,7 +85,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedRunner:
     found = SimulatedRunner()
     simulate(monkeypatch, tmp_path, found)
     write_space(tmp_path, small_document())
-    build_table(TableRequest(device="local", space="small", budget_s=60.0), progress=lambda state: None)
+    build_table(TableRequest(home=device_home("local"), space="small", budget_s=60.0), progress=lambda state: None)
     return found
 
 
@@ -92,33 +97,49 @@ def target_ms(runner: SimulatedRunner) -> float:
 
 
 def script(monkeypatch: pytest.MonkeyPatch, factor: Factor) -> None:
-    """From now on a network takes `factor` times what is predicted of it."""
+    """From now on a network takes `factor` times what is predicted of it, in three processes; nan: it cannot be run."""
     count = 0
 
-    def check(device: str, checked: Sequence[Architecture], predicted: Sequence[Estimate]) -> list[Checked]:
+    def check(
+        watch: Stopwatch, items: Sequence[Item], predicted: Sequence[Estimate], usual: float | None
+    ) -> tuple[list[Checked | FileFault], list[list[NewTiming]]]:
         nonlocal count
         count += 1
-        found = []
-        for network, estimate in zip(checked, predicted, strict=True):
-            ms = factor(count, network) * estimate.mean_ms
+        found: list[Checked | FileFault] = []
+        beside = new_timing(reference_item(), Timing(wall_ms=(usual or 1.0,)))
+        batches = [[beside, beside] for _ in range(3)]
+        own = {network.digest: network for network in networks()}
+        for item, estimate in zip(items, predicted, strict=True):
+            ms = factor(count, own[item.digest]) * estimate.mean_ms
+            if np.isnan(ms):
+                found.append(FileFault(path=Path(item.name), text=f"{item.name} must run, but does not."))
+                continue
+            parts = (0.999 * ms, ms, ms / 0.999)
             found.append(
                 Checked(
-                    name=network.name, digest=network.digest, macs=network.macs, predicted=estimate, measured_ms=ms,
-                    processes_ms=(0.999 * ms, ms, 1.001 * ms), clock_ms=ms, reference_ms=1.0,
+                    name=item.name, digest=item.digest, macs=item.macs, predicted=estimate, measured_ms=ms,
+                    processes_ms=parts, clock_ms=ms, reference_ms=1.0,
                 )
             )  # fmt: skip
-        return found
+            for batch, part in zip(batches, parts, strict=True):
+                batch.insert(1, new_timing(item, Timing(wall_ms=(part,))))
+        return found, batches
 
-    monkeypatch.setattr(search_verify, "check_networks", check)
+    monkeypatch.setattr(search_verify, "check", check)
 
 
 def verified(search: Search) -> tuple[SearchAnswer, Verification]:
-    return verified_search("local", load_latency("local"), search, progress=lambda doing: None)
+    return verified_search(device_home("local"), load_latency("local"), search, progress=lambda doing: None)
 
 
-def roles() -> list[str]:
-    with TimingStore(store_path("local"), SimulatedRunner().environment()) as store:
-        return [timing.role for timing in store.timings()]
+def stored() -> list[StoredTiming]:
+    home = device_home("local")
+    with TimingStore(home.timings, open_stopwatch(home).environment()) as store:
+        return store.timings()
+
+
+def verified_digests() -> list[str]:
+    return [timing.digest for timing in stored() if timing.role == VERIFIED]
 
 
 def test_an_answer_that_is_as_predicted_is_accepted_at_once(target_ms: float, runner: SimulatedRunner) -> None:
@@ -129,7 +150,7 @@ def test_an_answer_that_is_as_predicted_is_accepted_at_once(target_ms: float, ru
     assert answer is search.answers[0]
     assert found.measured.digest == answer.best.architecture.digest
     assert FLOOR * target_ms <= found.measured.measured_ms <= CEILING * target_ms
-    assert VERIFIED not in roles()
+    assert verified_digests() == []
     assert load_latency("local").latency_ms(networks()).tolist() == before.latency_ms(networks()).tolist()
     record = found.as_json()
     assert json.loads(json.dumps(record)) == record
@@ -162,11 +183,60 @@ def test_where_the_table_was_wrong_it_is_corrected_and_the_next_answer_is_timed_
     assert "above 1.02 times the target" in found.rounds[0].fault
     assert answer is search.answers[1]
     # What was timed belongs to the table now, and the second search was given that table.
-    assert roles().count(VERIFIED) == len(found.rounds[0].checked)
+    assert sorted(verified_digests()) == sorted(3 * [one.digest for one in found.rounds[0].checked])
     wrong = search.answers[0].best.architecture
     first, second = (model.latency_ms([wrong])[0] for model in search.models)
     assert second > first
     assert load_latency("local").latency_ms([wrong])[0] == second
+
+
+def test_what_was_verified_is_kept_run_by_run_and_counts_as_the_mean_of_its_processes(
+    target_ms: float, runner: SimulatedRunner
+) -> None:
+    runner.noise = 0.0
+    wrong = Search(target_ms)
+
+    def search(model: LatencyModel) -> SearchAnswer:
+        """The first answer is promised at half of what it takes."""
+        answer = wrong(model)
+        if len(wrong.answers) > 1:
+            return answer
+        latency = answer.best.latency
+        half = replace(latency, **{name: getattr(latency, name) / 2.0 for name in ("mean_ms", "low_ms", "high_ms")})
+        return replace(answer, best=replace(answer.best, latency=half))
+
+    _, found = verified_search(device_home("local"), load_latency("local"), search, progress=lambda doing: None)
+    measured = {one.digest: one.measured_ms for one in found.rounds[0].checked}
+    timings = stored()
+    kept = [timing for timing in timings if timing.digest in measured]
+    assert {timing.digest for timing in kept} == measured.keys() and {timing.role for timing in kept} == {VERIFIED}
+    assert all(isinstance(timing.timing, Timing) and len(timing.timing.wall_ms) == ROUNDS for timing in kept)
+    verified = {one.segments: one.latency_ms for one in Observations.of(timings).each if one.role == VERIFIED}
+    for timing in kept:
+        assert verified[timing.segments] == pytest.approx(measured[timing.digest], rel=1e-9)
+
+
+def test_a_runner_up_that_cannot_be_run_is_left_out_and_an_answer_is_told(
+    target_ms: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search(target_ms)
+    script(monkeypatch, lambda number, network: 1.0 if network.digest == _first(search) else float("nan"))
+    _, found = verified(search)
+    assert found.accepted and [one.digest for one in found.rounds[0].checked] == [_first(search)]
+    script(monkeypatch, lambda number, network: float("nan"))
+    with pytest.raises(InputError, match="must run, but does not"):
+        verified(Search(target_ms))
+
+
+def test_answers_are_timed_with_the_threads_of_the_device(
+    target_ms: float, runner: SimulatedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = device_home("local").file
+    place.write_text(place.read_text("utf-8").replace("threads: 1", "threads: 4"), encoding="utf-8")
+    device_home("local").timings.unlink()  # those of one thread
+    runner.jobs.clear()
+    verified(Search(target_ms))
+    assert {job.threads for job in runner.jobs} == {4}
 
 
 @pytest.mark.parametrize(
@@ -234,19 +304,18 @@ def test_where_nothing_meets_the_target_the_fastest_is_named(target_ms: float, m
     script(monkeypatch, lambda number, network: 4.0)
     with pytest.raises(TargetError, match=r"must be timed at no more than .* but the fastest of .*`nas lut build"):
         verified(Search(target_ms))
-    # Networks that more than one round timed are stored once.
-    with TimingStore(store_path("local"), SimulatedRunner().environment()) as store:
-        digests = [timing.digest for timing in store.timings() if timing.role == VERIFIED]
-    assert digests and len(digests) == len(set(digests))
+    # What more than one round timed is stored once, in its three processes.
+    digests = verified_digests()
+    assert digests and len(digests) == 3 * len(set(digests))
 
 
 def test_a_table_without_timings_is_verified_in_one_round(target_ms: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    store_path("local").unlink()
+    device_home("local").timings.unlink()
     search = Search(target_ms)
     script(monkeypatch, lambda number, network: 1.5 if network.digest == _first(search) else 1.0)
     _, found = verified(search)
     assert not found.accepted and len(found.rounds) == len(search.answers) == 1
-    assert not store_path("local").exists()
+    assert not device_home("local").timings.exists()
 
 
 def _first(search: Search) -> str:
@@ -255,5 +324,5 @@ def _first(search: Search) -> str:
 
 def test_devices_that_are_not_reached_are_refused() -> None:
     with pytest.raises(InputError, match=r"^--verify times the answer on the device\. .*reach must be 'local'"):
-        check_reach("iphone12")
-    check_reach("local")
+        check_reach(device_home("iphone12"))
+    check_reach(device_home("local"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import InputError
-from nas.latency.device import device_names, load_device, read_device
+from nas.latency.device import read_device
 
 TEXT = """\
 name: mine
@@ -51,28 +51,8 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str | bytes, words: str) ->
     assert words in str(caught.value)
 
 
-def test_the_workspace_comes_before_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    write(tmp_path, TEXT.replace("name: mine", "name: iphone12"), name="iphone12")
-    assert load_device("iphone12").chip == "a chip"
-    assert "iphone12" in device_names()
-
-
-def test_unknown_names_and_paths_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nearest: iphone12"):
-        load_device("iphone")
-    for path in ("latency_tables/iphone12", "../iphone12", str(tmp_path)):
-        with pytest.raises(InputError, match="plain name"):
-            load_device(path)
-
-
-def test_a_folder_must_bear_its_devices_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    write(tmp_path, TEXT, name="yours")
-    with pytest.raises(InputError, match="name must be that of its folder"):
-        load_device("yours")
-
-
-@pytest.mark.parametrize("name", sorted(device_names()))
-def test_every_shipped_device_loads(name: str) -> None:
-    assert load_device(name).source
+def test_the_conditions_of_a_latency_are_told_as_text(tmp_path: Path) -> None:
+    device = read_device(write(tmp_path, TEXT + "threads: 4\n"))
+    assert device.conditions == {"threads": "4", "precision": "float32", "compute_unit": "CPU"}
+    open_device = read_device(write(tmp_path / "open", TEXT))
+    assert open_device.conditions["threads"] == "as the runtime decides"

@@ -9,7 +9,8 @@ import pytest
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph import OperatorTable, Segment
 from nas.latency.device import Device
-from nas.latency.model import LatencyModel, load_latency_model, read_latency_model
+from nas.latency.load import load_latency
+from nas.latency.model import LatencyModel, read_latency_model
 from nas.latency.operator_model import OperatorModel
 from nas.latency.table.rows import TableRow, table_text
 from nas.space import known_network
@@ -115,7 +116,7 @@ def test_items_are_tables_graphs_architectures_or_what_the_resolver_takes() -> N
 
 
 def test_the_shipped_device_has_intervals_and_warnings() -> None:
-    one = load_latency_model("iphone12")
+    one = load_latency("iphone12")
     plain_network = one.estimate(known_network("repvit-m1.0").graph())
     gated = one.estimate(known_network("efficientnet-b0").graph())
     for found in (plain_network, gated):
@@ -127,7 +128,7 @@ def test_the_shipped_device_has_intervals_and_warnings() -> None:
 
 
 def test_inputs_above_300_px_are_warned_about_and_wider() -> None:
-    one = load_latency_model("iphone12")
+    one = load_latency("iphone12")
     small, large = (one.estimate(known_network(f"mobilenetv2-1.0@{side}").graph()) for side in (224, 512))
     assert large.high_ms / large.low_ms > small.high_ms / small.low_ms
     assert any("300 px" in text for text in large.warnings)

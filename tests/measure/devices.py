@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto
 
+from nas.errors import UnreachableError
 from nas.graph import Graph
-from nas.latency.device import device_folder
-from nas.runners.runner import RUNS_A_VISIT, Timing
+from nas.latency import device_home
+from nas.latency.home import DeviceHome
+from nas.measure.stopwatch import Stopwatch
+from nas.runners.protocol import RUNS_A_VISIT, Abilities, FileFault, TimingJob, TimingSession
+from nas.runners.timing import Timing
 from nas.space import parse_architecture
 from tests.latency.timed.networks import true_ms
 from tests.onnx.onnx_files import node, save
@@ -48,7 +55,7 @@ def tiny_onnx(path: Path, kind: str = "Relu", batch: int | str = 1, domain: str 
 
 def add_device(workspace: Path, name: str, *, like: str = "local", **changes: str) -> Path:
     """A device of the workspace: the shipped `like` under another name, lines of its file changed."""
-    text = (device_folder(like) / "device.yaml").read_text("utf-8")
+    text = device_home(like).file.read_text("utf-8")
     for key, value in {"name": name, **changes}.items():
         text = "".join(
             f"{key}: {value}\n" if line.startswith(f"{key}:") else line for line in text.splitlines(keepends=True)
@@ -62,18 +69,47 @@ def add_device(workspace: Path, name: str, *, like: str = "local", **changes: st
 class SimulatedRunner:
     """A device in numbers alone, with its own clock (`now`, in seconds, also as `monotonic`): a network takes what
     `tests.latency.timed` says it costs, each run up to a hundredth more; writing it takes a quarter of a second, and a
-    process a second. The processes in `disturbed`, counted from 0, find every second run twice as long."""
+    process a second.
+
+    The processes in `disturbed`, counted from 0, find every second run twice as long; those in `away` find no device.
+    Networks that would take exactly `unable_ms` cannot be run. `jobs` are all that it was given.
+    """
 
     suffix = ".txt"
+    abilities = Abilities(precisions=("float32", "float16"), compute_units=("CPU", "GPU"), max_threads=8)
 
-    def __init__(self, *, noise: float = 0.01, disturbed: Sequence[int] = (), chip: str = "numbers") -> None:
+    def __init__(
+        self,
+        *,
+        noise: float = 0.01,
+        disturbed: Sequence[int] = (),
+        away: Sequence[int] = (),
+        unable_ms: Sequence[float] = (),
+        chip: str = "numbers",
+    ) -> None:
         self.now, self.processes, self.files_written = 0.0, 0, 0
-        self.noise, self.disturbed, self.chip = noise, frozenset(disturbed), chip
+        self.noise, self.disturbed, self.away, self.chip = noise, frozenset(disturbed), frozenset(away), chip
+        self.unable_ms = frozenset(unable_ms)
+        self.jobs: list[TimingJob] = []
+        self.entered = 0
         self._rng = np.random.default_rng(0)
+
+    def __enter__(self) -> Self:
+        self.entered += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.entered -= 1
 
     def monotonic(self) -> float:
         """The clock, under the name that it has in the module `time`."""
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
 
     def environment(self) -> Mapping[str, str]:
         """That of no machine."""
@@ -83,19 +119,40 @@ class SimulatedRunner:
         """Write down what the network takes."""
         self.files_written += 1
         self.now += 0.25
-        path.write_text(repr(float(true_ms([graph.segments])[0])), encoding="utf-8")
+        path.write_text(f"{float(true_ms([graph.segments])[0])!r} ms", encoding="utf-8")
         return path
 
-    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
+    def time(self, job: TimingJob) -> TimingSession:
         """Read what the networks take, and let so much time pass."""
-        found = []
-        for path in files:
-            runs = np.full(rounds * RUNS_A_VISIT, float(path.read_text("utf-8")))
-            runs *= 1.0 + self.noise * self._rng.random(len(runs))
-            if self.processes in self.disturbed:
-                runs[1::2] *= 2.0
-            self.now += 1.5 * float(runs.sum()) / 1e3
-            found.append(Timing(wall_ms=tuple(runs.tolist())))
-        self.now += 1.0
+        self.abilities.require(
+            threads=job.threads, precision=job.precision, compute_unit=job.compute_unit, where="numbers"
+        )  # fmt: skip
         self.processes += 1
-        return found
+        if self.processes - 1 in self.away:
+            raise UnreachableError("numbers must be there, but are away; bring them.")
+        self.jobs.append(job)
+        self.now += 1.0
+        results = tuple(self._result(path, job.rounds) for path in job.files)
+        return TimingSession(environment=self.environment(), results=results)
+
+    def _result(self, path: Path, rounds: int) -> Timing | FileFault:
+        text = path.read_text("utf-8") if path.is_file() else ""
+        if not text.endswith(" ms") or float(text.removesuffix(" ms")) in self.unable_ms:
+            return FileFault(path=path, text=f"{path} must be a whole network for numbers, but is none; leave it out.")
+        runs = np.full(rounds * RUNS_A_VISIT, float(text.removesuffix(" ms")))
+        runs *= 1.0 + self.noise * self._rng.random(len(runs))
+        if self.processes - 1 in self.disturbed:
+            runs[1::2] *= 2.0
+        self.now += 1.5 * float(runs.sum()) / 1e3
+        return Timing(wall_ms=tuple(runs.tolist()))
+
+
+def simulate_clock_and_files(patch: pytest.MonkeyPatch, runner: SimulatedRunner) -> None:
+    """From now on stopwatches go by the clock of `runner`, and files are written as it reads them."""
+    patch.setattr("nas.measure.stopwatch.time", runner)
+    patch.setattr("nas.nets.untrained.write_untrained", runner.write)
+
+
+def stopwatch(runner: SimulatedRunner, folder: Path, *, home: DeviceHome | None = None) -> Stopwatch:
+    """A stopwatch of `runner` that writes to `folder`, for `local` where no other home is given."""
+    return Stopwatch(home or device_home("local"), runner, scratch=folder)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.errors import InputError, NasError
-from nas.measure import build as module
+from nas.errors import InputError, UnreachableError
+from nas.latency import DeviceHome, device_home
 from nas.measure.build import (
     BATCH,
     ROUNDS,
@@ -21,15 +21,16 @@ from nas.measure.build import (
     check_budget,
     look,
     reference_item,
-    time_items,
 )
 from nas.measure.plan import Item, space_items
+from nas.measure.stopwatch import PATIENCE_S
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
-from nas.runners.runner import RUNS_A_VISIT, Timing
+from nas.runners.protocol import RUNS_A_VISIT
+from nas.runners.timing import Timing
 from nas.runtimes import OWN
 from tests.jobs.small import small_space
 from tests.latency.timed.networks import true_ms
-from tests.measure.devices import SimulatedRunner
+from tests.measure.devices import SimulatedRunner, simulate_clock_and_files, stopwatch
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +50,22 @@ class Place:
         self.folder, self._patch = folder, monkeypatch
         self.told: list[BuildProgress] = []
 
-    def build(self, runner: SimulatedRunner, items: Sequence[Item], budget_s: float) -> list[StoredTiming]:
+    def build(
+        self, runner: SimulatedRunner, items: Sequence[Item], budget_s: float, *, home: DeviceHome | None = None
+    ) -> list[StoredTiming]:
         """What the store holds after a build."""
-        self._patch.setattr(module, "time", runner)
-        with TimingStore(self.folder / "timings.db", runner.environment()) as store:
-            pace = look(runner, self.folder / "files")
-            build(
-                runner,
-                store,
-                items,
-                self.folder / "files",
-                runtime=OWN,
-                budget_s=budget_s,
-                pace=pace,
-                progress=self.told.append,
-            )
+        simulate_clock_and_files(self._patch, runner)
+        with self.store(runner) as store, stopwatch(runner, self.folder / "files", home=home) as watch:
+            build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=self.told.append)
             return store.timings()
+
+    def store(self, runner: SimulatedRunner) -> TimingStore:
+        """The store, for timings of `runner`."""
+        return TimingStore(self.folder / "timings.db", stopwatch(runner, self.folder).environment())
 
     def seconds(self, runner: SimulatedRunner) -> float:
         """What the store says that all batches took."""
-        with TimingStore(self.folder / "timings.db", runner.environment()) as store:
+        with self.store(runner) as store:
             return store.seconds()
 
 
@@ -91,6 +88,15 @@ def test_the_reference_is_in_no_batch_though_the_space_has_it(place: Place, item
     assert [timing.role for timing in found] == [REFERENCE, "space", "space"]
 
 
+@pytest.mark.parametrize(("device", "copies"), [("local", True), ("local-litert", False)])
+def test_the_reference_is_stored_with_the_segments_of_the_devices_runtime(
+    place: Place, items: list[Item], device: str, copies: bool
+) -> None:
+    (reference, _) = place.build(SimulatedRunner(), items[:1], 1e6, home=device_home(device))
+    kinds = {str(row[0]) for segment in reference.segments for row in segment.rows}
+    assert "pw" in kinds and ("reorder" in kinds) == copies
+
+
 def test_larger_networks_and_more_of_them_are_expected_to_take_longer(items: list[Item]) -> None:
     pace = Pace(ms_a_mac=1e-7)
     small, large = min(items, key=lambda item: item.macs), max(items, key=lambda item: item.macs)
@@ -98,9 +104,10 @@ def test_larger_networks_and_more_of_them_are_expected_to_take_longer(items: lis
     assert pace.seconds([large]) < Pace(ms_a_mac=2e-7).seconds([large])
 
 
-def test_a_look_learns_the_pace_from_the_reference(tmp_path: Path) -> None:
-    reference = reference_item()
-    pace = look(SimulatedRunner(noise=0.0), tmp_path / "files")
+def test_a_look_learns_the_pace_from_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference, runner = reference_item(), SimulatedRunner(noise=0.0)
+    simulate_clock_and_files(monkeypatch, runner)
+    pace = look(stopwatch(runner, tmp_path / "files"))
     assert pace.ms_a_mac * reference.macs == pytest.approx(true_ms([list(reference.segments)])[0])
 
 
@@ -113,7 +120,7 @@ def test_all_networks_are_timed_in_batches_with_the_reference(place: Place, item
     assert sum(timing.role == REFERENCE for timing in found) == 6
     expected = true_ms([list(item.segments) for item in items])
     assert [timing.latency_ms for timing in own] == pytest.approx(expected, rel=0.01)
-    assert {timing.runs for timing in found} == {ROUNDS * RUNS_A_VISIT}
+    assert all(isinstance(t.timing, Timing) and len(t.timing.wall_ms) == ROUNDS * RUNS_A_VISIT for t in found)
     assert [[s.key for s in t.segments] for t in own] == [[s.key for s in i.segments] for i in items]
 
 
@@ -152,8 +159,7 @@ def test_a_build_goes_on_where_it_was_stopped_and_counts_what_was_spent(place: P
     for started in range(1, 4):
         with pytest.raises(Stop):
             place.build(runner, items, 1e6)
-        place._patch.setattr(module, "time", runner)
-        with TimingStore(place.folder / "timings.db", runner.environment()) as store:
+        with place.store(runner) as store:
             assert len(store.digests()) == started * BATCH
     spent = place.seconds(runner)
     place.told = []
@@ -175,29 +181,43 @@ def test_a_disturbed_batch_is_timed_again_and_the_better_times_are_kept(place: P
     runner = SimulatedRunner(disturbed=(1,))  # 0 is the look
     found = place.build(runner, items[:10], 1e6)
     assert runner.processes == 3
-    assert max(timing.spread for timing in found) < 0.02
+    assert max(timing.timing.spread for timing in found) < 0.02
 
 
 def test_a_batch_that_is_disturbed_twice_is_kept_with_its_spread(place: Place, items: list[Item]) -> None:
     runner = SimulatedRunner(disturbed=(1, 2))
     found = place.build(runner, items[:10], 1e6)
     assert runner.processes == 3
-    assert len(found) == 11 and min(timing.spread for timing in found) > 0.2
+    assert len(found) == 11 and min(timing.timing.spread for timing in found) > 0.2
 
 
-def test_files_are_removed_whatever_happens(tmp_path: Path, items: list[Item]) -> None:
-    class Broken(SimulatedRunner):
-        def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
-            assert all(path.is_file() for path in files)
-            raise NasError("the device is gone.")
+def test_a_network_that_cannot_be_timed_costs_no_other_its_timing(place: Place, items: list[Item]) -> None:
+    bad = items[7]
+    runner = SimulatedRunner(unable_ms=[float(true_ms([bad.graph().segments])[0])])
+    found = place.build(runner, items[:20], 1e6)
+    expected = [item.digest for item in items[:20] if item is not bad]
+    assert [timing.digest for timing in found if timing.role != REFERENCE] == expected
+    last = place.told[-1]
+    assert last.networks == 19
+    assert [name for name, _ in last.faults] == [bad.name]
+    assert "must be a whole network for numbers" in last.faults[0][1]
 
-    for runner in (SimulatedRunner(), Broken()):
-        try:
-            found = time_items(runner, items[:3], tmp_path / "files", rounds=2)
-        except NasError:
-            found = []
-        assert len(found) in (0, 3) and runner.files_written == 3
-        assert not (tmp_path / "files").exists()
+
+def test_a_device_that_does_not_run_the_reference_ends_the_build(place: Place, items: list[Item]) -> None:
+    runner = SimulatedRunner(unable_ms=[float(true_ms([reference_item().graph().segments])[0])])
+    with pytest.raises(InputError, match="must be a whole network for numbers"):
+        place.build(runner, items, 1e6)
+
+
+def test_a_device_that_is_away_is_waited_for(place: Place, items: list[Item]) -> None:
+    runner = SimulatedRunner(away=(1, 2))  # 0 is the look
+    found = place.build(runner, items[:10], 1e6)
+    assert len(found) == 11 and runner.now > sum(PATIENCE_S[:2]) > place.seconds(runner)  # no part of the budget
+    away = SimulatedRunner(away=range(1, 100))
+    other = Place(place.folder / "other", place._patch)
+    with pytest.raises(UnreachableError):
+        other.build(away, items[:10], 1e6)
+    assert away.now > sum(PATIENCE_S)
 
 
 def test_a_budget_in_which_nothing_can_be_built_is_refused() -> None:

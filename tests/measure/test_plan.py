@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +105,34 @@ def test_the_first_networks_have_more_segments_among_them_than_random_ones() -> 
         for seed in range(5)
     ]
     assert len(chosen) > max(counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What the order of timing reads of a segment."""
+
+    key: str
+    macs: int
+
+
+def _item(name: str, macs: int, *keys: str) -> Item:
+    parts: Any = [_Part(key=key, macs=macs // len(keys)) for key in keys]
+    return Item(name=name, digest=name, role="space", segments=parts, graph=known_network("fbnet-c").graph)
+
+
+def test_of_networks_that_tell_as_much_the_cheaper_is_timed_first() -> None:
+    # The median is 100: gains are 2 / (1 + 4), 2 / (1 + 1) and 1 / (1 + 0.5). Then b's parts have been seen once each.
+    items = [_item("a", 400, "a1", "a2"), _item("b", 100, "b1", "b2"), _item("c", 50, "c1")]
+    assert [item.name for item in plan._least_timed_first(items, {})] == ["b", "c", "a"]
+    # By gain alone a, told first, would come first; here b's parts were seen before, 2 · ¼ / 2 = 0.25 under a's 0.4.
+    assert [item.name for item in plan._least_timed_first(items, {"b1": 1, "b2": 1})] == ["c", "a", "b"]
+
+
+def test_a_segment_seen_often_tells_less_than_one_seen_once() -> None:
+    items = [_item("often", 100, "a"), _item("once", 100, "b"), _item("never", 100, "c")]
+    seen = {"a": 3, "b": 1}
+    assert [item.name for item in plan._least_timed_first(items, seen)] == ["never", "once", "often"]
+    assert seen == {"a": 4, "b": 2, "c": 1}
 
 
 def test_a_space_that_is_timed_whole_has_all_its_segments_timed() -> None:

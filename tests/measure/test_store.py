@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,16 @@ import pytest
 from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
-from nas.measure.store import REFERENCE, NewTiming, StoredSegment, TimingStore, rows_of
+from nas.measure.store import REFERENCE, VERIFIED, NewTiming, StoredSegment, TimingStore, rows_of
+from nas.runners.timing import Summary, Timing
 from nas.space import known_network
 from tests.latency.examples import KINDS, pointwise, row, table
 
-HERE: Mapping[str, str] = {"chip": "c", "runtime": "r 1", "system": "s", "cores": "2"}
+HERE: Mapping[str, str] = {
+    "chip": "c", "runtime": "r 1", "system": "s", "cores": "2", "threads": "1", "precision": "float32",
+    "compute_unit": "CPU",
+}  # fmt: skip
+RUNS = Timing(wall_ms=(1.75, 2.25, 0.1 + 0.2), cpu_ms=(1.5, 2.0, 1.0))
 BATCH = 4
 """Timings of each batch that the tests store."""
 
@@ -33,9 +40,7 @@ def timing(digest: str, *, role: str = "space", segments: tuple[int, ...] = (0, 
         digest=digest,
         role=role,
         segments=[segment(i) for i in segments],
-        latency_ms=1.5,
-        spread=0.1,
-        runs=16,
+        timing=RUNS,
     )
 
 
@@ -69,7 +74,8 @@ def test_what_was_stored_is_there_when_the_file_is_opened_again(path: Path) -> N
     assert len({t.batch for t in found[:4]}) == 1 == len({t.batch for t in found[4:]})
     assert found[0].batch != found[4].batch
     one = found[2]
-    assert (one.name, one.role, one.latency_ms, one.spread, one.runs) == ("network 1-2", "space", 1.5, 0.1, 16)
+    assert (one.name, one.role, one.timing) == ("network 1-2", "space", RUNS)  # each run, to its last digit
+    assert one.latency_ms == 1.5  # three quarters of three runs are all three, by the thread's clock
     assert one.segments == (segment(0), segment(BATCH + 2))
 
 
@@ -157,8 +163,8 @@ def test_a_second_writer_is_refused_and_disturbs_nothing(path: Path, store: Timi
     assert len(store.timings()) == 2 * BATCH
 
 
-@pytest.mark.parametrize("name", ["chip", "runtime"])
-def test_timings_of_another_machine_or_runtime_do_not_mix(name: str, path: Path) -> None:
+@pytest.mark.parametrize("name", ["chip", "runtime", "threads", "precision", "compute_unit"])
+def test_timings_taken_elsewhere_or_otherwise_do_not_mix(name: str, path: Path) -> None:
     with TimingStore(path, HERE):
         pass
     with pytest.raises(InputError, match=rf"timings of {name} '{HERE[name]}', but this is 'other'.*--restart"):
@@ -219,6 +225,108 @@ def test_a_file_of_another_schema_is_refused(path: Path) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema'")
-    connection.close()
-    with pytest.raises(InputError, match="schema must be 4, but got '2'; start anew with --restart"):
+    with pytest.raises(InputError, match="schema must be 5, but got '2'; start anew with --restart"):
         TimingStore(path, HERE)
+    with connection:
+        connection.execute("UPDATE meta SET value = '6' WHERE name = 'schema'")
+    connection.close()
+    with pytest.raises(InputError, match="schema must be 5, but got '6'; a later version of the program wrote it"):
+        TimingStore(path, HERE)
+    with TimingStore(path, HERE, restart=True) as store:
+        assert store.timings() == []
+
+
+FORMER = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operators TEXT NOT NULL);
+CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE timing (
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), name TEXT NOT NULL, digest TEXT NOT NULL,
+    role TEXT NOT NULL, segments TEXT NOT NULL, latency_ms REAL NOT NULL, spread REAL NOT NULL, runs INTEGER NOT NULL,
+    UNIQUE (batch, digest)
+);
+CREATE UNIQUE INDEX once ON timing (digest) WHERE role != 'reference';
+INSERT INTO meta VALUES ('schema', '4'), ('environment', '{"chip": "c", "runtime": "r 1", "system": "s"}');
+INSERT INTO segment VALUES (7, 'a', '[]'), (9, 'b', '[]');
+INSERT INTO batch VALUES (1, '2026-01-01', 2.5), (2, '2026-01-02', 1.5), (3, '2026-01-03', 0.0);
+INSERT INTO timing VALUES
+    (1, 1, 'reference', 'r', 'reference', '[7]', 1.25, 0.5, 12), (2, 1, 'n', 'n', 'known', '[7, 9]', 0.1, 0.25, 12),
+    (3, 2, 'reference', 'r', 'reference', '[7]', 1.5, 0.5, 12), (4, 3, 'v', 'v', 'verified', '[9]', 2.0, 0.0, 3);
+"""
+"""A file as it was when a timing had its typical time alone: two batches, and a network that was verified."""
+
+
+def former(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript(FORMER)
+    connection.close()
+
+
+def test_a_file_of_schema_4_opens_with_summaries_and_goes_on(path: Path) -> None:
+    former(path)
+    for _ in range(2):  # the second time it is one of today's
+        with TimingStore(path, HERE) as store:
+            found = store.timings()
+            assert (store.digests(), store.seconds()) == ({"n", "v"}, 4.0)
+        assert [(t.batch, t.digest, t.role) for t in found] == [
+            (1, "r", REFERENCE), (1, "n", "known"), (2, "r", REFERENCE), (3, "v", VERIFIED),
+        ]  # fmt: skip
+        assert found[1].timing == Summary(typical_ms=0.1, spread=0.25, count=12)
+        assert [t.latency_ms for t in found] == [1.25, 0.1, 1.5, 2.0]
+        assert [segment.key for segment in found[1].segments] == ["a", "b"]
+    with TimingStore(path, HERE) as store:
+        store.add_batch(batch(1), seconds=1.0)
+        assert store.timings()[-1].timing == RUNS
+        with pytest.raises(sqlite3.IntegrityError):
+            store.add_batch([timing("n")], seconds=1.0)
+
+
+@pytest.mark.parametrize("runtime", ["LiteRT 2", "ONNX Runtime 1"])
+def test_in_a_file_of_schema_4_only_onnx_runtime_has_its_copies(path: Path, runtime: str) -> None:
+    former(path)
+    conv, copy = ["pw", 1, 1, 1, 8, 8, 4, 4, 9.0, 1.0, 1.0, 1.0], ["reorder", 1, 1, 1, 8, 8, 4, 4, 0.0, 1.0, 1.0, 0.0]
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("DELETE FROM segment")
+        connection.executemany(
+            "INSERT INTO segment VALUES (?, ?, ?)",
+            [
+                (5, "a ~ reorders 8x4x4", json.dumps([copy, conv, copy])),
+                (7, "a", json.dumps([conv, copy])),
+                (9, "b", json.dumps([conv])),
+            ],
+        )
+        connection.execute("UPDATE timing SET segments = '[5, 9, 7, 5]' WHERE id = 2")
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE name = 'environment'", (json.dumps({**HERE, "runtime": runtime}),)
+        )
+    connection.close()
+    with TimingStore(path, {**HERE, "runtime": runtime}) as store:
+        found = store.timings()
+    a = ("a", ["pw"]) if runtime == "LiteRT 2" else ("a", ["pw", "reorder"])
+    in_context = a if runtime == "LiteRT 2" else ("a ~ reorders 8x4x4", ["reorder", "pw", "reorder"])
+    segments = [[(s.key, [row[0] for row in s.rows]) for s in timing.segments] for timing in found]
+    assert segments == [[a], [in_context, ("b", ["pw"]), a, in_context], [a], [("b", ["pw"])]]
+
+
+def test_a_file_of_schema_4_was_timed_in_one_thread_whatever_its_device_says(path: Path) -> None:
+    former(path)
+    with pytest.raises(InputError, match="timings of threads '1', but this is '4'.*--restart"):
+        TimingStore(path, {**HERE, "threads": "4"})
+
+
+def test_a_summary_is_stored_where_no_runs_are_known(store: TimingStore) -> None:
+    summary = Summary(typical_ms=1.0 / 3.0, spread=0.5, count=50)
+    store.add_batch([replace(timing("a"), timing=summary)], seconds=1.0)
+    (found,) = store.timings()
+    assert (found.timing, found.latency_ms) == (summary, 1.0 / 3.0)
+
+
+def test_what_is_verified_is_timed_in_several_processes_between_two_of_the_reference(store: TimingStore) -> None:
+    process = [timing("reference", role=REFERENCE), timing("v", role=VERIFIED), timing("reference", role=REFERENCE)]
+    for _ in range(3):
+        store.add_batch(process, seconds=0.0)
+    assert [t.role for t in store.timings()].count(VERIFIED) == 3
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_batch([timing("w", role=VERIFIED)] * 2, seconds=0.0)

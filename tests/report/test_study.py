@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.jobs.study import Row, Study
-from nas.latency import Estimate, load_device
+from nas.latency import Estimate, device_home
 from nas.report.study import study_text, write_report
 
 
@@ -22,7 +22,7 @@ def _threads() -> Study:
     return Study(
         kind="threads",
         title="threads",
-        device=load_device("local"),
+        device=device_home("local").device,
         rows=tuple(rows),
         environment={"chip": "some", "runtime": "ONNX Runtime 1"},
         rounds=3,

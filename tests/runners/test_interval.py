@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.runners import Timing
 from nas.runners.interval import measured
+from nas.runners.timing import Timing
 
 
 def test_the_interval_reaches_to_the_fifth_that_is_farthest_off() -> None:

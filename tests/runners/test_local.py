@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 
 from nas.errors import InputError, NasError
-from nas.graph import Builder
-from nas.graph.ops import Activation
-from nas.runners import local
-from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
-from nas.runners.runner import Runner
+from nas.graph import Graph
+from nas.installed import extra_remedy
+from nas.nets.untrained import write_untrained
+from nas.runners import local, worker
+from nas.runners.local import LITERT, ONNX_RUNTIME, Engine, LocalRunner
+from nas.runners.protocol import FileFault, Runner, TimingJob
+from nas.runners.timing import Timing
 from nas.testing.runners import RunnerConformance, small_network
 from tests.extras import needs
-from tests.measure.devices import tiny_onnx
+from tests.measure.devices import SimulatedRunner, tiny_onnx
 
 
 class TestOnnxRuntime(RunnerConformance):
@@ -33,55 +39,98 @@ class TestLiteRt(RunnerConformance):
         return LocalRunner(LITERT)
 
 
+class TestSimulated(RunnerConformance):
+    """The runner that other tests use is one like any other."""
+
+    @pytest.fixture
+    def runner(self) -> Runner:
+        return SimulatedRunner()
+
+    def write(self, graph: Graph, path: Path) -> Path:
+        return SimulatedRunner().write(graph, path)
+
+
 def test_the_runtime_is_named_with_its_version() -> None:
     assert LocalRunner(ONNX_RUNTIME).environment()["runtime"] == f"ONNX Runtime {onnxruntime.__version__}"
 
 
-def test_without_the_runtime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_runtime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(package: str) -> str:
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr(local, "version", absent)
     runner = LocalRunner(LITERT)
-    with pytest.raises(InputError, match=r"ai-edge-litert is not; pip install 'nas\[litert\]'"):
+    with pytest.raises(InputError, match=r"ai-edge-litert is not; " + re.escape(extra_remedy("litert"))):
         runner.environment()
     with pytest.raises(InputError, match="must be installed"):
-        runner.write(small_network(8), tmp_path / "m.tflite")
-    with pytest.raises(InputError, match="must be installed"):
-        runner.time([], rounds=1)
+        runner.time(TimingJob(files=(), rounds=1))
 
 
-def test_a_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def killed(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], -9, stdout="", stderr="loading\nout of memory\n")
+class Dying:
+    """In the place of a process: it dies of the file called `killer` as it loads it, or in the rounds where that is
+    None, and answers where that file is not among those asked for."""
 
-    monkeypatch.setattr(subprocess, "run", killed)
-    with pytest.raises(NasError, match=r"run m\.onnx to the end, but its process ended with -9: out of memory"):
-        LocalRunner(ONNX_RUNTIME).time([tiny_onnx(tmp_path / "m.onnx")], rounds=1)
+    def __init__(self, killer: str | None) -> None:
+        self.killer, self.asked = killer, list[list[str]]()
+
+    def __call__(self, command: Sequence[str], *, input: str, **options: object) -> subprocess.CompletedProcess[str]:
+        names = [Path(path).name for path in json.loads(input)["files"]]
+        self.asked.append(names)
+        lines: list[dict[str, Any]] = [{"loading": position} for position in range(len(names))]
+        if self.killer in names:
+            lines = lines[: names.index(self.killer) + 1]
+        elif self.killer is None:
+            lines.append({"loading": None})
+        else:
+            lines += [{"loading": None}, {"results": [{"wall_ms": [1.0], "cpu_ms": []}] * len(names)}]
+        dies = "results" not in lines[-1]
+        out = "".join(f"{json.dumps(line)}\n" for line in lines) + '{"resu' * dies
+        return subprocess.CompletedProcess(command, -9 * dies, stdout=out, stderr="loading\nout of memory\n")
 
 
-def test_writing_a_network_leaves_the_threads_of_torch_alone(tmp_path: Path) -> None:
-    import torch
+def test_a_file_that_the_process_dies_of_has_a_fault_and_the_others_are_timed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = Dying("b.onnx")
+    monkeypatch.setattr(subprocess, "run", process)
+    files = tuple(tiny_onnx(tmp_path / f"{name}.onnx") for name in "abc")
+    session = LocalRunner(ONNX_RUNTIME).time(TimingJob(files=files, rounds=1))
+    assert process.asked == [["a.onnx", "b.onnx", "c.onnx"], ["a.onnx", "c.onnx"]]
+    timing = Timing(wall_ms=(1.0,))
+    text = (
+        "ONNX Runtime must run b.onnx to the end, but its process ended with -9: out of memory; give it more memory,"
+        " or leave the network out."
+    )
+    assert session.results == (timing, FileFault(path=files[1], text=text), timing)
 
-    before = torch.get_num_threads()
-    LocalRunner(ONNX_RUNTIME).write(small_network(8), tmp_path / "m.onnx")
-    assert torch.get_num_threads() == before
+
+def test_a_process_that_dies_in_the_rounds_is_told_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(subprocess, "run", Dying(None))
+    files = tuple(tiny_onnx(tmp_path / f"{name}.onnx") for name in "ab")
+    with pytest.raises(NasError, match=r"run a\.onnx, b\.onnx to the end, but .* ended with -9: out of memory"):
+        LocalRunner(ONNX_RUNTIME).time(TimingJob(files=files, rounds=1))
 
 
-def test_prelu_is_timed_with_the_mixed_signs_of_an_image(tmp_path: Path) -> None:
-    """ONNX Runtime's PReLU takes many times as long for them as for a channel of one sign."""
-    b = Builder((3, 32, 32))
-    x = b.input
-    for width in (8, 16, 16):
-        x = b.conv(b.act(b.conv(x, width, 3), "relu"), width, 3)  # without statistics, means grow through ReLUs
-    b.add(Activation("prelu"), x)
-    graph = b.build()
-    path = LocalRunner(ONNX_RUNTIME).write(graph, tmp_path / "m.onnx")
-    model = onnx.load(path)
-    (prelu,) = (node for node in model.graph.node if node.op_type == "PRelu")
-    model.graph.output.append(onnx.helper.make_tensor_value_info(prelu.input[0], onnx.TensorProto.FLOAT, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    image = np.random.default_rng(0).standard_normal((1, 3, 32, 32), dtype=np.float32)
-    _, before = session.run(None, {"image": image})
-    negative = (before < 0).mean(axis=(0, 2, 3))
-    assert ((negative > 0.2) & (negative < 0.8)).all()
+def test_a_process_that_says_nothing_at_all_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    silent = subprocess.CompletedProcess([], 1, stdout="", stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: silent)
+    with pytest.raises(NasError, match="ended with 1: it said nothing"):
+        LocalRunner(ONNX_RUNTIME).time(TimingJob(files=(tiny_onnx(tmp_path / "a.onnx"),), rounds=1))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux shows them")
+@pytest.mark.parametrize("engine", [ONNX_RUNTIME, LITERT], ids=lambda engine: engine.name)
+def test_a_runtime_is_given_its_threads(engine: Engine, tmp_path: Path) -> None:
+    """The thread that asks works too, so n threads are n - 1 new ones."""
+    needs(engine.package.replace("-", "_"))
+    path = write_untrained(small_network(8), tmp_path / f"m{engine.suffix}")
+    found = {}
+    for threads in (1, 3):
+        before = len(os.listdir("/proc/self/task"))
+        run = worker._ENGINES[engine.name](str(path), threads, np.random.default_rng(0))
+        run()
+        found[threads] = len(os.listdir("/proc/self/task")) - before
+        del run
+    assert found == {1: 0, 3: 2}

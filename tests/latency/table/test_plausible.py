@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nas.errors import InputError
-from nas.latency.device import device_folder, device_names
+from nas.latency.device import device_names
+from nas.latency.home import device_home
 from nas.latency.table.plausible import require_milliseconds, written_numbers
 from nas.latency.table.rows import TableRow, read_table
 from nas.space import known_names, known_network
@@ -28,7 +29,7 @@ def test_every_key_of_the_known_networks_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("device", PRINTED)
 def test_the_shipped_tables_are_milliseconds(device: str) -> None:
-    require_milliseconds(list(read_table(device_folder(device) / "table.csv").values()), device)
+    require_milliseconds(list(read_table(device_home(device).folder / "table.csv").values()), device)
 
 
 @pytest.mark.parametrize(

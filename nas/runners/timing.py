@@ -1,16 +1,14 @@
-"""What every way of timing networks on a device offers: write a network as a file, time files, say where it ran."""
+"""What was timed: a network's runs one by one, or what was said of them; and the one figure that is made of both."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from nas.graph import Graph
+_FASTEST = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,35 +53,18 @@ class Timing:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A timing of which no runs are known: what was said of `count` runs stands for what would be made of them."""
+
+    typical_ms: float
+    spread: float
+    count: int
+
+
 def typical(runs: Sequence[float]) -> float:
     """The mean of the fastest three quarters of `runs`."""
     return float(np.sort(np.asarray(runs))[: math.ceil(_FASTEST * len(runs))].mean())
-
-
-class Runner(Protocol):
-    """Times networks on one device. All of a call happens there in one fresh process, so that a remote runner ships
-    files once and gets numbers back once."""
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of the files it runs, such as ".onnx"."""
-
-    def environment(self) -> Mapping[str, str]:
-        """Where it runs: "chip", "runtime" (with its version), "system", "cores" and "governor" where readable."""
-
-    def write(self, graph: Graph, path: Path, *, seed: int = 0) -> Path:
-        """Write the inference form of `graph`, with random weights, to `path`; returns the path."""
-
-    def time(self, files: Sequence[Path], *, rounds: int, threads: int = 1) -> list[Timing]:
-        """Time the files' networks, one image a run, in `rounds` interleaved rounds; one timing a file, in order.
-
-        A round visits every file: one run that does not count, then `RUNS_A_VISIT` that do. Raises `InputError` naming
-        the file that the runtime cannot load or run (its reason in the text), `NasError` where the device is not there.
-        """
-
-
-RUNS_A_VISIT = 1
-_FASTEST = 0.75
 
 
 def run_statistics(timing: Timing) -> dict[str, float]:

@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from nas.errors import InputError
-from nas.latency.device import load_device
-from nas.runners.find import find_runner
-from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
-from nas.runners.runner import Timing, run_statistics
+from nas.runners.timing import Timing, run_statistics
 
 
 def test_the_fastest_three_quarters_count_by_the_clock_of_the_thread_where_there_is_one() -> None:
@@ -43,26 +37,6 @@ def test_a_single_run_strays_by_nothing() -> None:
     assert run_statistics(Timing(wall_ms=(2.0,)))["sd_ms"] == 0.0
 
 
-@pytest.mark.parametrize(("name", "engine"), [("local", ONNX_RUNTIME), ("local-litert", LITERT)])
-def test_the_shipped_devices_have_runners(name: str, engine: object) -> None:
-    found = find_runner(load_device(name), "device.yaml")
-    assert isinstance(found, LocalRunner) and found.engine is engine
-
-
-def test_a_runtime_may_be_named_with_its_version() -> None:
-    device = replace(load_device("local"), runtime="ONNX Runtime 1.31.0")
-    assert find_runner(device, "device.yaml").suffix == ".onnx"
-
-
-@pytest.mark.parametrize(
-    ("reach", "runtime", "words"),
-    [
-        ("", "ONNX Runtime", "here.yaml: reach must be 'local' .* but got 'none'; import .* --device local"),
-        ("ssh", "ONNX Runtime", "reach must be 'local' .* but got 'ssh'"),
-        ("local", "ONNX Runtimes", r"runtime must be one .* \(ONNX Runtime, LiteRT\), but got 'ONNX Runtimes'"),
-        ("local", "", "runtime must be one"),
-    ],
-)
-def test_what_nothing_here_reaches_is_refused(reach: str, runtime: str, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        find_runner(replace(load_device("local"), reach=reach, runtime=runtime), "here.yaml")
+def test_a_machine_twice_as_slow_takes_twice_as_long_in_each_run() -> None:
+    timing = Timing(wall_ms=(2.0, 3.0), cpu_ms=(1.0, 1.5)).scaled(2.0)
+    assert timing == Timing(wall_ms=(4.0, 6.0), cpu_ms=(2.0, 3.0))

@@ -1,0 +1,85 @@
+"""A device's latency model, and what stands behind it, from the files of its home."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from nas.errors import InputError
+from nas.graph import OperatorTable
+from nas.graph.operators import read_operator_lists
+from nas.latency.home import DeviceHome, device_home
+from nas.latency.model import HasSegments, LatencyModel, read_latency_model
+from nas.latency.published.rows import MAX_PIXELS, Calibration, PublishedIndex, calibration, read_published
+from nas.latency.published.scores import read_plan
+from nas.runtimes import OWN, Runtime
+from nas.space import Architecture, load_architecture
+from nas.space.lowering import lower
+
+NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
+_MIN_NETWORKS = 4
+
+
+def load_latency(device: str | DeviceHome) -> LatencyModel:
+    """The latency model of `device`; it takes architectures, graphs, operator tables, known names, architecture files,
+    zoo folders and paths of ONNX files.
+
+    Raises `InputError` for an unknown device, bad files, or a device with neither rows nor coefficients.
+    """
+    home = device_home(device) if isinstance(device, str) else device
+    return read_latency_model(home.device, home.folder, resolve=resolve_segments)
+
+
+def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments]:
+    """The segments of an architecture, or of a network given by name or by path, as `runtime` executes them."""
+    if isinstance(item, Architecture):
+        return lower(item, runtime)
+    if not isinstance(item, str | Path):
+        raise InputError(
+            f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
+        )
+    if Path(item).suffix == ".onnx":
+        from nas.onnx.reader import read_onnx
+
+        return runtime.in_context(read_onnx(Path(item)))
+    return lower(load_architecture(item), runtime)
+
+
+def published_index(home: DeviceHome) -> PublishedIndex:
+    """What others published of whole networks on a device, to be looked up by operators."""
+    folder = home.folder
+    if not (folder / NETWORKS_FILE).exists():
+        return PublishedIndex([], {})
+    rows, lists = read_published(folder / NETWORKS_FILE), _lists(folder)
+    return PublishedIndex(
+        rows, {row.network: lists.get(row.network) or _operators(folder, row.network) for row in rows}
+    )
+
+
+def load_calibration(home: DeviceHome) -> Calibration:
+    """The rows that calibrate a device, with operators. Raises `InputError` for a device without such rows."""
+    folder = home.folder
+    if not (folder / NETWORKS_FILE).exists():
+        raise InputError(
+            f"{home.name} must have {NETWORKS_FILE} to be fitted or verified, but {folder} holds none."
+        )  # fmt: skip
+    rows, priors = read_published(folder / NETWORKS_FILE), read_plan(folder / PLAN_FILE).priors
+    data = calibration(rows, _lists(folder), partial(_operators, folder), priors)
+    found = len(set(data.identity[data.scored].tolist()))
+    if found < _MIN_NETWORKS:
+        raise InputError(
+            f"{folder / NETWORKS_FILE} must hold at least {_MIN_NETWORKS} different convolutional networks of at most"
+            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows."
+        )
+    return data
+
+
+def _lists(folder: Path) -> dict[str, OperatorTable]:
+    return read_operator_lists(folder / LISTS_FILE) if (folder / LISTS_FILE).exists() else {}
+
+
+def _operators(folder: Path, name: str) -> OperatorTable:
+    """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
+    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
+    return OperatorTable.concatenate([segment.operators for segment in segments])
