@@ -67,12 +67,11 @@ def main() -> None:
         "",
         environment_text("python -m benchmarks.rewards"),
         "",
-        f"{TARGET_MS:g} ms on {DEVICE}, the space `{SPACE}`, seed 0. With the soft and the absolute reward the answer may"
-        " lie up to 1.3 times the target above it; the hard one never does.",
+        f"{TARGET_MS:g} ms on {DEVICE}, the space `{SPACE}`, seed 0. Answers of the hard reward never lie above the target.",
         "",
         markdown(headers, [_row(answer) for answer in found]),
         "",
-        f"From w = {EXPONENTS[0]:g} to {EXPONENTS[-1]:g} the answers of the soft reward become faster {order}.",
+        f"From w = {EXPONENTS[0]:g} to {EXPONENTS[-1]:g} the answers of the soft reward become faster, {order}.",
     ]
     REPORT.write_text("\n".join(text) + "\n", encoding="utf-8")
 
