@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from nas.jobs.search_verify import Verification
 
 
+SCHEMA = 2
+"""The version of the document of a search."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """What a user asks of `nas search`, by names; fields as the command's options."""
@@ -91,7 +95,7 @@ class SearchOutcome:
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search, as the contract has it."""
         verified = {"verification": self.verification.as_json()} if self.verification else {}
-        return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
+        return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
 def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:

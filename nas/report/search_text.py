@@ -26,15 +26,13 @@ _COLUMNS = (
 def search_text(
     answer: SearchAnswer, run: str | None, verification: Verification | None = None, page: Page = PLAIN
 ) -> str:
-    """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
+    """The answer, what it gains and what to know of it; then the known networks near it, the front, and the files."""
     best = answer.best
     parts = [
-        page.filled(
-            f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms"
-            + "".join(f"; {device}, target {target_ms:g} ms" for device, target_ms in answer.also.items())
-        ),
+        page.filled(page.strong(f"{best.name} (untrained) for {_asked(answer)}")),
+        page.filled(gain_text(answer)),
+        *(page.filled(f"Note: {note}", hanging="  ") for note in (*_warnings(best), *answer.notes)),
         "\n".join(page.filled(line, hanging=" " * 11) for line in _summary(answer, verification)),
-        *(page.filled(f"Note: {note}", hanging="  ") for note in (*answer.notes, *_warnings(best))),
         page.filled(f"Beside the known networks (at the same training recipe; {_marks(answer)}):")
         + f"\n{_table([best, *_started(answer), *_near(answer)], answer, page)}\n"
         + page.filled(
@@ -43,12 +41,57 @@ def search_text(
         "Pareto front of latency and score:\n" + _table(_thin(answer.front), answer, page),
     ]
     if verification is not None:
-        parts.insert(2, _verified(verification, page))
+        parts.insert(-2, _verified(verification, page))
     if best.zoo:
         parts.append(f"Files: {best.zoo}")
     if run:
         parts.append(f"Run: {run} (`nas runs show {run}`)")
     return "\n\n".join(parts)
+
+
+def _asked(answer: SearchAnswer) -> str:
+    """The devices with their targets."""
+    targets = ((answer.device, answer.target_ms), *answer.also.items())
+    return "; ".join(f"{device}, target {target_ms:g} ms" for device, target_ms in targets)
+
+
+def gain_text(answer: SearchAnswer) -> str:
+    """What a user gains by the answer over the known network with the best mean accuracy that meets the target."""
+    best, gain = answer.best, answer.gain
+    own = f"It takes {best.latency.mean_ms:.3f} ms and promises {_percent(best.accuracy.mean)} % top-1"
+    if gain is None:
+        return f"{own}; no known network with a latency here meets the target."
+    over = next(network for network in answer.baselines if network.name == gain.over)
+    if over.architecture.digest == best.architecture.digest:
+        return f"{own}: it is the known network with the best mean accuracy that meets the target."
+    named = f"{over.name} ({over.latency.mean_ms:.3f} ms, {_percent(over.accuracy.mean)} %)"
+    points = f"{_points(gain.mean)} points [{_points(gain.low)}, {_points(gain.high)}]"
+    if gain.told_apart:
+        better = "more" if gain.mean > 0 else "less"
+        return (
+            f"{own}: {points} {better} than {named}, the known network with the best mean accuracy that meets the"
+            f" target, at {gain.ms:+.3f} ms."
+        )
+    speaks = _speaks(best, over)
+    return (
+        f"{own}: {points} against {named}, the known network with the best mean accuracy that meets the target, at"
+        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}, which others have trained"
+        + (f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else ".")
+    )
+
+
+def _speaks(best: Network, over: Network) -> list[str]:
+    """What an answer that is no better may still have: at least one percent faster or smaller."""
+    sizes = (
+        ("takes {:.3g} ms less", over.latency.mean_ms, best.latency.mean_ms, 1.0),
+        ("has {:.2g} M fewer parameters", over.params, best.params, 1e-6),
+        ("has {:.3g} M fewer multiply-adds", over.macs, best.macs, 1e-6),
+    )
+    return [text.format((theirs - own) * scale) for text, theirs, own, scale in sizes if own < 0.99 * theirs]
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}"
 
 
 def _summary(answer: SearchAnswer, verification: Verification | None) -> list[str]:
@@ -125,9 +168,17 @@ def _started(answer: SearchAnswer) -> list[Network]:
 
 
 def _near(answer: SearchAnswer) -> list[Network]:
+    """The known networks around target and answer, and whichever the text names."""
     ends_ms = sorted((answer.target_ms, max(answer.target_ms, answer.best.latency.mean_ms)))
     low, high = (factor * end_ms for factor, end_ms in zip(_NEAR, ends_ms, strict=True))
-    return [n for n in answer.baselines if low <= n.latency.mean_ms <= high]
+    named = answer.gain.over if answer.gain else ""
+    return [
+        network
+        for network in answer.baselines
+        if low <= network.latency.mean_ms <= high
+        or network.name == named
+        or any(f"{network.name} " in note for note in answer.notes)
+    ]
 
 
 def _thin(front: Sequence[Network]) -> list[Network]:
@@ -167,7 +218,7 @@ def _table(networks: Sequence[Network], answer: SearchAnswer, page: Page) -> str
 
 
 def _warnings(best: Network) -> list[str]:
-    return [f"latency of the answer: {warning}" for warning in best.latency.warnings]
+    return [f"of the answer's latency, {warning}." for warning in best.latency.warnings]
 
 
 def _percent(fraction: float) -> str:

@@ -8,6 +8,7 @@ from nas.strategies.named import STRATEGIES, strategy_named
 from nas.strategies.netadapt import ChannelMoves, Move, NetAdapt, NetAdaptResult, Shrunk, shrink_choices
 from nas.strategies.problem import Evaluation, Problem, Standing
 from nas.strategies.reward import Reward
+from nas.strategies.sweep import Sweep
 from nas.strategies.task import Candidate, OnProgress, Progress, SearchResult, SearchTask, Strategy
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Shrunk",
     "Standing",
     "Strategy",
+    "Sweep",
     "pareto_front",
     "shrink_choices",
     "strategy_named",

@@ -24,6 +24,7 @@ from nas.errors import NasError
 from nas.resources import shipped_room
 from nas.runs import RunStore
 from nas.space import read_architecture
+from nas.zoo.formats import FORMATS, Format
 
 SMALL = {
     "schema": 1,
@@ -116,16 +117,30 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
         "runs",
     ):
         assert words in text
+    # Scores with penalties are no accuracies.
+    assert "shrinking" not in text
 
 
-def test_a_run_is_recorded_and_repeats(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _small("--json") == 0
+def test_a_run_is_recorded_and_repeats(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"litert": "0", "max_relative_error": 0.0, "limit": 1e-3, "operators": {"conv": 1}}
+
+    def write(module: object, path: Path, trained: bool) -> None:
+        path.write_text("a model")
+
+    quick = Format("model.tflite", "{image} {logits}", write, lambda module, path: facts)
+    monkeypatch.setitem(FORMATS, "litert", quick)
+    assert _small("--format", "onnx,litert", "--json") == 0
     first = json.loads(capsys.readouterr().out)
+    assert (Path(first["best"]["zoo"]) / "model.tflite").read_text() == "a model"
+    assert (Path(first["best"]["zoo"]) / "model.onnx").is_file()
     assert main(["runs", "show", first["run"], "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["status"] == "done"
     assert record["result"]["best"]["digest"] == first["best"]["digest"]
     command = shlex.split(record["command"])
+    assert command[-2:] == ["--format", "onnx,litert"]
     other = f"sqlite:///{workspace}/other.db"
     assert main([*command[1:], "--json", "--storage", other]) == 0
     again = json.loads(capsys.readouterr().out)

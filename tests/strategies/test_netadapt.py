@@ -83,7 +83,10 @@ def test_greedy_rounds_as_worked_by_hand() -> None:
     Loss per millisecond of the smallest shrinks: a.hidden 0.6 / 1; out 1.2 / 4 = 0.3; b.hidden 0.1, then 0.2, 0.4, 0.8.
     So: b to 40 (0.1), b to 32 (0.2), out to 16 (0.3; b would cost 0.4), out to 8 (0.3), b to 24 (0.4), a (0.6; b 0.8).
     """
-    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=20.0)
+    told: list[float] = []
+    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=20.0, progress=told.append)
+    # Of the 12 ms above the target.
+    assert told == pytest.approx([1 / 12, 2 / 12, 6 / 12, 10 / 12, 11 / 12, 1.0])
     kept = [states[0].state for states in result.rounds]
     assert kept == [
         (32, 24, 40, 24),  # 31 ms
