@@ -105,14 +105,14 @@ class Models:
 
         def costs(batch: LayerBatch, sides: Floats) -> Floats:
             own = [self.costs(batch, sides)] if is_first else []
-            return np.concatenate((*own, *(self.also[i].costs(batch) for i in further)), axis=1)
+            return np.concatenate((*own, *(self.also[i].costs(batch, self.limits) for i in further)), axis=1)
 
         keys = any(model.needs_keys for model in models)
         return CompiledSpace(space, costs, names=names, keys=keys, runtime=runtime, progress=progress)
 
     def _also_names(self, position: int) -> list[str]:
         """The columns of a further device in the compiled space."""
-        return [f"also {position} {column}" for column in self.also[position].columns]
+        return [f"also {position} {column}" for column in self.also[position].columns(self.limits)]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
@@ -191,7 +191,7 @@ class Models:
         further: dict[int, Floats] = {}
         for runtime, positions in self._runtimes.items():
             lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
-            further |= {i: self.also[i].costs(lowered) for i in positions}
+            further |= {i: self.also[i].costs(lowered, self.limits) for i in positions}
         costs = self.costs(batch, np.array([side for _, side in new]))
         costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also)))), axis=1)
         self._known.update(zip(new, costs, strict=True))
