@@ -16,6 +16,13 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
     return parse_latency_ms(value, name="--target-latency")
 
 
+def _interval(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    if value == "none":
+        return None
+    ratio: float = click.FloatRange(1.0).convert(value, parameter, context)
+    return ratio
+
+
 @click.command()
 @click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
 @click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
@@ -47,6 +54,14 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
     show_default=True,
     metavar="D",
     help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
+)
+@click.option(
+    "--max-interval",
+    callback=_interval,
+    default="1.3",
+    show_default=True,
+    metavar="R",
+    help="How wide the latency's interval may be, in the usual width for known networks; none: any.",
 )
 @click.option(
     "--covered-only",

@@ -15,6 +15,7 @@ from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.limits import Limits
+from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
@@ -39,7 +40,7 @@ class Figures:
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
-    they are taken as they are.
+    they are taken as they are. `usual` is what the widths of intervals are measured against; None: nothing limits them.
     """
 
     latency: LatencyModel
@@ -49,6 +50,7 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    usual: UsualWidths | None = None
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -75,6 +77,14 @@ class Figures:
         return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
 
     @cached_property
+    def interval_ratio(self) -> Floats:
+        """The widths of the intervals of the latencies in usual ones; 0 where nothing says what is usual."""
+        if self.usual is None:
+            return np.zeros(len(self))
+        low, high = self.interval_ms
+        return self.usual.ratio(self.latency_ms, np.log(high / low))
+
+    @cached_property
     def bounded_ms(self) -> Floats:
         """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
         if self.limits.confidence is None:
@@ -91,6 +101,15 @@ class Figures:
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        standing = self.standing_of_any_width
+        if self.usual is None or self.limits.max_interval is None:
+            return standing
+        beyond = self.limits.interval_excess(self.interval_ratio, quick=self.quick)
+        return Standing(bounded_ms=standing.bounded_ms, excess=standing.excess + beyond)
+
+    @cached_property
+    def standing_of_any_width(self) -> Standing:
+        """The same however wide the intervals of the latencies are."""
         excess = self.limits.excess(self._column, len(self)) + self.uncovered
         return Standing(bounded_ms=self.bounded_ms, excess=excess)
 

@@ -7,6 +7,7 @@ space and the network that it stands for are worth the same to the last digits t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import Limits
+from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
@@ -30,7 +32,8 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
-    have a latency; without any, claims are taken as they are.
+    have a latency, and what the widths of intervals are measured against (`Limits.max_interval`); without any, claims
+    are taken as they are, and intervals may be as wide as they come out.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Models:
     ) -> None:
         self.latency, self.accuracy, self.limits = latency, accuracy, limits
         self.frontier: Frontier | None = None
+        self.usual: UsualWidths | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
             "params": ("params",),
             "macs": ("macs",),
@@ -52,6 +56,14 @@ class Models:
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
+            low, high = figures.interval_ms
+            self.usual = UsualWidths.of(figures.latency_ms, np.log(high / low))
+
+    def with_limits(self, limits: Limits) -> Models:
+        """The same models under other limits, sharing all that was worked out."""
+        other = copy(self)
+        other.limits = limits
+        return other
 
     def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
         """The additive costs of a batch of layers, columns of `groups` but for parameters and MACs; `sides` (layers,)
@@ -116,6 +128,7 @@ class Models:
             sums=sums,
             resolution=resolution,
             quick=quick,
+            usual=self.usual,
         )
 
     def differences(self, network: Architecture, others: Sequence[Architecture]) -> AccuracyDifferences:

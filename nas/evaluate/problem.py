@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import fields
 from typing import Any
 
@@ -37,7 +38,15 @@ class SpaceProblem:
             self._tables[group] = self.compiled.columns(names).reshape(shape)
         if self._quick:
             self._tables["accuracy"] = self._tables["accuracy"].astype(np.float32)
+            if models.limits.confidence is None:  # else they decide about what lies at the target
+                self._tables["latency"] = self._tables["latency"].astype(np.float32)
         self._sides = np.array(space.sides)
+
+    def under(self, models: Models) -> SpaceProblem:
+        """The same space under the limits of `models`, which are else those that it was compiled with."""
+        other = copy(self)
+        other._models = models
+        return other
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:

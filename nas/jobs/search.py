@@ -148,6 +148,7 @@ class SearchAnswer:
             "seed": self.seed,
             "confidence": self.limits.confidence,
             "max_novelty": self.limits.max_novelty,
+            "max_interval": self.limits.max_interval,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
             "evaluated": self.evaluated,
@@ -193,7 +194,8 @@ def search(
 
     `target_ms` is in milliseconds; `reward` a form ("soft", "hard", "absolute") with its exponent `w`, or a `Reward`;
     `starts` networks above the target are shrunk by NetAdapt (0: none). Same arguments, same answer. Raises
-    `TargetError` where no network meets the target, naming the fastest one. On a device that has a table alone, known
+    `TargetError` where no network meets the target, naming the fastest one; where only networks beyond
+    `Limits.max_interval` do, the answer is one of them and says so. On a device that has a table alone, known
     networks without a latency are left out; where the space has layers without one, `UnknownOperatorError` says what it
     costs, and with `covered_only` the search goes on without them.
     """
@@ -209,9 +211,14 @@ def search(
         ]
         models = Models(latency, accuracy, limits, known=known)
         job = _Search(space, models, known, target_ms, goal, published, progress, covered_only=covered_only)
-        found = job.explore(chosen, seed)
-        shrunk = job.shrink(found, starts)
-        return job.answer(found, shrunk, seed)
+        try:
+            return job.run(chosen, seed, starts)
+        except TargetError:
+            if models.usual is None or limits.max_interval is None:
+                raise
+        # As for novelty: an answer of which less is known, and is said to be, is worth more than none.
+        job.lift_interval_limit()
+        return replace(job.run(chosen, seed, starts), limits=limits)
 
 
 class _Search:
@@ -234,6 +241,7 @@ class _Search:
         self._covered_only = covered_only
         self._known = models.covered(known)
         self._notes: list[str] = []
+        self._problem: SpaceProblem | None = None
         if len(self._known) < len(known):
             device = models.latency.device.name
             self._notes.append(
@@ -246,12 +254,34 @@ class _Search:
             with contextlib.suppress(InputError):
                 self._inside[network.name] = encode(space, network.at_resolution(space.resolutions[0]))
 
+    def run(self, strategy: Strategy, seed: int, starts: int) -> SearchAnswer:
+        """Search, shrink, answer. Raises `TargetError` where nothing met the target."""
+        found = self.explore(strategy, seed)
+        return self.answer(found, self.shrink(found, starts), seed)
+
+    def lift_interval_limit(self) -> None:
+        """Let intervals be as wide as they come out from now on."""
+        limits = self._models.limits
+        self._notes.append(
+            "No network that meets the target has a latency interval of at most"
+            f" {limits.max_interval:g} times the usual width (--max-interval): the answer's is wider."
+        )
+        self._models = self._models.with_limits(replace(limits, max_interval=None))
+        if self._problem is not None:
+            self._problem = self._problem.under(self._models)
+
+    def _compiled(self, *, exact: bool) -> SpaceProblem:
+        """The compiled space; compiled once."""
+        if self._problem is None:
+            self._progress("compiling the space to arrays", None)
+            self._problem = SpaceProblem(self._space, self._models, exact=exact)
+            if self._models.latency.operators is None:
+                self._check_coverage(space_coverage(self._problem.compiled))
+        return self._problem
+
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
-        self._progress("compiling the space to arrays", None)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive))
-        if self._models.latency.operators is None:
-            self._check_coverage(space_coverage(problem.compiled))
+        problem = self._compiled(exact=isinstance(strategy, Exhaustive))
 
         def report(state: Progress) -> None:
             self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)

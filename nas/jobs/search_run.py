@@ -41,6 +41,7 @@ class SearchRequest:
     max_macs: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    max_interval: float | None = 1.3
     covered_only: bool = False
     verify: bool = False
 
@@ -54,6 +55,7 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
         for name in ("covered_only", "verify"):
@@ -102,6 +104,7 @@ def run_search(
         max_macs=request.max_macs,
         confidence=request.confidence,
         max_novelty=request.max_novelty,
+        max_interval=request.max_interval,
     )
     inputs = _inputs(request, home, space, accuracy)
     began = time.perf_counter()
