@@ -1,4 +1,5 @@
-# What a person runs, and CI with them: make search | test | test-all | check | readme.
+# What a person runs, and CI with them: make search | test | test-all | check | readme; make litert | coreml | ray |
+# postgresql adds what is optional.
 #   ARGS         more arguments for `nas search` (make search ARGS="--json") or for pytest (make test ARGS="-k graph")
 #   TORCH_INDEX  a package index with CPU builds of torch, where the default index has only CUDA builds
 #   PYTHON       a Python 3.11 or newer; by default the first one found
@@ -14,7 +15,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help search test test-all check readme
+EXTRAS := litert coreml ray postgresql
+
+.PHONY: help search test test-all check readme $(EXTRAS)
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -41,6 +44,9 @@ check: .venv/ready-to-test
 # Runs the commands whose output README.md shows, and writes it there.
 readme: .venv/ready
 	$(BIN)/python -m benchmarks.transcript README.md
+
+$(EXTRAS): .venv/ready
+	@$(INSTALL) --editable '.[$@]' >&2
 
 # A stamp is made last, so an interrupted installation is taken up again; what pip says goes to stderr, because
 # the stdout of `make search` belongs to the command.

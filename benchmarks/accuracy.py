@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tqdm import tqdm
-
 from benchmarks.environment import environment_text
+from nas.cli.progress import progress
 from nas.jobs.predictor import evaluate_predictor
 from nas.report.accuracy import write_report
 
@@ -20,13 +19,7 @@ FOLDER = Path(__file__).resolve().parent
 def main() -> None:
     """Write the report."""
     data = Path(os.environ.get("NAS_DATA") or FOLDER.parent.parent / "shared" / "data")
-    with tqdm(total=0) as bar:
-
-        def show(doing: str, done: int, of: int) -> None:
-            bar.set_description_str(doing, refresh=False)
-            bar.total, bar.n = of, done
-            bar.refresh()
-
+    with progress() as show:
         found = evaluate_predictor("imagenet", data=data if data.is_dir() else None, progress=show)
     write_report(found, FOLDER, environment_text("python -m benchmarks.accuracy"))
 

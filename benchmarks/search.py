@@ -19,7 +19,7 @@ import nas
 from benchmarks.environment import environment_text
 from nas.documents import read_yaml
 from nas.evaluate import Limits, Models, SpaceProblem
-from nas.jobs.search import SearchAnswer, search, strategy_named
+from nas.jobs.search import SearchAnswer, search, strategy_for
 from nas.resources import shipped_room
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
@@ -137,7 +137,7 @@ def _exactness(latency: Any, accuracy: Any) -> list[str]:
              f"{evolved.evaluated:,}", evolved.best.architecture.digest, "yes" if same else "no")
         )  # fmt: skip
     headers = ("target ms", "networks", "enumerated optimum", "top-1 %", "evolution evaluated", "its answer", "same")
-    chosen = type(strategy_named(None, part)).__name__
+    chosen = type(strategy_for(part)).__name__
     return [
         "## The exact optimum of a part of `mobile`",
         "",

@@ -34,13 +34,15 @@ class UnknownOperatorError(InputError):
     """A latency or a lowering was asked for an operator that nothing here describes."""
 
 
-def unknown_name(what: str, name: str, known: Iterable[str], *, remedy: str = "") -> InputError:
+def unknown_name(what: str, name: str, known: Iterable[str], *, remedy: str = "", or_file: bool = False) -> InputError:
     """An `InputError` that a name is not known, with the nearest known names.
 
-    `what` is the noun ("device", "search space"); `remedy` is appended as a last sentence.
+    `what` is the noun ("device", "search space"); `remedy` is appended as a last sentence; `or_file` says that a file
+    would do as well.
     """
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
     hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names[:12]) or 'none'}"
-    text = f"{what} must be a known name or a file, but got {name!r} ({hint})."
+    kinds = "a known name or a file" if or_file else "a known name"
+    text = f"{what} must be {kinds}, but got {name!r} ({hint})."
     return InputError(f"{text} {remedy}".rstrip())

@@ -21,11 +21,24 @@ from nas.accuracy.gaussian_process import Hyperparameters, Rows
 from nas.accuracy.novelty import SHAPE_FEATURES, Novelty
 from nas.accuracy.prior import Prior
 from nas.accuracy.recipe import COVARIATES
-from nas.errors import InputError, NasError
+from nas.errors import InputError, NasError, unknown_name
+from nas.resources import check_name, names, rooms
 
 MANIFEST_FILE, ARRAYS_FILE, ROWS_FILE, OPERATORS_FILE = "manifest.json", "prior.npz", "rows.csv", "operators.csv.gz"
 FORMAT = 1
 _REMEDY = "restore the folder, or build it again with: nas predictor train"
+
+
+def prior_folder(name: str) -> Path:
+    """The folder of the fitted prior called `name`, the user's own before the shipped one.
+
+    Raises `InputError` with the nearest names for one that is not known.
+    """
+    check_name(name, what="predictor")
+    for folder in rooms("predictors"):
+        if (folder / name / MANIFEST_FILE).is_file():
+            return folder / name
+    raise unknown_name("predictor", name, names("predictors", f"*/{MANIFEST_FILE}"))
 
 
 def write_prior(folder: Path, prior: Prior, manifest: Mapping[str, Any]) -> None:

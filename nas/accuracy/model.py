@@ -8,12 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.accuracy.artifact import MANIFEST_FILE, read_prior
+from nas.accuracy.artifact import prior_folder, read_prior
 from nas.accuracy.estimate import AccuracyDifferences, AccuracyEstimate, AccuracyFigures
 from nas.accuracy.prior_model import PriorModel
-from nas.errors import unknown_name
 from nas.graph.operators import OperatorTable
-from nas.resources import check_name, names, rooms
 from nas.space.architecture import Architecture
 
 QUICK_SLACK = 0.005
@@ -66,9 +64,5 @@ def load_accuracy(name: str) -> PriorModel:
 
     Raises `InputError` with the nearest names for one that is not known, and for a damaged one.
     """
-    check_name(name, what="predictor")
-    for folder in rooms("predictors"):
-        if (folder / name / MANIFEST_FILE).is_file():
-            prior, manifest = read_prior(folder / name)
-            return PriorModel(name=name, prior=prior, manifest=manifest)
-    raise unknown_name("predictor", name, names("predictors", f"*/{MANIFEST_FILE}"))
+    prior, manifest = read_prior(prior_folder(name))
+    return PriorModel(name=name, prior=prior, manifest=manifest)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
+
+from nas.cli.terminal import page, wide_option
 
 
 @click.group()
@@ -16,6 +17,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--training", is_flag=True, help="Count the training form instead of the inference form.")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_networks(training: bool, as_json: bool) -> None:
     """List the known networks: size, cost, published accuracy."""
@@ -25,28 +27,15 @@ def list_networks(training: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return
-    from tabulate import tabulate
+    from nas.report.arch_text import known_text
 
-    from nas.space.resolution import resolution_text
-
-    rows = [
-        (
-            r["name"],
-            resolution_text(r["resolution"]),
-            r["params"] / 1e6,
-            r["macs"] / 1e6,
-            _number(r["published"]["top1"]),
-            r["paper"],
-        )
-        for r in records
-    ]
-    headers = ("network", "px", "params M", "MACs M", "top-1 %", "paper")
-    click.echo(tabulate(rows, headers, floatfmt=("", "", ".2f", ".1f", "", "")))
+    click.echo(known_text(records, page()))
 
 
 @command.command("show")
 @click.argument("network")
 @click.option("--training", is_flag=True, help="Count the training form instead of the inference form.")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def show_network(network: str, training: bool, as_json: bool) -> None:
     """Show NETWORK (a known name, an architecture file, a zoo folder) layer by layer."""
@@ -54,7 +43,12 @@ def show_network(network: str, training: bool, as_json: bool) -> None:
     from nas.space import load_architecture
 
     record = describe_architecture(load_architecture(network), training=training)
-    click.echo(json.dumps(record, indent=1) if as_json else _text(record, training))
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+        return
+    from nas.report.arch_text import network_text
+
+    click.echo(network_text(record, training, page()))
 
 
 @command.command("export")
@@ -79,49 +73,3 @@ def export_network(network: str, out: Path | None) -> None:
     else:
         write_bytes(out, architecture.to_yaml().encode())
     click.echo(f"wrote {out}", err=True)
-
-
-def _text(record: dict[str, Any], training: bool) -> str:
-    from tabulate import tabulate
-
-    from nas.space.resolution import resolution_text
-
-    shown = ("input", "output", "params", "macs", "activations", "memory_bytes", "block")
-    rows = [
-        (
-            i, layer["block"], _dims(layer["output"]), layer["params"], layer["macs"] / 1e6,
-            layer["activations"] / 1e6, layer["memory_bytes"] / 1e6,
-            " ".join(f"{k}={v}" for k, v in layer.items() if k not in shown),
-        )
-        for i, layer in enumerate(record["layers"], start=1)
-    ]  # fmt: skip
-    headers = ("#", "block", "output", "params", "MACs M", "activations M", "memory MB", "parameters")
-    table = tabulate(rows, headers, floatfmt=("", "", "", "", ".2f", ".3f", ".3f", ""))
-    published = record["published"]
-    form = "training form" if training else "inference form"
-    facts = [
-        (
-            f"{record['name']}  (family {record['family']}, {resolution_text(record['resolution'])} px,"
-            f" digest {record['digest']})"
-        ),
-        f"images {' x '.join(map(str, record['input']))}, {record['num_classes']} classes",
-        f"params {record['params']:,}, MACs {record['macs']:,} ({form})",
-        f"activations {record['activations']:,}, memory traffic {record['memory_bytes']:,} bytes at 2 bytes a number",
-    ]
-    if record["paper"]:
-        facts.append(f"paper: {record['paper']}")
-    if published["source"]:
-        facts.append(
-            f"published: top-1 {_number(published['top1'])} %, params {_number(published['params_M'])} M,"
-            f" MACs {_number(published['macs_M'])} M ({published['source']})"
-        )
-    facts += [f"warning: {warning}" for warning in record["warnings"]]
-    return "\n".join([*facts, "", table])
-
-
-def _dims(shape: list[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"

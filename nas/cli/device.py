@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from nas.cli.terminal import page, wide_option
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
@@ -16,20 +18,20 @@ def command() -> None:
 
 
 @command.command("list")
+@wide_option
 @_JSON
 def list_devices(as_json: bool) -> None:
     """List the devices, your own before those shipped."""
     from nas.latency.device import device_names
     from nas.latency.home import device_home
 
-    devices = [device_home(name).device for name in sorted(device_names())]
+    records = [device_home(name).device.as_json() for name in sorted(device_names())]
     if as_json:
-        click.echo(json.dumps([device.as_json() for device in devices], indent=1, ensure_ascii=False))
+        click.echo(json.dumps(records, indent=1, ensure_ascii=False))
         return
-    from tabulate import tabulate
+    from nas.report.device_text import devices_text
 
-    rows = [(d.name, d.chip, d.runtime, d.compute_unit, d.precision, d.source) for d in devices]
-    click.echo(tabulate(rows, ("device", "chip", "runtime", "unit", "precision", "source"), disable_numparse=True))
+    click.echo(devices_text(records, page()))
 
 
 @command.command("show")
@@ -44,9 +46,9 @@ def show_device(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    for key, value in record.items():
-        if value != "":
-            click.echo(f"{key.replace('_', ' '):13} {value}")
+    from nas.report.device_text import device_text
+
+    click.echo(device_text(record, page()))
 
 
 @command.command("add")

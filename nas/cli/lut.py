@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,10 @@ import click
 
 from nas.cli.device_option import device_option
 from nas.cli.lut_build import build, plan
+from nas.cli.names import known_network, known_space
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
+from nas.progress import Step, counted
 
 if TYPE_CHECKING:
     from nas.latency import DeviceHome
@@ -30,6 +33,7 @@ command.add_command(build)
 
 @command.command()
 @device_option
+@wide_option
 @_JSON
 def show(home: DeviceHome, as_json: bool) -> None:
     """Show the operator costs of a device, where they come from, and what its table holds."""
@@ -43,9 +47,9 @@ def show(home: DeviceHome, as_json: bool) -> None:
 
     click.echo(f"{home.name}: {record['rows']} segments in the table")
     if record["coverage"]:
-        click.echo(coverage_text(record["coverage"]))
+        click.echo(coverage_text(record["coverage"], page()))
     if record["coefficients"]:
-        click.echo(costs_text(record))
+        click.echo(costs_text(record, page()))
 
 
 @command.command("import")
@@ -70,9 +74,10 @@ def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[s
         return
     from nas.report.lut_text import imported_operators_text, imported_text
 
-    click.echo(
-        imported_text(home.name, found) if isinstance(found, Imported) else imported_operators_text(home.name, found)
-    )
+    if isinstance(found, Imported):
+        click.echo(imported_text(home.name, found, page()))
+    else:
+        click.echo(imported_operators_text(home.name, found, page()))
 
 
 @command.command()
@@ -86,11 +91,15 @@ def fit(home: DeviceHome, as_json: bool) -> None:
         from nas.jobs.lut_build import refit_table
         from nas.report.lut_text import built_text
 
-        built = refit_table(home)
-        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built))
+        with progress() as show:
+            show(Step(doing="fitting what was timed"))
+            built = refit_table(home)
+        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built, page()))
         return
 
-    found = fit_device(home)
+    with progress() as show:
+        show(Step(doing="fitting operator costs"))
+        found = fit_device(home)
     record = {
         "device": home.name,
         "folder": str(found.folder),
@@ -111,7 +120,12 @@ def fit(home: DeviceHome, as_json: bool) -> None:
 
 @command.command()
 @device_option
-@click.option("--space", metavar="NAME", help="A measured device: whose networks to draw.  [default: the table's]")
+@click.option(
+    "--space",
+    callback=known_space,
+    metavar="NAME",
+    help="A measured device: whose networks to draw.  [default: the table's]",
+)
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
@@ -120,6 +134,7 @@ def fit(home: DeviceHome, as_json: bool) -> None:
     metavar="DIR",
     help="Write a page and a picture there.",
 )
+@wide_option
 @_JSON
 def verify(home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
     """Score a device's latencies on networks that it has not seen.
@@ -142,48 +157,41 @@ def _check(
     from nas.jobs.lut_verify import verify_table
     from nas.report.lut_text import check_text
 
-    with _counting("timing") as progress:
-        found = verify_table(home, space or table_space(home), count=networks, seed=seed, progress=progress)
+    with progress() as show:
+        found = verify_table(
+            home,
+            space or table_space(home),
+            count=networks,
+            seed=seed,
+            progress=counted("timing fresh networks", show),
+        )
     record = found.as_json()
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.table_check import write_check
 
         paths = write_check(record, report)
-    return record, check_text(record), paths
+    return record, check_text(record, page()), paths
 
 
 def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut import verify_device
     from nas.latency.published.scores import summary
+    from nas.report.latency_text import left_out_text
 
-    with _counting("leaving out") as progress:
-        found = verify_device(home, progress)
+    with progress() as show:
+        found = verify_device(home, counted("leaving out networks and families", show))
     record = summary(found)
     paths: Sequence[Path] = ()
     if report is not None:
         from nas.report.latency import write_report
 
         paths = write_report(home.name, found, record, report)
-    return {"device": home.name, **record}, _scores(home.name, record), paths
-
-
-@contextmanager
-def _counting(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows (done, total)."""
-    from tqdm import tqdm
-
-    with tqdm(total=0, desc=doing, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total, bar.n = total, done
-            bar.refresh()
-
-        yield progress
+    return {"device": home.name, **record}, left_out_text(home.name, record, page()), paths
 
 
 @command.command()
-@click.argument("network", metavar="MODEL.onnx|ARCHITECTURE")
+@click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
 @device_option
 @_JSON
 def predict(network: str, home: DeviceHome, as_json: bool) -> None:
@@ -204,47 +212,8 @@ def predict(network: str, home: DeviceHome, as_json: bool) -> None:
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    digits = 5 if estimate.source == "measured" else 3
-    interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
-    click.echo(
-        f"{network} on {home.name}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)"
-    )
-    for row in published:
-        click.echo(f"published: {row['latency_ms']:g} ms ({row['source']}, protocol {row['protocol']})")
+    from nas.report.latency_text import predicted_text
+
+    click.echo(predicted_text(network, home.name, found, page()))
     for text in estimate.warnings:
-        click.echo(f"warning: {text}", err=True)
-
-
-def _scores(device: str, record: dict[str, Any]) -> str:
-    from tabulate import tabulate
-
-    def errors(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-        return (name, *(f"{100 * part[key]:.1f} %" for key in ("median", "mean", "worst")))
-
-    rows = [errors("networks left out", record["network_out"])]
-    aside = record.get("aside", {})
-    without = f" (without {', '.join(aside['families'])})" if aside else ""
-    rows.append(errors(f"families left out{without}", record["family_out"]))
-    if aside:
-        rows.append(errors(f"families left out: {', '.join(aside['families'])}", aside["family_out"]))
-    rows.append(errors("MACs + parameters, networks left out", record["macs_and_parameters"]))
-    text = [f"{device}: {record['rows']['scored']} rows scored, each predicted without its network or family", ""]
-    text.append(tabulate(rows, ("error of the latency", "median", "mean", "worst")))
-    intervals = record["intervals"]
-    widths = [
-        (name.replace("_", " "), f"{100 * part['coverage']:.0f} %", f"{part['score_ms']:.3f}")
-        for name, part in intervals.items()
-        if isinstance(part, dict)
-    ]
-    text += ["", tabulate(widths, ("90 % interval", "coverage", "interval score, ms (less is better)"))]
-    width = "half_width_near_1ms" if "half_width_near_1ms" in intervals else "median_half_width"
-    text.append(f"\n{width.replace('_', ' ')}: {100 * intervals[width]:.1f} %")
-    if "order" in record:
-        order = record["order"]
-        text.append(
-            f"\n{order['source']}, fitted without {', '.join(order['without'])}: Kendall tau-b {order['tau_b']:.2f},"
-            f" worst error {100 * order['worst']:.1f} %"
-        )
-        steps = [(s["network"], s["published_ms"], round(s["predicted_ms"], 3)) for s in order["steps"]]
-        text.append(tabulate(steps, ("network", "published ms", "predicted ms")))
-    return "\n".join(text)
+        tell("warning", text)

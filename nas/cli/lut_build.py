@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nas.cli.device_option import device_option
+from nas.cli.names import known_space
+from nas.cli.progress import progress
+from nas.cli.terminal import page
+from nas.progress import Step
 
 if TYPE_CHECKING:
     from nas.measure.build import BuildProgress
@@ -25,7 +28,10 @@ def _request(function: Callable[..., None]) -> Callable[..., None]:
     """The options that a plan and a build share."""
     options = (
         device_option,
-        click.option("--space", default="mobile", show_default=True, metavar="NAME", help="Whose segments to time."),
+        click.option(
+            "--space", default="mobile", callback=known_space, show_default=True, metavar="NAME",
+            help="Whose segments to time.",
+        ),
         click.option(
             "--budget", "budget_s", default="20m", show_default=True, callback=_budget, metavar="TIME",
             help="For all of it, earlier starts included: 90s, 20m, 1h.",
@@ -45,13 +51,14 @@ def plan(as_json: bool, **options: Any) -> None:
     """Say what a build would time and how long it takes; stores nothing."""
     from nas.jobs.lut_build import TableRequest, plan_table
 
-    found = plan_table(TableRequest(**options))
+    with progress() as show:
+        found = plan_table(TableRequest(**options), progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
         return
     from nas.report.lut_text import plan_text
 
-    click.echo(plan_text(found))
+    click.echo(plan_text(found, page()))
 
 
 @click.command()
@@ -63,38 +70,17 @@ def build(as_json: bool, **options: Any) -> None:
     """
     from nas.jobs.lut_build import TableRequest, build_table
 
-    with _bar() as progress:
-        found = build_table(TableRequest(**options), progress=progress)
+    with progress() as show:
+        found = build_table(TableRequest(**options), progress=lambda state: show(_step(state)), fitting=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
         return
     from nas.report.lut_text import built_text
 
-    click.echo(built_text(found))
+    click.echo(built_text(found, page()))
 
 
-@contextmanager
-def _bar() -> Iterator[Callable[[BuildProgress], None]]:
-    """Seconds of the budget on a terminal; elsewhere a line now and then."""
-    import sys
-
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    with tqdm(
-        total=1.0, desc="timing", leave=False, disable=not terminal, file=sys.stderr,
-        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} spent, {remaining} left",
-    ) as bar:  # fmt: skip
-        shown = 0
-
-        def show(state: BuildProgress) -> None:
-            nonlocal shown
-            text = f"{state.networks} networks timed, reference {state.reference_ms:.2f} ms"
-            bar.n = min(1.0, state.spent_s / state.budget_s)
-            bar.set_description_str(text)
-            tenth = int(10 * state.spent_s / state.budget_s)
-            if not terminal and tenth > shown:
-                shown = tenth
-                click.echo(f"{text}; {state.spent_s:.0f} of {state.budget_s:.0f} s", err=True)
-
-        yield show
+def _step(state: BuildProgress) -> Step:
+    """How much of the budget is spent, and on what."""
+    note = f"{state.networks} networks, reference {state.reference_ms:.2f} ms"
+    return Step(doing="timing", done=state.spent_s, of=state.budget_s, note=note)

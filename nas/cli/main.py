@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import click
 
+from nas.cli.terminal import tell
 from nas.errors import NasError
 
 MODULES = {
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fault(text: str, code: int) -> int:
     """Print `text` as one paragraph on stderr; returns `code`."""
     with contextlib.suppress(OSError):
-        click.echo(f"error: {' '.join(text.split())}", err=True)
+        tell("error", " ".join(text.split()))
     return code
 
 

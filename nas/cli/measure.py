@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from nas.cli.device_option import device_option
+from nas.cli.names import known_network
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
 
 if TYPE_CHECKING:
-    from nas.jobs.measure import Measurement
     from nas.latency import DeviceHome
 
 
@@ -24,41 +26,23 @@ def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 
 @click.command()
-@click.argument("network", metavar="MODEL.onnx|ARCHITECTURE")
+@click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
 @device_option
 @click.option("--threads", callback=counts, metavar="N,...", help="Numbers of threads.  [default: the device's own]")
 @click.option("--rounds", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Rounds of two runs.")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(network: str, home: DeviceHome, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
     """Time a network on a device: a file of its runtime, a known name, an architecture file, or a zoo folder."""
-    from nas.cli.progress import watched
     from nas.jobs.measure import measure
 
-    found = measure(home, network, threads=threads, rounds=rounds, progress=watched)
-    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else _text(found))
+    with progress() as show:
+        found = measure(home, network, threads=threads, rounds=rounds, progress=show)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+    else:
+        from nas.report.measure_text import measured_text
+
+        click.echo(measured_text(found, page()))
     for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
-
-
-def _text(found: Measurement) -> str:
-    from tabulate import tabulate
-
-    record = found.as_json()
-    columns = ("mean_ms", "sd_ms", "median_ms", "p90_ms", "min_ms", "cpu_min_ms")
-    rows = [
-        (row["threads"], *(f"{row[key]:.3f}" if key in row else "-" for key in columns)) for row in record["timings"]
-    ]
-    headers = ("threads", "mean ms", "sd ms", "median ms", "p90 ms", "least ms", "least ms of the thread's clock")
-    text = [
-        f"{found.network} on {found.device.name}: measured, {found.rounds} rounds, {record['runs']} runs of one image",
-        "",
-        tabulate(rows, headers, disable_numparse=True, colalign=("right",) * len(headers)),
-        "",
-        *(f"{key:<9} {value}" for key, value in found.environment.items()),
-    ]
-    if found.predicted:
-        estimate, threads = found.predicted, found.device.threads
-        at = f", threads: {threads}" if threads else ""
-        interval = f"[{estimate.low_ms:.3g}, {estimate.high_ms:.3g}]"
-        text.append(f"predicted {estimate.mean_ms:.3g} ms {interval} ({estimate.source}, 90 % interval{at})")
-    return "\n".join(text)
+        tell("warning", text)

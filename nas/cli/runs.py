@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
 from nas.cli.storage import storage_option
+from nas.cli.terminal import page, wide_option
 
 
 @click.group()
@@ -18,6 +18,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--kind", metavar="KIND", help="Only runs of one kind, such as search.")
 @storage_option
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_runs(kind: str | None, storage: str | None, as_json: bool) -> None:
     """List the runs, the newest first."""
@@ -27,10 +28,9 @@ def list_runs(kind: str | None, storage: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return
-    from tabulate import tabulate
+    from nas.report.runs_text import runs_text
 
-    rows = [(r["run"], r["kind"], r["status"], _seconds(r["seconds"]), r["command"]) for r in records]
-    click.echo(tabulate(rows, ("run", "kind", "status", "seconds", "command"), disable_numparse=True))
+    click.echo(runs_text(records, page()))
 
 
 @command.command("show")
@@ -42,44 +42,9 @@ def show_run(run: str, storage: str | None, as_json: bool) -> None:
     from nas.runs import RunStore
 
     record = RunStore(url=storage).get(run).as_json()
-    click.echo(json.dumps(record, indent=1) if as_json else _text(record))
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+        return
+    from nas.report.runs_text import run_text
 
-
-def _text(record: dict[str, Any]) -> str:
-    lines = [
-        f"run       {record['run']}  ({record['kind']}, {record['status']})",
-        f"created   {record['created']} on {record['host']}",
-        f"seconds   {_seconds(record['seconds'])}",
-        f"seed      {'-' if record['seed'] is None else record['seed']}",
-        f"repeat    {record['command']}",
-    ]
-    if record["error"]:
-        lines.append(f"error     {record['error']}")
-    lines += [f"input     {name}: {_inline(value)}" for name, value in record["inputs"].items()]
-    lines += [f"version   {name} {value}" for name, value in record["versions"].items()]
-    lines += [f"wrote     {artefact['kind']}: {artefact['path']}" for artefact in record["artefacts"]]
-    best = (record["result"] or {}).get("best")
-    if isinstance(best, dict) and "name" in best:
-        lines.append(f"answer    {best['name']}{_figures(best)}")
-    return "\n".join(lines)
-
-
-def _figures(best: dict[str, Any]) -> str:
-    """Latency and accuracy of an answer, with their intervals and sources, where it has them."""
-    texts = []
-    if "latency" in best:
-        found = best["latency"]
-        texts.append(f"{found['mean_ms']:.3f} ms [{found['low_ms']:.3f}, {found['high_ms']:.3f}] {found['source']}")
-    if "accuracy" in best:
-        found = best["accuracy"]
-        mean, low, high = (f"{100 * found[key]:.1f}" for key in ("mean", "low", "high"))
-        texts.append(f"{found['metric']} {mean} % [{low}, {high}] {found['source']}")
-    return "".join(f"; {text}" for text in texts)
-
-
-def _inline(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+    click.echo(run_text(record, page()))

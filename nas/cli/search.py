@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
+from nas.cli.names import (
+    known_accuracy,
+    known_device,
+    known_formats,
+    known_reward,
+    known_space,
+    known_strategy,
+)
+from nas.cli.progress import progress
 from nas.cli.storage import storage_option
+from nas.cli.terminal import page, wide_option
 
 
 def _latency(context: click.Context, parameter: click.Parameter, value: str) -> float:
@@ -25,8 +35,15 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 
 @click.command()
 @click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
-@click.option("--device", required=True, metavar="NAME", help="The device (`nas device list`).")
-@click.option("--space", default="mobile", show_default=True, metavar="NAME", help="The search space, or its file.")
+@click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option(
+    "--space",
+    default="mobile",
+    callback=known_space,
+    show_default=True,
+    metavar="NAME",
+    help="The search space, or its file.",
+)
 @click.option(
     "--set",
     "settings",
@@ -34,9 +51,28 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     metavar="GENE=CHOICES",
     help="Keep some choices of the space only: act=relu, stage3.kernel=3,5. Repeatable.",
 )
-@click.option("--accuracy", default="imagenet", show_default=True, metavar="NAME", help="The accuracy predictor.")
-@click.option("--strategy", metavar="NAME", help="evolution, exhaustive or random.  [default: by the space's size]")
-@click.option("--reward", default="soft", show_default=True, metavar="FORM", help="soft, hard or absolute.")
+@click.option(
+    "--accuracy",
+    default="imagenet",
+    callback=known_accuracy,
+    show_default=True,
+    metavar="NAME",
+    help="The accuracy predictor.",
+)
+@click.option(
+    "--strategy",
+    callback=known_strategy,
+    metavar="NAME",
+    help="evolution, exhaustive or random.  [default: by the space's size]",
+)
+@click.option(
+    "--reward",
+    default="soft",
+    callback=known_reward,
+    show_default=True,
+    metavar="FORM",
+    help="soft, hard or absolute.",
+)
 @click.option("--w", type=float, help="Exponent of the reward, or slope of the absolute one.  [default: the form's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same answer.")
 @click.option("--max-params", type=click.IntRange(1), metavar="N", help="At most N parameters.")
@@ -73,23 +109,32 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
+@click.option(
+    "--format",
+    "formats",
+    default="onnx",
+    callback=known_formats,
+    show_default=True,
+    metavar="F,F",
+    help="The file formats of the answer: onnx, coreml, litert.",
+)
 @storage_option
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(as_json: bool, storage: str | None, **options: Any) -> None:
     """Find the most accurate network of a space that meets a latency on a device.
 
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
     """
-    from nas.cli.progress import phases
-    from nas.jobs.search_run import SearchRequest, run_search
+    with progress() as show:
+        from nas.jobs.search_run import SearchRequest, run_search
 
-    with phases() as progress:
-        outcome = run_search(SearchRequest(**options), storage=storage, progress=progress)
+        outcome = run_search(SearchRequest(**options), storage=storage, progress=show)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
         from nas.report.search_text import search_text
 
-        click.echo(search_text(outcome.answer, outcome.run, outcome.verification))
+        click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
     if outcome.fault is not None:
         raise outcome.fault

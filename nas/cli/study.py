@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.device_option import device_option
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
 
 if TYPE_CHECKING:
     from nas.latency import DeviceHome
@@ -32,6 +34,7 @@ def _study_options(function: Callable[..., None]) -> Callable[..., None]:
             "--rounds", type=click.IntRange(1, 100_000), help="Rounds of two runs.  [default: the study's own]"
         ),
         device_option,
+        wide_option,
     ):  # fmt: skip
         function = option(function)
     return function
@@ -76,10 +79,11 @@ def _run(kind: str, *, home: DeviceHome, rounds: int | None, report: Path | None
     from nas.jobs.study import study
     from nas.report.study import study_text, write_report
 
-    found = study(kind, home, rounds=rounds, progress=lambda text: click.echo(text, err=True))
+    with progress() as show:
+        found = study(kind, home, rounds=rounds, progress=show)
     if report is not None:
         for path in write_report(found, report):
             click.echo(f"wrote {path}", err=True)
-    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found))
+    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found, page()))
     for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
+        tell("warning", text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
+from nas.cli.names import known_formats
+from nas.cli.progress import progress
 from nas.cli.storage import storage_option
+from nas.cli.terminal import page, wide_option
 from nas.errors import NasError
 
 
@@ -17,6 +19,7 @@ def command() -> None:
 
 
 @command.command("list")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_networks(as_json: bool) -> None:
     """List the exported networks."""
@@ -26,19 +29,9 @@ def list_networks(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return
-    from tabulate import tabulate
+    from nas.report.zoo_text import entries_text
 
-    from nas.space.resolution import resolution_text
-
-    rows = [
-        (
-            r["name"], resolution_text(r["resolution"]), f"{r['params'] / 1e6:.2f}", f"{r['macs'] / 1e6:.1f}",
-            _latency(r), _accuracy(r), ", ".join(r["formats"]),
-        )
-        for r in records
-    ]  # fmt: skip
-    headers = ("network", "px", "params M", "MACs M", "latency ms", "top-1 %", "formats")
-    click.echo(tabulate(rows, headers, disable_numparse=True))
+    click.echo(entries_text(records, page()))
 
 
 @command.command("show")
@@ -58,6 +51,7 @@ def show_network(name: str, as_json: bool) -> None:
     "--format",
     "formats",
     default="onnx",
+    callback=known_formats,
     show_default=True,
     metavar="F,F",
     help="The file formats: onnx, coreml, litert.",
@@ -67,13 +61,13 @@ def show_network(name: str, as_json: bool) -> None:
 @storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: the manifest.")
 def export_network(
-    reference: str, formats: str, name: str | None, seed: int, storage: str | None, as_json: bool
+    reference: str, formats: tuple[str, ...], name: str | None, seed: int, storage: str | None, as_json: bool
 ) -> None:
     """Export the answer of a run, a known network, or an architecture file, untrained, and check what was written."""
     from nas.jobs.export import export_to_zoo
 
-    parts = [part.strip() for part in formats.split(",")]
-    entry = export_to_zoo(reference, name=name, formats=parts, seed=seed, storage=storage)
+    with progress() as show:
+        entry = export_to_zoo(reference, name=name, formats=formats, seed=seed, storage=storage, progress=show)
     click.echo(json.dumps(entry.as_json(), indent=1) if as_json else str(entry.folder))
 
 
@@ -85,45 +79,16 @@ def verify_networks(names: tuple[str, ...], as_json: bool) -> None:
 
     Exits with 1 where a file is damaged or computes something else.
     """
-    from nas.zoo import entries, verify
+    from nas.jobs.export import verify_entries
 
-    records = []
-    for name in names or [entry.name for entry in entries()]:
-        try:
-            records.append({"name": name, "ok": True, "checks": verify(name), "error": None})
-        except NasError as error:
-            if error.exit_code != 1:
-                raise
-            records.append({"name": name, "ok": False, "checks": {}, "error": str(error)})
-    click.echo(json.dumps(records, indent=1) if as_json else _verified(records))
+    with progress() as show:
+        records = verify_entries(names, progress=show)
+    if as_json:
+        click.echo(json.dumps(records, indent=1))
+    else:
+        from nas.report.zoo_text import verified_text
+
+        click.echo(verified_text(records, page()))
     failed = [str(record["name"]) for record in records if not record["ok"]]
     if failed:
         raise NasError(f"every exported network must be as it was exported, but {', '.join(failed)} failed; see above.")
-
-
-def _verified(records: list[dict[str, Any]]) -> str:
-    lines = []
-    for record in records:
-        checks = "; ".join(_checked(name, facts["max_relative_error"]) for name, facts in record["checks"].items())
-        lines.append(f"{record['name']}: {'ok; ' + checks if record['ok'] else 'failed: ' + record['error']}")
-    return "\n".join(lines)
-
-
-def _checked(name: str, error: float | None) -> str:
-    return f"{name}: read, but not run" if error is None else f"{name}: differs from torch by {error:.1e}"
-
-
-def _latency(record: dict[str, Any]) -> str:
-    latency = record["latency"]
-    if latency is None:
-        return "-"
-    on = f" on {record['device']}" if record["device"] else ""
-    return f"{latency['mean_ms']:.3f} [{latency['low_ms']:.3f}, {latency['high_ms']:.3f}] {latency['source']}{on}"
-
-
-def _accuracy(record: dict[str, Any]) -> str:
-    accuracy = record["accuracy"]
-    if accuracy is None:
-        return "-"
-    mean, low, high = (f"{100 * accuracy[key]:.1f}" for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}] {accuracy['source']}"

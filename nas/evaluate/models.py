@@ -21,7 +21,7 @@ from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
-from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
+from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
 
 SizedPlace = tuple[Place, float]
@@ -80,11 +80,12 @@ class Models:
             parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
         return np.concatenate(parts, axis=1)
 
-    def compile(self, space: SearchSpace) -> CompiledSpace:
-        """The space with these models' costs."""
+    def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
+        """The space with these models' costs; `progress` is told of the layers that are compiled."""
         names = [name for group in self.groups for name in self.groups[group] if group not in ("params", "macs")]
         latency = self.latency
-        return CompiledSpace(space, self.costs, names=names, keys=latency.needs_keys, runtime=latency.runtime)
+        keys, runtime = latency.needs_keys, latency.runtime
+        return CompiledSpace(space, self.costs, names=names, keys=keys, runtime=runtime, progress=progress)
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""

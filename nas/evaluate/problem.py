@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.evaluate.figures import SINGLE, Figures, Group
 from nas.evaluate.models import Models
-from nas.space.compile.compiled import Floats
+from nas.space.compile.compiled import Compiled, Floats
 from nas.space.search_space import Codes, SearchSpace
 from nas.strategies import Evaluation
 
@@ -24,12 +24,15 @@ _Rows = Sequence[tuple[NDArray[np.int32], NDArray[np.int32] | None]]
 class SpaceProblem:
     """A compiled space as a strategy sees it: codes, and what they are worth.
 
-    `exact` figures are those that are reported; the others' accuracy is quick (`AccuracyModel.figures`).
+    `exact` figures are those that are reported; the others' accuracy is quick (`AccuracyModel.figures`). `progress` is
+    told of the layers that are compiled.
     """
 
-    def __init__(self, space: SearchSpace, models: Models, *, exact: bool = False) -> None:
+    def __init__(
+        self, space: SearchSpace, models: Models, *, exact: bool = False, progress: Compiled = lambda done, of: None
+    ) -> None:
         self.space = space
-        self.compiled = models.compile(space)
+        self.compiled = models.compile(space, progress)
         self._models = models
         self._quick = not exact
         self._tables: dict[Group, NDArray[np.floating]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,13 +53,18 @@ class ChannelAdaptation:
             step=step,
         )
 
-    def shrink(self, start: Architecture, *, target_ms: float) -> NetAdaptResult[ShrunkNetwork]:
-        """The feasible states that shrinking `start` leads to; `network` turns them into networks."""
+    def shrink(
+        self, start: Architecture, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+    ) -> NetAdaptResult[ShrunkNetwork]:
+        """The feasible states that shrinking `start` leads to; `network` turns them into networks.
+
+        `progress` is told after each round how much of the way is done, from 0 to 1.
+        """
         self._frame = start
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms)
+        return self._netadapt.shrink(state, target_ms=target_ms, progress=progress)
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:

@@ -1,14 +1,15 @@
-"""Export a network to the zoo: the answer of a run, or any architecture."""
+"""Networks of the zoo: exporting the answer of a run or any architecture, and checking what was exported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.errors import InputError
+from nas.errors import InputError, NasError
+from nas.progress import OnProgress, Step, silent
 from nas.runs import RunRecord, RunStore, is_run_id
 from nas.space import load_architecture, parse_architecture
-from nas.zoo import Entry, export_architecture, find_entry
+from nas.zoo import Entry, entries, export_architecture, find_entry, verify
 
 
 def export_to_zoo(
@@ -18,6 +19,7 @@ def export_to_zoo(
     formats: Sequence[str] = ("onnx",),
     seed: int = 0,
     storage: str | None = None,
+    progress: OnProgress = silent,
 ) -> Entry:
     """Export what `reference` names (a run, a known network, an architecture file or a folder with one).
 
@@ -26,12 +28,15 @@ def export_to_zoo(
     with the run (by default the workspace's file). Raises `InputError` for a run that has no network to export.
     """
     if is_run_id(reference):
-        return _export_answer(RunStore(url=storage), reference, name, formats, seed)
+        return _export_answer(RunStore(url=storage), reference, name, formats, seed, progress)
     network = load_architecture(reference)
-    return find_entry(export_architecture(network, name=name or network.name, formats=formats, seed=seed))
+    folder = export_architecture(network, name=name or network.name, formats=formats, seed=seed, progress=progress)
+    return find_entry(folder)
 
 
-def _export_answer(store: RunStore, run_id: str, name: str | None, formats: Sequence[str], seed: int) -> Entry:
+def _export_answer(
+    store: RunStore, run_id: str, name: str | None, formats: Sequence[str], seed: int, progress: OnProgress
+) -> Entry:
     run = store.get(run_id)
     best = _answer(run)
     network = parse_architecture(best["architecture"], f"run {run.id}")
@@ -44,6 +49,7 @@ def _export_answer(store: RunStore, run_id: str, name: str | None, formats: Sequ
         run=run.id,
         seed=seed,
         formats=formats,
+        progress=progress,
     )
     store.add_artefact(run.id, "zoo", folder)
     return find_entry(folder)
@@ -57,3 +63,21 @@ def _answer(run: RunRecord) -> Mapping[str, Any]:
             " `nas runs list` shows others."
         )
     return best
+
+
+def verify_entries(names: Sequence[str] = (), *, progress: OnProgress = silent) -> list[dict[str, Any]]:
+    """Check the exported networks called `names` (by default all); a record each, with the facts of the checks.
+
+    A damaged network is a record with its `error`. Raises `InputError` for a name that is not there.
+    """
+    records: list[dict[str, Any]] = []
+    wanted = list(names) or [entry.name for entry in entries()]
+    for done, name in enumerate(wanted):
+        progress(Step(doing="checking exported networks", done=done, of=len(wanted), note=name))
+        try:
+            records.append({"name": name, "ok": True, "checks": verify(name), "error": None})
+        except NasError as error:
+            if error.exit_code != 1:
+                raise
+            records.append({"name": name, "ok": False, "checks": {}, "error": str(error)})
+    return records

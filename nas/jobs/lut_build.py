@@ -15,6 +15,7 @@ from nas.measure.fit import BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -62,10 +63,11 @@ def measured_space(name: str) -> SearchSpace:
     return space
 
 
-def plan_table(request: TableRequest) -> TablePlan:
+def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> TablePlan:
     """What `build_table` would do, after a look of a second or two at the device; nothing is stored."""
     check_budget(request.budget_s)
     home, space = request.home, measured_space(request.space)
+    progress(Step(doing="looking at the device"))
     with open_stopwatch(home) as watch:
         environment = watch.environment()
         done, spent, seen = set[str](), 0.0, dict[str, int]()
@@ -78,6 +80,7 @@ def plan_table(request: TableRequest) -> TablePlan:
     roles: dict[str, int] = {}
     seconds, left = 0.0, _for_timing(request) - spent
     for batch in batches(_items(space, request), done):
+        progress(Step(doing="choosing networks", done=seconds, of=left))
         expected = pace.seconds(batch)
         if seconds + expected > left:
             break
@@ -85,7 +88,7 @@ def plan_table(request: TableRequest) -> TablePlan:
         for item in batch:
             roles[item.role] = roles.get(item.role, 0) + 1
             _count(seen, {segment.key for segment in item.segments})
-    keys = space_keys(space)
+    keys = space_keys(space, counted("counting the segments of the space", progress))
     return TablePlan(
         device=home.name,
         space=space.name,
@@ -100,11 +103,14 @@ def plan_table(request: TableRequest) -> TablePlan:
     )
 
 
-def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], None]) -> BuiltTable:
+def build_table(
+    request: TableRequest, *, progress: Callable[[BuildProgress], None], fitting: OnProgress = silent
+) -> BuiltTable:
     """Time networks until the budget is spent, then write device.yaml, table.csv and coefficients.json.
 
-    A build that was stopped goes on. Raises `InputError` for a device that is not measured here as its `device.yaml`
-    says, and where the budget is too small for a fit.
+    A build that was stopped goes on. `progress` is told of the timing, `fitting` of what comes after it. Raises
+    `InputError` for a device that is not measured here as its `device.yaml` says, and where the budget is too small for
+    a fit.
     """
     check_budget(request.budget_s)
     home, space = request.home, measured_space(request.space)
@@ -128,6 +134,7 @@ def build_table(request: TableRequest, *, progress: Callable[[BuildProgress], No
             f"--budget must leave time for at least {MIN_NETWORKS} networks, but {len(timings)} were timed in"
             f" {request.budget_s:g} s; give it more, and the build goes on."
         )
+    fitting(Step(doing="fitting what was timed"))
     return fit_table(home, space, timings, environment, faults=faults)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from nas.latency import Device, DeviceHome, Estimate, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.stopwatch import Network, Stopwatch
 from nas.onnx.file import MAX_BYTES
+from nas.progress import OnProgress, Step, silent
 from nas.runners.find import find_runner
 from nas.runners.interval import measured
 from nas.runners.protocol import RUNS_A_VISIT, Runner
@@ -22,11 +23,6 @@ MAX_SPREAD = 0.1
 """Runs whose median lies further above their least time than this share are said to stray."""
 
 _NETWORK_SUFFIXES = (".onnx", ".tflite")
-Progress = Callable[[str], None]
-
-
-def silent(doing: str) -> None:
-    """Tells nobody what is being done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +65,7 @@ class Measurement:
 
 
 def measure(
-    home: DeviceHome, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: Progress = silent
+    home: DeviceHome, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: OnProgress = silent
 ) -> Measurement:
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
@@ -85,8 +81,8 @@ def measure(
     timings = {}
     environment: Mapping[str, str] = {}
     with Stopwatch(home, runner, patience_s=()) as watch:
-        for count in counts:
-            progress(f"timing {network} on {device.name}: {count_text(count)}")
+        for done, count in enumerate(counts):
+            progress(Step(doing=f"timing {network}", done=done, of=len(counts), note=count_text(count)))
             session = watch.time([timed], rounds=rounds, threads=count)
             (timings[count],), environment = session.timings(), session.environment
     predicted, doubts = _predicted(home, network)

@@ -29,19 +29,13 @@ from nas.accuracy.recipe import DEFAULT_RECIPE
 from nas.accuracy.validate import HeldOut, Scores, hold_out_families, partial_spearman, scores, size_features, size_only
 from nas.errors import InputError, unknown_name
 from nas.files import sha256, write_bytes
+from nas.progress import OnProgress, Step, counted, silent
 from nas.resources import check_name, names, rooms, workspace
-
-OnProgress = Callable[[str, int, int], None]
-"""(what is being done, done, all)."""
 
 WITHOUT = "OFA"
 """The family that the prior must not have seen when it orders the networks of one space."""
 TRAINED_ON, DRAWS = 100, 10
 SPLIT = "each family left out with all its rows; scaling and hyper-parameters from the rest; its effects zero"
-
-
-def _quiet(doing: str, done: int, of: int) -> None:
-    pass
 
 
 def predictor_folder(name: str) -> Path:
@@ -80,7 +74,7 @@ class Trained:
     sha256: str
 
 
-def train_predictor(name: str, out: Path | None = None, *, progress: OnProgress = _quiet) -> Trained:
+def train_predictor(name: str, out: Path | None = None, *, progress: OnProgress = silent) -> Trained:
     """Fit the predictor `name` to its rows, score it on families that it has not seen, and write both to `out`.
 
     By default `out` is the predictor's folder in the workspace. It gets a copy of the rows. The same rows give the
@@ -88,9 +82,9 @@ def train_predictor(name: str, out: Path | None = None, *, progress: OnProgress 
     """
     source = predictor_folder(name)
     folder = out or workspace() / "predictors" / name
-    progress("fitting", 0, 1)
+    progress(Step(doing="fitting"))
     published, prior = fit_predictor(source)
-    found = _family_out(published, lambda done, of: progress("families left out", done, of))[1]
+    found = _family_out(published, counted("families left out", progress))[1]
     inputs = (ROWS_FILE, OPERATORS_FILE)
     if folder.resolve() != source.resolve():
         for file in inputs:
@@ -199,7 +193,7 @@ class Evaluation:
         }
 
 
-def evaluate_predictor(name: str, *, data: Path | None = None, progress: OnProgress = _quiet) -> Evaluation:
+def evaluate_predictor(name: str, *, data: Path | None = None, progress: OnProgress = silent) -> Evaluation:
     """Score the predictor `name` by nested fits that leave out a family, beside one that knows only sizes.
 
     Where the folder `data` holds Accel-NASBench or the once-for-all networks, these are ordered and fitted too.
@@ -209,8 +203,8 @@ def evaluate_predictor(name: str, *, data: Path | None = None, progress: OnProgr
     for file in (ROWS_FILE, OPERATORS_FILE):
         check_file(folder, file, manifest)
     published = read_published_rows(folder / ROWS_FILE, folder / OPERATORS_FILE)
-    held, found = _family_out(published, lambda done, of: progress("families left out", done, of))
-    _, plain = _family_out(size_only(published), lambda done, of: progress("size alone", done, of))
+    held, found = _family_out(published, counted("families left out", progress))
+    _, plain = _family_out(size_only(published), counted("size alone", progress))
     spaces = _spaces(data)
     return Evaluation(
         name=name,
@@ -234,7 +228,7 @@ def _spaces(data: Path | None) -> list[SpaceRows]:
 
 
 def _order(published: PublishedRows, spaces: list[SpaceRows], progress: OnProgress) -> dict[str, OrderScore]:
-    progress(f"fitting without {WITHOUT}", 0, 2)
+    progress(Step(doing=f"fitting without {WITHOUT}"))
     rows = published.select(published.family != WITHOUT)
     with _one_thread():
         prior, plain = fit_prior(rows), fit_prior(size_only(rows))
@@ -261,5 +255,5 @@ def _one_space(space: SpaceRows, progress: OnProgress) -> OneSpaceScore:
         with _one_thread():
             predicted = fit_one_space(features[seen], space.top1[seen])(features[rest])
         errors.append(float(np.abs(predicted - space.top1[rest]).mean()))
-        progress(f"{TRAINED_ON} of {space.name}", draw + 1, DRAWS)
+        progress(Step(doing=f"{TRAINED_ON} of {space.name}", done=draw + 1, of=DRAWS))
     return OneSpaceScore(networks=len(space.top1), trained_on=TRAINED_ON, errors=tuple(errors))

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
-from nas.errors import InputError, TargetError, UnknownOperatorError, unknown_name
+from nas.errors import InputError, TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
 from nas.evaluate.coverage import lacking_text
 from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture, known_networks
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
 from nas.space.encode import encode
@@ -31,12 +32,12 @@ from nas.strategies import (
     Evolution,
     Exhaustive,
     Progress,
-    RandomSearch,
     Reward,
     SearchResult,
     SearchTask,
     Strategy,
     pareto_front,
+    strategy_named,
 )
 from nas.strategies.archive import START_LIMIT
 
@@ -47,16 +48,8 @@ NEAR_TARGET = 0.9
 """Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": Evolution,
-    "exhaustive": Exhaustive,
-    "random": RandomSearch,
-}
 
 _T = TypeVar("_T")
-
-OnProgress = Callable[[str, float | None], None]
-"""(what is being done, the predicted mean accuracy of the best network so far)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +157,12 @@ class SearchAnswer:
         }
 
 
-def strategy_named(name: str | None, space: SearchSpace) -> Strategy:
+def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     """The strategy called `name`; None chooses: exhaustive where the space is small enough, else evolution."""
-    if name is None:
-        size = math.prod(space.cardinalities.tolist())
-        return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    return STRATEGIES[name]()
+    if name is not None:
+        return strategy_named(name)
+    size = math.prod(space.cardinalities.tolist())
+    return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
 def search(
@@ -188,7 +179,7 @@ def search(
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
     covered_only: bool = False,
-    progress: OnProgress = lambda doing, best: None,
+    progress: OnProgress = silent,
 ) -> SearchAnswer:
     """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
 
@@ -202,7 +193,7 @@ def search(
     if not (math.isfinite(target_ms) and target_ms > 0):
         raise InputError(f"the target must be positive and finite, but got target_ms={target_ms}.")
     goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
-    chosen = strategy_named(strategy, space) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         known = [
@@ -242,6 +233,7 @@ class _Search:
         self._known = models.covered(known)
         self._notes: list[str] = []
         self._problem: SpaceProblem | None = None
+        self._lifted: float | None = None
         if len(self._known) < len(known):
             device = models.latency.device.name
             self._notes.append(
@@ -262,10 +254,7 @@ class _Search:
     def lift_interval_limit(self) -> None:
         """Let intervals be as wide as they come out from now on."""
         limits = self._models.limits
-        self._notes.append(
-            "No network that meets the target has a latency interval of at most"
-            f" {limits.max_interval:g} times the usual width (--max-interval): the answer's is wider."
-        )
+        self._lifted = limits.max_interval
         self._models = self._models.with_limits(replace(limits, max_interval=None))
         if self._problem is not None:
             self._problem = self._problem.under(self._models)
@@ -273,8 +262,8 @@ class _Search:
     def _compiled(self, *, exact: bool) -> SpaceProblem:
         """The compiled space; compiled once."""
         if self._problem is None:
-            self._progress("compiling the space to arrays", None)
-            self._problem = SpaceProblem(self._space, self._models, exact=exact)
+            compiled = counted("compiling the space", self._progress)
+            self._problem = SpaceProblem(self._space, self._models, exact=exact, progress=compiled)
             if self._models.latency.operators is None:
                 self._check_coverage(space_coverage(self._problem.compiled))
         return self._problem
@@ -284,7 +273,8 @@ class _Search:
         problem = self._compiled(exact=isinstance(strategy, Exhaustive))
 
         def report(state: Progress) -> None:
-            self._progress(f"searching: {state.evaluated:,} networks", state.best_accuracy)
+            note = _best(state.best_accuracy)
+            self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
             target_ms=self._target_ms,
@@ -328,9 +318,14 @@ class _Search:
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
         best = (found.best.score, found.best.accuracy) if found.best else None
-        for i, start in enumerate(begin, start=1):
-            self._progress(f"shrinking start {i} of {len(begin)}", best and best[1])
-            result = adaptation.shrink(start, target_ms=self._target_ms)
+        for i, start in enumerate(begin):
+            note = _best(best and best[1])
+
+            def report(share: float, done: int = i, note: str = note) -> None:
+                self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
+
+            report(0.0)
+            result = adaptation.shrink(start, target_ms=self._target_ms, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
             if result.best is not None and (best is None or result.best.score > best[0]):
                 mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
@@ -344,6 +339,7 @@ class _Search:
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
+        self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
@@ -375,6 +371,12 @@ class _Search:
                     f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
+        if self._lifted is not None and figures.interval_ratio[first] > self._lifted:
+            notes.append(
+                f"Nothing that meets the target has a latency that is known as well as --max-interval {self._lifted:g}"
+                f" asks: the answer's interval is {figures.interval_ratio[first]:.1f} times as wide as is usual for"
+                " known networks of its latency."
+            )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
         baselines = self._baselines(best, chosen=best.digest not in known)
         answer = self._records([best])[0]
@@ -401,7 +403,7 @@ class _Search:
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
-            notes=tuple(notes),
+            notes=tuple(dict.fromkeys(notes)),
         )
 
     def _baselines(self, best: Architecture, *, chosen: bool) -> list[Network]:
@@ -494,6 +496,11 @@ class _Search:
             )
             for i, network in enumerate(networks)
         ]
+
+
+def _best(accuracy: float | None) -> str:
+    """What progress tells of the best network so far, by its predicted mean accuracy (a fraction)."""
+    return "" if accuracy is None else f"predicted top-1 {100 * accuracy:.1f} %"
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

@@ -7,21 +7,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.search import OnProgress, Published, SearchAnswer, search, with_zoo
-from nas.jobs.search_verify import Verification, check_reach, verified_search
+from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
+from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
 from nas.space import Architecture, list_known, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
+from nas.zoo.formats import check_formats
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
+
+
+SCHEMA = 2
+"""The version of the document of a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,7 @@ class SearchRequest:
     max_interval: float | None = 1.3
     covered_only: bool = False
     verify: bool = False
+    formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
         """The command line that repeats the search."""
@@ -61,6 +70,8 @@ class SearchRequest:
         for name in ("covered_only", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
+        if self.formats != ("onnx",):
+            words += ["--format", ",".join(self.formats)]
         return shlex.join(words)
 
 
@@ -80,12 +91,10 @@ class SearchOutcome:
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search, as the contract has it."""
         verified = {"verification": self.verification.as_json()} if self.verification else {}
-        return {"run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
+        return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(
-    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = lambda doing, best: None
-) -> SearchOutcome:
+def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:
     """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
@@ -95,7 +104,11 @@ def run_search(
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
     space, home = narrow(space, request.settings), device_home(request.device)
-    if request.verify:
+    strategy = strategy_for(space, request.strategy)
+    check_formats(request.formats)
+    if request.verify:  # what fits tables takes a second to import
+        from nas.jobs.search_verify import check_reach, verified_search
+
         check_reach(home)
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     reward = Reward.parse(request.reward, request.w)
@@ -121,7 +134,7 @@ def run_search(
                     target_ms=request.target_ms,
                     reward=reward,
                     seed=request.seed,
-                    strategy=request.strategy,
+                    strategy=strategy,
                     limits=limits,
                     published=published,
                     covered_only=request.covered_only,
@@ -131,14 +144,13 @@ def run_search(
             verification = None
             if request.verify:
                 answer, verification = verified_search(
-                    home, latency, searched, progress=lambda doing: progress(doing, None)
+                    home, latency, searched, progress=lambda doing: progress(Step(doing=doing))
                 )
             else:
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            progress("exporting the answer", answer.best.accuracy.mean)
-            folder = _export(answer, run.id, request.seed)
+            folder = _export(answer, run.id, request, progress)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -150,7 +162,7 @@ def run_search(
     return outcome
 
 
-def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
+def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: OnProgress) -> Path:
     from nas.zoo import export_architecture
 
     best = answer.best
@@ -161,7 +173,9 @@ def _export(answer: SearchAnswer, run: str, seed: int) -> Path:
         accuracy=best.accuracy,
         device=answer.device,
         run=run,
-        seed=seed,
+        seed=request.seed,
+        formats=request.formats,
+        progress=progress,
     )
 
 

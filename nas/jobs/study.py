@@ -13,11 +13,12 @@ import numpy as np
 from nas.errors import InputError
 from nas.graph import Graph
 from nas.jobs import study_networks
-from nas.jobs.measure import MAX_SPREAD, Progress, silent
+from nas.jobs.measure import MAX_SPREAD
 from nas.jobs.study_networks import Subject
 from nas.latency import Device, DeviceHome, Estimate, load_latency
 from nas.measure.batches import time_in_batches
 from nas.measure.stopwatch import open_stopwatch
+from nas.progress import OnProgress, counted, silent
 from nas.runners.interval import measured
 from nas.runners.timing import Timing
 
@@ -123,7 +124,7 @@ class Study:
         }  # fmt: skip
 
 
-def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: Progress = silent) -> Study:
+def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: OnProgress = silent) -> Study:
     """The study `kind` (one of `EXPERIMENTS`) of a device.
 
     On a device that is reached from here it is measured, in `rounds` rounds; on any other the device's latency model
@@ -143,7 +144,7 @@ def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: P
     return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
 
 
-def _measured(kind: str, home: DeviceHome, rounds: int, progress: Progress) -> Study:
+def _measured(kind: str, home: DeviceHome, rounds: int, progress: OnProgress) -> Study:
     experiment = EXPERIMENTS[kind]
     subjects = list(experiment.subjects())
     with open_stopwatch(home) as watch:
@@ -153,7 +154,7 @@ def _measured(kind: str, home: DeviceHome, rounds: int, progress: Progress) -> S
             {subject.name: partial(_graph, subject) for subject in subjects},
             rounds=rounds,
             threads=_thread_counts(environment) if experiment.by_threads else (home.device.threads,),
-            progress=lambda done, of: progress(f"{kind}: {done} of {of} networks timed"),
+            progress=counted(f"timing the networks of {kind}", progress),
         )
     if experiment.by_threads:
         # Several threads have the wall clock alone; numbers of threads are compared by one clock.

@@ -17,7 +17,7 @@ from nas.measure.repeats import repeat_graph
 from nas.runtimes import ONNX_RUNTIME, Runtime
 from nas.space import Architecture, known_networks
 from nas.space.compile.batch import LayerBatch
-from nas.space.compile.compiled import CompiledSpace
+from nas.space.compile.compiled import Compiled, CompiledSpace
 from nas.space.lowering import lower
 from nas.space.search_space import SearchSpace
 
@@ -133,13 +133,16 @@ def ordered(generic: Sequence[Item], own: Iterator[Item], further: Iterable[Item
     yield from own
 
 
-def space_keys(space: SearchSpace) -> set[str]:
-    """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these."""
+def space_keys(space: SearchSpace, progress: Compiled = lambda done, of: None) -> set[str]:
+    """The keys of all segments that networks of `space` may have, each as if alone: no runtime changes these.
+
+    `progress` is told of the layers that are looked at.
+    """
     found: set[str] = set()
 
     def collect(batch: LayerBatch, sides: NDArray[np.float64]) -> NDArray[np.float64]:
         found.update(batch.keys or ())
         return np.zeros((len(batch.params), 0))
 
-    CompiledSpace(space, collect, names=(), keys=True)
+    CompiledSpace(space, collect, names=(), keys=True, progress=progress)
     return found

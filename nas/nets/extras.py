@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import ModuleType
 
 from nas.errors import InputError, NasError
+from nas.installed import extra_remedy
 
 
 def require(package: str, extra: str) -> ModuleType:
@@ -21,7 +22,7 @@ def require(package: str, extra: str) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name != package.partition(".")[0]:
                 raise
-    raise InputError(f"the format {extra} needs {package}, which is not installed; pip install 'nas[{extra}]'.")
+    raise InputError(f"the format {extra} needs {package}, which is not installed; {extra_remedy(extra)}.")
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from nas.files import write_bytes, writing
 from nas.jobs.predictor import DRAWS, TRAINED_ON, WITHOUT, Evaluation
+from nas.report.table import markdown
 from nas.runs import installed_versions
 
 _INTRODUCTION = """\
@@ -123,7 +123,7 @@ def _worst(found: Evaluation, count: int = 20) -> list[tuple[str, ...]]:
 
 
 def _table(rows: list[Any], headers: tuple[str, ...]) -> str:
-    return str(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
+    return markdown(headers, rows)
 
 
 def _draw(found: Evaluation, path: Path) -> None:

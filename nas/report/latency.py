@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from nas.files import write_bytes, writing
 from nas.latency.published.scores import Verification
 from nas.latency.published.validate import relative
+from nas.report.table import markdown
 
 _INTRODUCTION = """\
 {calibrating} rows of {networks} networks calibrate the operator costs; {scored} rows (convolutional, at most 300 px)
@@ -141,7 +141,7 @@ def _rows(found: Verification) -> str:
 
 
 def _table(rows: list[Any], headers: tuple[str, ...]) -> str:
-    return str(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
+    return markdown(headers, rows)
 
 
 def _machine() -> str:

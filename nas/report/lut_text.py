@@ -5,53 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
+from nas.graph.words import kind_words
 from nas.jobs.lut_build import TablePlan
 from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
 from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
 from nas.measure.fit import BuiltTable
+from nas.report.page import PLAIN, Page
+from nas.report.table import numeric, table, textual
 
 _LISTED = 12
 """Choices that are shown one by one."""
 
 
-def imported_text(device: str, found: Imported) -> str:
+def imported_text(device: str, found: Imported, page: Page = PLAIN) -> str:
     """A line on the rows, then on every kind of choice that was made between two of them."""
     read = sum(len(file.rows) for file in found.files)
     files = "1 file" if len(found.files) == 1 else f"{len(found.files)} files"
     did = (
         f"{found.added} are new, {len(found.replaced)} replace rows of the table, {found.unchanged} were there already"
     )
-    text = [f"{device}: {read} segments read from {files}; {did}; wrote {found.rows} to {found.folder}"]
+    lines = [f"{device}: {read} segments read from {files}; {did}; wrote {found.rows} to {found.folder}"]
     for file in found.files:
-        text += _file(file)
+        lines += _file(file)
     if found.sizes:
-        text.append(
+        lines.append(
             f"{len(found.sizes)} segments are in tables of several image sizes: the largest size was taken, the others"
             f" differ by at most {100 * max(map(_difference, found.sizes)):.1f} %"
         )
     if found.replaced:
-        text += ["replaced:", *_choices(found.replaced)]
+        lines += ["replaced:", *_choices(found.replaced)]
     if found.kept:
-        text += ["not replaced, as the imported rows are of a weaker source:", *_choices(found.kept)]
-    return "\n".join(text)
+        lines += ["not replaced, as the imported rows are of a weaker source:", *_choices(found.kept)]
+    return "\n".join(page.filled(line, hanging="    ") for line in lines)
 
 
-def imported_operators_text(device: str, found: ImportedOperators) -> str:
+def imported_operators_text(device: str, found: ImportedOperators, page: Page = PLAIN) -> str:
     """What operators the costs of a device were fitted to, how well they are predicted, and what was refused."""
     count, scores = len(found.found.times), found.costs.manifest["scores"]["operators"]
     left_out = f"median error {100 * scores['median']:.1f} %, {100 * scores['within_10_percent']:.0f} % within 10 %"
     fitted = f"operator costs fitted to {count} operators from the form of PaddleSlim ({found.found.header})"
-    text = [
+    lines = [
         f"{device}: {fitted}; wrote them to {found.folder}; the table gets no rows from operators",
         f"operators left out one at a time: {left_out}",
     ]
     if found.found.refused:
-        text.append(f"  {len(found.found.refused)} rows were refused:")
-        text += [f"    {row.name}: {row.reason}" for row in found.found.refused]
-    return "\n".join(text)
+        lines.append(f"  {len(found.found.refused)} rows were refused:")
+        lines += [f"    {row.name}: {row.reason}" for row in found.found.refused]
+    return "\n".join(page.filled(line, hanging="    ") for line in lines)
 
 
 def _file(file: ImportedFile) -> list[str]:
@@ -81,7 +82,7 @@ def _row(row: TableRow) -> str:
     return f"{row.mean_ms:.4g} ms ({row.source})"
 
 
-def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
+def coverage_text(parts: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
     """The records of `nas.latency.table.coverage` as a table; half widths of the 90 % intervals in per cent."""
     rows = [
         (
@@ -95,25 +96,28 @@ def coverage_text(parts: Sequence[Mapping[str, Any]]) -> str:
         )
         for part in parts
     ]
-    header = ("source", "rows", "timings", "timings a row", "half of the 90 % interval", "widest", "date")
-    return tabulate(rows, header, disable_numparse=True)
+    columns = [
+        textual("source"), numeric("rows"), numeric("timings", 2), numeric("timings a row", 1),
+        numeric("half of the 90 % interval"), numeric("widest", 3), textual("date"),
+    ]  # fmt: skip
+    return table(columns, rows, page)
 
 
-def costs_text(record: Mapping[str, Any]) -> str:
+def costs_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     """The operator costs of a record of `nas.jobs.lut.describe`, and what they were fitted to."""
     manifest = record["manifest"]
     if "environment" in manifest:
-        return _measured_costs(record)
+        return _measured_costs(record, page)
     if "operators" in manifest:
-        return (
-            f"{_group_costs(record)}\n\nfitted to {manifest['operators']} operators timed alone ({manifest['header']})"
-        )
+        alone = f"fitted to {manifest['operators']} operators timed alone ({manifest['header']})"
+        return f"{_group_costs(record, page)}\n\n{page.filled(alone)}"
     rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
-    table = tabulate(rows, ("coefficient", "value", "meaning"), disable_numparse=True)
-    return f"{table}\n\nfitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+    costs = table([textual("coefficient"), numeric("value"), textual("meaning", wrap=True)], rows, page)
+    fitted = f"fitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+    return f"{costs}\n\n{page.filled(fitted)}"
 
 
-def _group_costs(record: Mapping[str, Any]) -> str:
+def _group_costs(record: Mapping[str, Any], page: Page) -> str:
     """One line a group of operators."""
     groups: dict[str, dict[str, float]] = {}
     for name, value in record["coefficients"].items():
@@ -121,84 +125,97 @@ def _group_costs(record: Mapping[str, Any]) -> str:
         if group:
             groups.setdefault(group, {})[term] = value
     terms = list(next(iter(groups.values())))
-    rows = [(group, *(f"{own[term]:.3g}" for term in terms)) for group, own in groups.items()]
+    rows = [(group_words(group), *(f"{own[term]:.3g}" for term in terms)) for group, own in groups.items()]
     units = [record["meaning"][f"{next(iter(groups))}.{term}"] for term in terms]
     return "\n".join(
         (
-            "operator costs before their learned residual (" + "; ".join(units) + "):",
-            tabulate(rows, ("operators", *terms), disable_numparse=True),
+            page.filled("operator costs before their learned residual (" + "; ".join(units) + "):"),
+            table([textual("operators", wrap=True), *map(numeric, terms)], rows, page),
         )
     )
 
 
-def _measured_costs(record: Mapping[str, Any]) -> str:
+def _measured_costs(record: Mapping[str, Any], page: Page) -> str:
     """One line a group of operators, and where and on what it was timed."""
     manifest = record["manifest"]
     roles = ", ".join(f"{count} {role}" for role, count in manifest["roles"].items())
     scores = manifest["scores"]["operators"]
+    facts = (
+        f"fitted to {manifest['networks']} networks timed on {manifest['date']} for {manifest['space']} ({roles});",
+        "; ".join(f"{name} {value}" for name, value in manifest["environment"].items()),
+        (
+            f"left out, by operators alone: median error {100 * scores['median']:.1f} %,"
+            f" {100 * scores['within_10_percent']:.0f} % within 10 %"
+        ),
+    )
     return "\n".join(
         (
-            _group_costs(record),
+            _group_costs(record, page),
             "",
-            f"fitted to {manifest['networks']} networks timed on {manifest['date']} for {manifest['space']} ({roles});",
-            "; ".join(f"{name} {value}" for name, value in manifest["environment"].items()),
-            (
-                f"left out, by operators alone: median error {100 * scores['median']:.1f} %,"
-                f" {100 * scores['within_10_percent']:.0f} % within 10 %"
-            ),
+            *map(page.filled, facts),
         )
     )
+
+
+def group_words(group: str) -> str:
+    """A group of operators that share a roofline (`nas.latency.timed.operator_shapes.groups`), in words."""
+    whole = group.removesuffix(" ragged")
+    kind, _, kernel = whole.rpartition(" ")
+    sized = bool(kind) and kernel.rstrip("+").isdigit()
+    words = f"{kind_words(kind)}, kernel {kernel}" if sized else kind_words(whole)
+    return f"{words}, uneven channels" if group != whole else words
 
 
 def _span(first: object, last: object) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
-def plan_text(plan: TablePlan) -> str:
+def plan_text(plan: TablePlan, page: Page = PLAIN) -> str:
     """What would be timed, how long it takes, and how much of the space it serves."""
     where = ", ".join(plan.environment[name] for name in ("chip", "runtime") if name in plan.environment)
     roles = {"known": "known networks", "probe": "probes of other operators", "space": f"networks of {plan.space}"}
     counts = ", ".join(f"{plan.roles[role]} {what}" for role, what in roles.items() if plan.roles.get(role))
-    text = [
+    lines = [
         f"{plan.device} ({where})",
         f"would time {counts or 'nothing more'}: about {_minutes(plan.seconds)} with the fit",
     ]
     if plan.timed_before:
-        text.append(f"{plan.timed_before} networks were timed before, in {_minutes(plan.spent_before_s)}")
-    text.append(
+        lines.append(f"{plan.timed_before} networks were timed before, in {_minutes(plan.spent_before_s)}")
+    lines.append(
         f"of the {plan.space_segments:,} segments that networks of {plan.space} may have, {plan.covered:,} would run in"
         f" a timed network, {plan.covered_thrice:,} in three or more; operator costs serve the others"
     )
-    return "\n".join(text)
+    return "\n".join(map(page.filled, lines))
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
-def built_text(found: BuiltTable) -> str:
+def built_text(found: BuiltTable, page: Page = PLAIN) -> str:
     """What was timed, what was written, and how networks left out of the fit were predicted."""
     record = found.as_json()
     scores = [
         (name, *(f"{100 * value:.1f} %" for value in record["left_out"][part].values()))
         for part, name in (("rows", "with the rows of the table"), ("operators", "by operator costs alone"))
     ]
+    columns = [textual("", wrap=True), numeric("median error"), numeric("within 5 %"), numeric("within 10 %")]
     return "\n".join(
         (
-            (
+            page.filled(
                 f"{record['device']}: {found.networks} networks timed; wrote {record['rows']} segments and the operator"
                 f" costs to {found.folder}"
             ),
-            (
+            page.filled(
                 f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have"
                 " are in the table; operator costs serve the others"
             ),
-            *_faults_text(found.faults),
+            *map(page.filled, _faults_text(found.faults)),
             "",
             "each timed network predicted from the others:",
-            tabulate(scores, ("", "median error", "within 5 %", "within 10 %"), disable_numparse=True),
+            table(columns, scores, page),
             "",
-            (
+            page.filled(
                 f"a network whose segments are all in the table has an interval of ±{100 * found.half_width:.1f} %;"
                 f" `nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
             ),
@@ -214,7 +231,7 @@ def _faults_text(faults: Mapping[str, str]) -> list[str]:
     return [f"could not be timed and left out: {len(faults)} (--json names all), first {name}: {reason}"]
 
 
-def _error_table(record: Mapping[str, Any]) -> str:
+def _error_table(record: Mapping[str, Any], page: Page) -> str:
     """Errors at the speed that the machine had for the table, where that is known, and by the clock."""
     named = {
         "median error": ("median_error", ".1f"),
@@ -229,29 +246,38 @@ def _error_table(record: Mapping[str, Any]) -> str:
         columns = [record, record["by_the_clock"]]
         headers = ["", "at the table's speed", "by the clock"]
     rows = [(name, *(f"{100 * column[key]:{form}} %" for column in columns)) for name, (key, form) in named.items()]
-    note = (
-        "\nThe table's speed is that at which the reference network takes its median time of the build; it ran in every"
+    note = page.filled(
+        "The table's speed is that at which the reference network takes its median time of the build; it ran in every"
         f" process, and its time by the clock differed from that by {100 * (record['speed'] - 1):+.1f} %."
     )
-    return tabulate(rows, headers, disable_numparse=True) + (note if len(columns) > 1 else "")
+    errors = table([textual(headers[0], wrap=True), *map(numeric, headers[1:])], rows, page)
+    return f"{errors}\n{note}" if len(columns) > 1 else errors
 
 
-def check_text(record: Mapping[str, Any]) -> str:
+def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     """The record of `TableCheck.as_json`: scores, and the networks farthest from their predictions."""
     spearman = record["spearman"]
     bands = spearman["equal_macs"]
+    spearman_columns = [
+        textual("Spearman with the measured times", wrap=True), numeric("networks"), numeric("predicted"),
+        numeric("by MACs"),
+    ]  # fmt: skip
     lines = [
-        (
+        page.filled(
             f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
             " predicted first, then timed"
         ),
-        *_faults_text(record["faults"]),
+        *map(page.filled, _faults_text(record["faults"])),
         "",
-        _error_table(record),
+        _error_table(record, page),
         "",
-        f"inside the 90 % interval: {100 * record['inside_interval']:.0f} %; slowest / fastest: {record['span']:.1f}",
+        page.filled(
+            f"inside the 90 % interval: {100 * record['inside_interval']:.0f} %;"
+            f" slowest / fastest: {record['span']:.1f}"
+        ),
         "",
-        tabulate(
+        table(
+            spearman_columns,
             [
                 ("all", record["count"], *(f"{spearman['all'][key]:.3f}" for key in ("predicted", "macs"))),
                 (
@@ -260,22 +286,26 @@ def check_text(record: Mapping[str, Any]) -> str:
                     *("-" if bands[key] is None else f"{bands[key]:.3f}" for key in ("predicted", "macs")),
                 ),
             ],
-            ("Spearman with the measured times", "networks", "predicted", "by MACs"),
-            disable_numparse=True,
+            page,
         ),
     ]
     worst = sorted(record["networks"], key=lambda network: -abs(network["error"]))[:5]
     rows = [
         (
             network["name"],
-            (
-                f"{network['predicted']['mean_ms']:.3f}"
-                f" [{network['predicted']['low_ms']:.3f}, {network['predicted']['high_ms']:.3f}]"
-            ),
+            f"{network['predicted']['mean_ms']:.3f}",
+            f"{network['predicted']['low_ms']:.3f}–{network['predicted']['high_ms']:.3f}",
             f"{network['measured_ms']:.3f}",
             f"{100 * network['error']:+.1f} %",
         )
         for network in worst
     ]
-    lines += ["", tabulate(rows, ("farthest off", "predicted ms", "measured ms", "error"), disable_numparse=True)]
+    columns = [
+        textual("farthest off"),
+        numeric("predicted ms"),
+        textual("90 %", 1),
+        numeric("measured ms"),
+        numeric("error"),
+    ]
+    lines += ["", table(columns, rows, page)]
     return "\n".join(lines)

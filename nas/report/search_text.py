@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from tabulate import tabulate
+from typing import TYPE_CHECKING
 
 from nas.jobs.search import Network, SearchAnswer
-from nas.jobs.search_verify import Verification
+from nas.report.page import PLAIN, Page
+from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
+
+if TYPE_CHECKING:
+    from nas.jobs.search_verify import Verification
 
 _NEAR = (0.85, 1.15)
 """Known networks between these multiples of the target are printed; the others are in the JSON document."""
 
 _FRONT_ROWS = 12
-_HEADERS = (
-    "", "network", "latency ms", "source", "top-1 % (predicted)", "published top-1 %", "published ms", "params M",
-    "MACs M",
+_COLUMNS = (
+    textual(""), textual("network"), numeric("ms"), textual("90 % of ms", 2), textual("source", 5), numeric("top-1 %"),
+    textual("90 % of top-1", 1), numeric("published %", 3), numeric("published ms", 4), numeric("params M", 6),
+    numeric("MACs M", 7),
 )  # fmt: skip
 
 
-def search_text(answer: SearchAnswer, run: str | None, verification: Verification | None = None) -> str:
-    """The answer, the known networks near it, the Pareto front, and what the numbers mean."""
+def search_text(
+    answer: SearchAnswer, run: str | None, verification: Verification | None = None, page: Page = PLAIN
+) -> str:
+    """The answer, what it gains and what to know of it; then the known networks near it, the front, and the files."""
     best = answer.best
     parts = [
-        f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms",
-        _summary(answer, verification),
-        "Beside the known networks (at the same training recipe; * cannot be told from the answer):\n"
-        + _table([best, *_near(answer)], best)
-        + f"\n{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json).",
-        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best),
+        page.filled(page.strong(f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms")),
+        page.filled(gain_text(answer)),
+        *(page.filled(f"Note: {note}", hanging="  ") for note in (*_warnings(best), *answer.notes)),
+        "\n".join(page.filled(line, hanging=" " * 11) for line in _summary(answer, verification)),
+        page.filled("Beside the known networks (at the same training recipe; * cannot be told from the answer):")
+        + f"\n{_table([best, *_near(answer)], best, page)}\n"
+        + page.filled(
+            f"{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json)."
+        ),
+        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best, page),
     ]
     if verification is not None:
-        parts.insert(2, _verified(verification))
-    parts += [f"Note: {note}" for note in (*answer.notes, *_warnings(best))]
+        parts.insert(-2, _verified(verification, page))
     if best.zoo:
         parts.append(f"Files: {best.zoo}")
     if run:
@@ -41,7 +50,46 @@ def search_text(answer: SearchAnswer, run: str | None, verification: Verificatio
     return "\n\n".join(parts)
 
 
-def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
+def gain_text(answer: SearchAnswer) -> str:
+    """What a user gains by the answer over the known network with the best mean accuracy that meets the target."""
+    best, gain = answer.best, answer.gain
+    own = f"It takes {best.latency.mean_ms:.3f} ms and promises {_percent(best.accuracy.mean)} % top-1"
+    if gain is None:
+        return f"{own}; no known network with a latency here meets the target."
+    over = next(network for network in answer.baselines if network.name == gain.over)
+    if over.architecture.digest == best.architecture.digest:
+        return f"{own}: it is the known network with the best mean accuracy that meets the target."
+    named = f"{over.name} ({over.latency.mean_ms:.3f} ms, {_percent(over.accuracy.mean)} %)"
+    points = f"{_points(gain.mean)} points [{_points(gain.low)}, {_points(gain.high)}]"
+    if gain.told_apart:
+        better = "more" if gain.mean > 0 else "less"
+        return (
+            f"{own}: {points} {better} than {named}, the known network with the best mean accuracy that meets the"
+            f" target, at {gain.ms:+.3f} ms."
+        )
+    speaks = _speaks(best, over)
+    return (
+        f"{own}: {points} against {named}, the known network with the best mean accuracy that meets the target, at"
+        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}, which others have trained"
+        + (f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else ".")
+    )
+
+
+def _speaks(best: Network, over: Network) -> list[str]:
+    """What an answer that is no better may still have: at least one percent faster or smaller."""
+    sizes = (
+        ("takes {:.3g} ms less", over.latency.mean_ms, best.latency.mean_ms, 1.0),
+        ("has {:.2g} M fewer parameters", over.params, best.params, 1e-6),
+        ("has {:.3g} M fewer multiply-adds", over.macs, best.macs, 1e-6),
+    )
+    return [text.format((theirs - own) * scale) for text, theirs, own, scale in sizes if own < 0.99 * theirs]
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}"
+
+
+def _summary(answer: SearchAnswer, verification: Verification | None) -> list[str]:
     best, latency, accuracy = answer.best, answer.best.latency, answer.best.accuracy
     searched = "all" if answer.exact else f"{answer.evaluated:,} of {answer.space_size:.2g}"
     lines = [
@@ -55,10 +103,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
             f" {resolution_text(best.architecture.resolution)} px"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
-        (
-            f"  search   {searched} networks of {answer.space}; score before shrinking"
-            f" {_score(answer.before_shrinking)}, after {_score(answer.after_shrinking)}"
-        ),
+        f"  search   {searched} networks of {answer.space}",
         "  Intervals are central 90 %.",
     ]
     if verification is not None:
@@ -68,32 +113,44 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> str:
             f"  measured {measured.measured_ms:.3f} ms at the table's speed, mean of {len(measured.processes_ms)}"
             f" processes (by the clock {measured.clock_ms:.3f} ms)",
         )
-    return "\n".join(lines)
+    return lines
 
 
-def _verified(verification: Verification) -> str:
+def _verified(verification: Verification, page: Page) -> str:
     """Each round's answer and runners-up: predicted first, then measured."""
     rows = []
-    for number, part in enumerate(verification.rounds, start=1):
+    for turn, part in enumerate(verification.rounds, start=1):
         for position, network in enumerate(part.checked):
             predicted = network.predicted
             rows.append(
                 (
-                    number if position == 0 else "",
+                    turn if position == 0 else "",
                     network.name,
-                    f"{predicted.mean_ms:.3f} [{predicted.low_ms:.3f}, {predicted.high_ms:.3f}]",
+                    f"{predicted.mean_ms:.3f}",
+                    f"{predicted.low_ms:.3f}–{predicted.high_ms:.3f}",
                     f"{network.measured_ms:.3f}",
                     f"{100 * network.error:+.1f} %",
                     (part.fault or "accepted") if position == 0 else "",
                 )
             )
-    headers = ("round", "network", "predicted ms", "measured ms", "error", "")
-    return "Predicted first, then timed in fresh processes:\n" + tabulate(rows, headers, disable_numparse=True)
+    columns = [
+        numeric("round"), textual("network"), numeric("predicted ms"), textual("90 %", 2), numeric("measured ms"),
+        numeric("error"), textual("result", 1, wrap=True),
+    ]  # fmt: skip
+    return "Predicted first, then timed in fresh processes:\n" + table(columns, rows, page)
 
 
 def _near(answer: SearchAnswer) -> list[Network]:
+    """The known networks around the target, and whichever the text names."""
     low, high = (factor * answer.target_ms for factor in _NEAR)
-    return [n for n in answer.baselines if low <= n.latency.mean_ms <= high]
+    named = answer.gain.over if answer.gain else ""
+    return [
+        network
+        for network in answer.baselines
+        if low <= network.latency.mean_ms <= high
+        or network.name == named
+        or any(f"{network.name} " in note for note in answer.notes)
+    ]
 
 
 def _thin(front: Sequence[Network]) -> list[Network]:
@@ -101,7 +158,7 @@ def _thin(front: Sequence[Network]) -> list[Network]:
     return list(front[::step])
 
 
-def _table(networks: Sequence[Network], best: Network) -> str:
+def _table(networks: Sequence[Network], best: Network, page: Page) -> str:
     rows = []
     for network in networks:
         latency, accuracy, published = network.latency, network.accuracy, network.published
@@ -111,24 +168,22 @@ def _table(networks: Sequence[Network], best: Network) -> str:
             (
                 mark,
                 network.name,
-                f"{latency.mean_ms:.3f} [{latency.low_ms:.3f}, {latency.high_ms:.3f}]",
+                f"{latency.mean_ms:.3f}",
+                f"{latency.low_ms:.3f}–{latency.high_ms:.3f}",
                 latency.source,
-                f"{_percent(accuracy.mean)} [{_percent(accuracy.low)}, {_percent(accuracy.high)}]",
+                _percent(accuracy.mean),
+                f"{_percent(accuracy.low)}–{_percent(accuracy.high)}",
                 "-" if published is None or published.top1 is None else _percent(published.top1),
                 "-" if published is None or published.latency_ms is None else f"{published.latency_ms:g}",
                 f"{network.params / 1e6:.2f}",
                 f"{network.macs / 1e6:.0f}",
             )
         )
-    return tabulate(rows, _HEADERS, disable_numparse=True)
+    return table(_COLUMNS, rows, page)
 
 
 def _warnings(best: Network) -> list[str]:
-    return [f"latency of the answer: {warning}" for warning in best.latency.warnings]
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None else _percent(value)
+    return [f"of the answer's latency, {warning}." for warning in best.latency.warnings]
 
 
 def _percent(fraction: float) -> str:

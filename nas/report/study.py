@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tabulate import tabulate
 
 from nas.files import write_bytes, writing
 from nas.jobs.measure import count_text
 from nas.jobs.study import Row, Study
+from nas.report.page import PLAIN, Page
+from nas.report.table import markdown, numeric, table, textual
 from nas.runs import installed_versions
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ Table = tuple[list[str], list[tuple[str, ...]]]
 _SIZES = {"macs": "MACs", "params": "parameters"}
 
 
-def study_text(found: Study) -> str:
+def study_text(found: Study, page: Page = PLAIN) -> str:
     """What `nas study` prints: the table, below it how it was made. Of a correlation the scores alone."""
     headers, rows = _scores(found) if found.scores else _table(found)
-    table = tabulate(rows, headers, disable_numparse=True, colalign=("left", *("right",) * (len(headers) - 1)))
-    return "\n".join((f"{found.device.name}: {found.title}", "", table, "", textwrap.fill(_made(found), 110)))
+    columns = [textual(headers[0], wrap=True), *map(numeric, headers[1:])]
+    title = page.filled(f"{found.device.name}: {found.title}")
+    return "\n".join((title, "", table(columns, rows, page), "", page.filled(_made(found))))
 
 
 def write_report(found: Study, folder: Path) -> tuple[Path, Path]:
@@ -58,7 +59,7 @@ def _page(found: Study, picture: str) -> str:
         f"![{found.title}]({picture})",
     ]
     tables = [_scores(found), _table(found)] if found.scores else [_table(found)]
-    parts += [tabulate(rows, headers, tablefmt="github", disable_numparse=True) for headers, rows in tables]
+    parts += [markdown(headers, rows) for headers, rows in tables]
     parts += [f"Warning: {text}" for text in found.warnings]
     return "\n\n".join(parts) + "\n"
 

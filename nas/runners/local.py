@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nas.errors import InputError, NasError
+from nas.installed import extra_remedy
 from nas.runners.protocol import RUNS_A_VISIT, Abilities, FileFault, TimingJob, TimingSession
 from nas.runners.timing import Timing
 
@@ -146,7 +147,7 @@ class LocalRunner:
         except PackageNotFoundError as error:
             raise InputError(
                 f"{self.engine.title} must be installed to be measured, but {self.engine.package} is not;"
-                f" pip install 'nas[{self.engine.extra}]'."
+                f" {extra_remedy(self.engine.extra or self.engine.name)}."
             ) from error
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from nas.errors import InputError, NasError
 from nas.files import writing
+from nas.installed import extra_remedy
 
 LOCK_SECONDS = 30.0
 _CONNECT_SECONDS = 10
@@ -111,7 +112,7 @@ def _engine(url: URL) -> Engine:
         engine = create_engine(url, poolclass=NullPool, connect_args=options)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = url.get_driver_name()
-        remedy = "pip install 'nas[postgresql]'" if driver == "psycopg" else f"write {_EXAMPLES}"
+        remedy = extra_remedy("postgresql") if driver == "psycopg" else f"write {_EXAMPLES}"
         raise InputError(
             f"a storage of {url.get_backend_name()} needs its driver {driver}, which is not installed; {remedy}."
         ) from error

@@ -40,14 +40,20 @@ def load_space(reference: str | Path) -> SearchSpace | CodeSpace:
     Names are those of `space_paths`. Raises `InputError` with the nearest names for an unknown one, or with file,
     place, rule and remedy for a bad file.
     """
-    path = Path(reference)
-    if not _is_path(reference):
-        known = space_paths()
-        if reference not in known:
-            raise unknown_name("search space", str(reference), known, remedy="`nas space list` shows all of them.")
-        path = known[str(reference)]
+    path = space_path(reference)
     document = read_yaml(path)
     return parse_code_space(document, str(path)) if "genes" in document else parse_search_space(document, str(path))
+
+
+def space_path(reference: str | Path) -> Path:
+    """The file that `reference` (as for `load_space`) means. Raises `InputError` for an unknown name."""
+    if _is_path(reference):
+        return Path(reference)
+    known = space_paths()
+    if reference not in known:
+        remedy = "`nas space list` shows all of them."
+        raise unknown_name("search space", str(reference), known, remedy=remedy, or_file=True)
+    return known[str(reference)]
 
 
 def space_paths() -> dict[str, Path]:

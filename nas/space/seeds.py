@@ -221,7 +221,8 @@ def find_known(name: str) -> KnownNetwork:
     all_families = families()
     found = _find(name, all_families)
     if found is None:
-        raise unknown_name("network", name, known_names(all_families), remedy="`nas arch list` shows all of them.")
+        remedy = "`nas arch list` shows all of them."
+        raise unknown_name("network", name, known_names(all_families), remedy=remedy, or_file=True)
     return found
 
 

@@ -3,6 +3,7 @@
 from nas.strategies.evolution import Evolution
 from nas.strategies.exact import Exhaustive, RandomSearch
 from nas.strategies.front import pareto_front
+from nas.strategies.named import STRATEGIES, strategy_named
 from nas.strategies.netadapt import ChannelMoves, Move, NetAdapt, NetAdaptResult, Shrunk, shrink_choices
 from nas.strategies.problem import Evaluation, Problem, Standing
 from nas.strategies.reward import Reward
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "RandomSearch",
     "Reward",
+    "STRATEGIES",
     "SearchResult",
     "SearchTask",
     "Shrunk",
@@ -29,4 +31,5 @@ __all__ = [
     "Strategy",
     "pareto_front",
     "shrink_choices",
+    "strategy_named",
 ]

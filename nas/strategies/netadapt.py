@@ -95,9 +95,14 @@ class NetAdapt(Generic[S]):
         if not 0 < self.step < 1:
             raise InputError(f"step must be a share of the start's latency between 0 and 1, but got {self.step}.")
 
-    def shrink(self, start: S, *, target_ms: float) -> NetAdaptResult[S]:
-        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer."""
-        return _Descent(self, start, target_ms).run()
+    def shrink(
+        self, start: S, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+    ) -> NetAdaptResult[S]:
+        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer.
+
+        `progress` is told after each round what share of the latency above the target its fastest state has lost.
+        """
+        return _Descent(self, start, target_ms).run(progress)
 
 
 class _Descent(Generic[S]):
@@ -112,7 +117,8 @@ class _Descent(Generic[S]):
         self._start = self._known([start])[0]
         self._budget_ms = settings.step * self._start.bounded_ms
 
-    def run(self) -> NetAdaptResult[S]:
+    def run(self, progress: Callable[[float], None]) -> NetAdaptResult[S]:
+        above_ms = self._start.bounded_ms - self._target_ms
         met: dict[S, Shrunk[S]] = {}
         rounds: list[tuple[Shrunk[S], ...]] = []
         if self._start.feasible:
@@ -131,6 +137,8 @@ class _Descent(Generic[S]):
             reached.update(child.state for child in kept)
             if kept:
                 rounds.append(tuple(kept))
+                won_ms = self._start.bounded_ms - min(child.bounded_ms for child in kept)
+                progress(min(1.0, won_ms / above_ms) if above_ms > 0 else 0.0)
         answers = sorted(met.values(), key=lambda shrunk: (-shrunk.score, shrunk.bounded_ms))
         return NetAdaptResult(
             start=self._start, best=answers[0] if answers else None, met=tuple(answers), rounds=tuple(rounds)

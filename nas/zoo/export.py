@@ -1,6 +1,6 @@
 """Exporting a network to the zoo: a folder with its files, card and manifest, which appears when all of it is there.
 
-torch and ONNX Runtime are imported when they are used, so that looking at the zoo is quick.
+torch, ONNX Runtime and the store of runs are imported when they are used, so that looking at the zoo is quick.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nas import resources
-from nas.errors import unknown_name
 from nas.files import sha256, write_bytes, writing
-from nas.runs import installed_versions
+from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, known_as
 from nas.space.resolution import resolution_document
 from nas.zoo.card import card_text
 from nas.zoo.entry import ARCHITECTURE, CARD, MANIFEST, SCHEMA, UNTRAINED, WEIGHTS, read_entry, zoo_folder
-from nas.zoo.formats import FORMATS
+from nas.zoo.formats import FORMATS, check_formats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +48,7 @@ def export_architecture(
     weights: Mapping[str, Tensor] | None = None,
     formats: Sequence[str] = ("onnx",),
     root: Path | None = None,
+    progress: OnProgress = silent,
 ) -> Path:
     """Export a network to the folder `name` of the zoo (by default the workspace's); returns the folder.
 
@@ -57,13 +57,14 @@ def export_architecture(
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
-    joins it. Raises `InputError` for a bad name, unknown formats and weights that do not fit, `NasError` where the zoo
-    cannot be written to or a file does not compute what torch does; then nothing is left behind.
+    joins it. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats
+    that are unknown or lack their converter, and weights that do not fit, `NasError` where the zoo cannot be written to
+    or a file does not compute what torch does; then nothing is left behind.
     """
+    from nas.runs import installed_versions
+
     resources.check_name(name, what="the name of an exported network")
-    for format_name in formats:
-        if format_name not in FORMATS:
-            raise unknown_name("format", format_name, FORMATS)
+    check_formats(formats)
     root = root or zoo_folder()
     target = _place(root, name.removesuffix(UNTRAINED), UNTRAINED if weights is None else "", architecture.digest)
     known = known_as(architecture)
@@ -89,7 +90,7 @@ def export_architecture(
         "formats": list(formats),
     }
     with _folder_in_one_piece(target) as folder:
-        manifest["checks"] = _write_models(architecture, folder, weights, seed, formats)
+        manifest["checks"] = _write_models(architecture, folder, weights, seed, formats, progress)
         manifest["files"] = _facts(folder)
         paper = known.paper if known else ""
         write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
@@ -104,8 +105,15 @@ def _write_models(
     weights: Mapping[str, Tensor] | None,
     seed: int,
     formats: Sequence[str],
+    progress: OnProgress,
 ) -> dict[str, Any]:
     """Write architecture, weights and every format; returns the facts of the checks by format."""
+    steps = ["weights", *(f"{what} {name}" for name in formats for what in ("writing", "checking"))]
+
+    def tell(done: int) -> None:
+        progress(Step(doing="exporting the network", done=done, of=len(steps), note=steps[done]))
+
+    tell(0)
     from safetensors.torch import save
 
     from nas.nets import build, load_weights
@@ -118,9 +126,11 @@ def _write_models(
     label = json.dumps({"digest": architecture.digest, "untrained": weights is None})
     write_bytes(folder / WEIGHTS, save(dict(module.state_dict()), metadata={"nas": label}))
     checks = {}
-    for name in formats:
+    for number, name in enumerate(formats):
         path = folder / FORMATS[name].file
+        tell(1 + 2 * number)
         FORMATS[name].write(module, path, weights is not None)
+        tell(2 + 2 * number)
         checks[name] = FORMATS[name].check(module, path)
     return checks
 

@@ -9,6 +9,7 @@ from nas.errors import InputError
 from nas.jobs import measure as job
 from nas.jobs.measure import measure
 from nas.latency import device_home
+from nas.progress import Step
 from nas.runners.protocol import TimingJob, TimingSession
 from nas.runners.timing import Timing
 from tests.extras import needs
@@ -24,14 +25,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_architecture_is_written_and_timed_with_every_number_of_threads(here: Path) -> None:
-    said: list[str] = []
+    said: list[Step] = []
     found = measure(device_home("mine"), str(tiny_file(here)), threads=(2, 1, 2), rounds=3, progress=said.append)
     assert list(found.timings) == [2, 1]
     assert [len(timing.wall_ms) for timing in found.timings.values()] == [3, 3]
     assert [len(timing.cpu_ms) for timing in found.timings.values()] == [0, 3]
     assert {"chip", "runtime", "system", "cores"} <= found.environment.keys()
     assert found.predicted is None
-    assert len(said) == 2 and "2 threads" in said[0]
+    assert [(step.done, step.of, step.note) for step in said] == [(0, 2, "2 threads"), (1, 2, "1 thread")]
 
 
 def test_a_file_is_timed_as_it_is_with_the_devices_threads(here: Path) -> None:
@@ -52,10 +53,10 @@ def test_a_device_of_two_threads_is_timed_with_two(here: Path) -> None:
 
 def test_a_device_whose_runtime_decides_is_left_to_it(here: Path) -> None:
     add_device(here, "any", threads="0")
-    said: list[str] = []
+    said: list[Step] = []
     found = measure(device_home("any"), str(tiny_file(here)), rounds=2, progress=said.append)
     assert list(found.timings) == [0] and found.timings[0].cpu_ms == ()
-    assert "the runtime's own threads" in said[0]
+    assert said[0].note == "the runtime's own threads"
 
 
 def test_what_the_devices_model_predicts_stands_beside(here: Path) -> None:

@@ -13,6 +13,7 @@ from nas.jobs.study import EXPERIMENTS, Row, correlations, study
 from nas.jobs.study_networks import Subject
 from nas.latency import Estimate, device_home
 from nas.nets.untrained import write_untrained
+from nas.progress import Step
 from nas.space import parse_architecture
 from tests.measure.devices import TINY, add_device
 
@@ -36,12 +37,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_device_that_is_reached_is_measured(here: Path) -> None:
-    said: list[str] = []
+    said: list[Step] = []
     found = study("blocks", device_home("mine"), rounds=2, progress=said.append)
     assert [(row.name, row.threads, row.ratio) for row in found.rows] == [("tiny", 1, 1.0), ("large", 1, 1.0)]
     assert (found.source, found.rounds) == ("measured", 2)
     assert {"chip", "runtime"} <= found.environment.keys()
-    assert said == ["blocks: 0 of 2 networks timed"]
+    assert said == [Step(doing="timing the networks of blocks", done=0, of=2)]
 
 
 def test_threads_are_compared_with_one_by_the_wall_clock(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

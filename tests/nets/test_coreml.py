@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from nas.errors import InputError
 from nas.graph.ops import Conv, Linear, MatMul
+from nas.installed import extra_remedy
 from nas.nets import build
 from nas.nets.coreml import coreml_operators, export_coreml, read_coreml
 from nas.space.seeds import families
@@ -65,7 +67,7 @@ def test_the_program_is_float16_between_float32_ends(tmp_path: Path) -> None:
 def test_without_the_converter_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(
-        InputError, match=r"coreml needs coremltools, which is not installed; pip install 'nas\[coreml\]'"
+        InputError, match=r"coreml needs coremltools, which is not installed; " + re.escape(extra_remedy("coreml"))
     ):
         export_coreml(build(small()), tmp_path / "model.mlpackage")
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from nas.errors import InputError
+from nas.installed import extra_remedy
 from nas.nets import build
 from nas.nets.litert import export_litert, litert_metadata, litert_operators, run_litert
 from nas.nets.litert_writer import write_litert
@@ -47,7 +49,7 @@ def test_a_trained_network_is_called_so(tmp_path: Path) -> None:
 def test_without_the_converter_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litert_torch", None)
     with pytest.raises(
-        InputError, match=r"litert needs litert_torch, which is not installed; pip install 'nas\[litert\]'"
+        InputError, match=r"litert needs litert_torch, which is not installed; " + re.escape(extra_remedy("litert"))
     ):
         export_litert(build(small()), tmp_path / "model.tflite")
     assert not list(tmp_path.iterdir())

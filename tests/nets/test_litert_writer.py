@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph import Builder, Graph, Node, Tensor
 from nas.graph.ops import ACTIVATIONS, Op
+from nas.installed import extra_remedy
 from nas.nets import GraphModule, build, build_graph
 from nas.nets.litert import export_litert, litert_operators, run_litert
 from nas.nets.litert_writer import write_litert
@@ -208,5 +210,5 @@ def test_without_the_runtime_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     for name in ("ai_edge_litert", "ai_edge_litert.schema_py_generated"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "meta_path", [])
-    with pytest.raises(InputError, match=r"pip install 'nas\[litert\]'"):
+    with pytest.raises(InputError, match=re.escape(extra_remedy("litert"))):
         write_litert(build(small()), tmp_path / "model.tflite")

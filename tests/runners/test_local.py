@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
@@ -14,6 +15,7 @@ import pytest
 
 from nas.errors import InputError, NasError
 from nas.graph import Graph
+from nas.installed import extra_remedy
 from nas.nets.untrained import write_untrained
 from nas.runners import local, worker
 from nas.runners.local import LITERT, ONNX_RUNTIME, Engine, LocalRunner
@@ -58,7 +60,7 @@ def test_without_the_runtime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(local, "version", absent)
     runner = LocalRunner(LITERT)
-    with pytest.raises(InputError, match=r"ai-edge-litert is not; pip install 'nas\[litert\]'"):
+    with pytest.raises(InputError, match=r"ai-edge-litert is not; " + re.escape(extra_remedy("litert"))):
         runner.environment()
     with pytest.raises(InputError, match="must be installed"):
         runner.time(TimingJob(files=(), rounds=1))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from nas.errors import InputError, NasError
+from nas.installed import extra_remedy
 from nas.runs import RunStore
 from tests.extras import needs
 
@@ -35,7 +37,9 @@ def test_a_url_that_cannot_be_used_is_refused(url: str, words: str) -> None:
 
 def test_a_driver_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(InputError, match=r"driver psycopg, which is not installed; pip install 'nas\[postgresql\]'"):
+    with pytest.raises(
+        InputError, match=r"driver psycopg, which is not installed; " + re.escape(extra_remedy("postgresql"))
+    ):
         RunStore(url="postgresql+psycopg://user@host/db")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.graph.operators import LAYOUTS, OperatorTable
+from nas.graph.words import kinds_words
 from nas.latency.published.cost_model import CostModel, charged_alike
 from nas.latency.published.rows import MAX_PIXELS
 
@@ -43,7 +44,7 @@ def warnings_of(table: OperatorTable, model: CostModel, calibrating: Iterable[st
     unseen = sorted(set(table.kind.tolist()) - known - grouped)
     share = float(cost[np.isin(table.kind, unseen)].sum() / total)
     if share >= _SHARE or any(kind.startswith("other:") for kind in unseen):
-        found.append(f"{share:.0%} of the time is in {', '.join(unseen)}, {_UNSEEN}")
+        found.append(f"{share:.0%} of the time is in {kinds_words(unseen)}, {_UNSEEN}")
     if is_large(table):
         found.append(f"the input is larger than {MAX_PIXELS} px, where published figures and the model disagree more")
     return tuple(found)

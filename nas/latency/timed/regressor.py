@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from nas.errors import InputError
 from nas.graph.operators import OperatorTable
+from nas.graph.words import kinds_words
 from nas.latency.estimate import Source
 from nas.latency.published.cost_model import Floats
 from nas.latency.timed.operator_shapes import (
@@ -133,7 +134,7 @@ class OperatorRegressor:
         share = float(cost[unknown].sum() / (self.fixed_ms + cost.sum()))
         if share < _UNKNOWN_SHARE and not any(kind.startswith("other:") for kind in table.kind[unknown]):
             return ()
-        names = ", ".join(sorted(set(table.kind[unknown].tolist())))
+        names = kinds_words(table.kind[unknown].tolist())
         return (f"{share:.0%} of the time is in {names}, which no timed network has: a guess",)
 
     def as_json(self) -> dict[str, Any]:

@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 Costs = Callable[[LayerBatch, Floats], Floats]
 """(layers, the side in pixels of each one's network (layers,)) → additive costs, shape (layers, columns)."""
 
+Compiled = Callable[[int, int], None]
+"""Told of (layers that are compiled, all)."""
+
 Sizes = tuple[Any, ...]
 """(channels, height, width) of n maps, each a number or an array (n,)."""
 
@@ -72,11 +75,18 @@ class CompiledSpace:
     `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
     layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
     that `runtime` executes, by default the networks' own. `table` has shape (rows, columns); `places` are the parts of
-    the stem, of each stage, and of the head.
+    the stem, of each stage, and of the head. `progress` is told now and then how many layers are compiled.
     """
 
     def __init__(
-        self, space: SearchSpace, costs: Costs, *, names: Sequence[str], keys: bool = False, runtime: Runtime = OWN
+        self,
+        space: SearchSpace,
+        costs: Costs,
+        *,
+        names: Sequence[str],
+        keys: bool = False,
+        runtime: Runtime = OWN,
+        progress: Compiled = lambda done, of: None,
     ) -> None:
         self.space = space
         self.names = ("params", "macs", *names)
@@ -88,6 +98,7 @@ class CompiledSpace:
             "early": Lookup(["stem"], np.array([strides.index(stride) for stride in space.stem_strides])),
             "in0": Lookup(["stem"], np.array([space.widths_before[0].index(width) for width in space.stem_widths])),
         }
+        self._progress, self._done, self._of = progress, 0, _count_layers(space)
         stem = [self._stem()]
         stages = [list(self._stage(position)) for position in range(len(space.stages))]
         self.places = (stem, *stages, [self._head()])
@@ -200,12 +211,24 @@ class CompiledSpace:
             if variants.is_transition and batch.stride == 1:
                 costs[batch.inputs == batch.width] = 0.0  # no transition where nothing changes
             blocks.append(costs)
+            self._done += count
+            self._progress(self._done, self._of)
         start = self._add(np.concatenate(blocks))
         steps, step = {}, 1
         for axis, choices in reversed(variants.axes.items()):
             steps[axis] = step if len(choices) > 1 else 0
             step *= len(choices)
         return _KindRows(start, steps, {axis: len(choices) for axis, choices in variants.axes.items()})
+
+
+def _count_layers(space: SearchSpace) -> int:
+    """How many layers the stages have, over all choices that decide them."""
+    return sum(
+        len(Variants(space, position, space.kinds[kind], inner=inner))
+        for position, stage in enumerate(space.stages)
+        for kind in stage.kinds
+        for inner in (False, True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from tests.latency.published.test_predictor import predictor
         ("layout", "shuffles"),
         ("cat", "shuffles"),
         ("grp", "grouped"),
-        ("act:mish", "in act:mish, which no calibrating network has"),
-        ("other:Foo", "in other:Foo, which no calibrating network has"),
+        ("act:mish", "in mish, which no calibrating network has"),
+        ("other:Foo", "in Foo, which no calibrating network has"),
     ],
 )
 def test_what_published_figures_say_little_of_is_named(kind: str, words: str) -> None:
@@ -42,7 +42,7 @@ def test_kinds_that_calibrate_are_doubted_only_where_figures_say_little() -> Non
     operators = table(pointwise(8, 8, 4), row("act:silu", channels=512, side=112), row("norm", channels=512, side=112))
     found = warnings_of(operators, predictor().model, ["pw", "act:silu"])
     assert "on which published figures disagree" in found[0]
-    assert "norm, which no calibrating network has" in found[1]
+    assert "normalisations, which no calibrating network has" in found[1]
 
 
 def test_the_first_operator_tells_the_size_of_the_input() -> None:

@@ -100,7 +100,7 @@ def test_a_kind_that_was_never_timed_is_named_where_it_matters() -> None:
     small = OperatorTable.concatenate([*[SEEN] * 20, table(row("add", channels=1, side=1))])
     assert one.warnings(small) == ()
     foreign = OperatorTable.concatenate([*[SEEN] * 20, table(row("other:Fancy", channels=1, side=1))])
-    assert "other:Fancy" in one.warnings(foreign)[0]
+    assert "in Fancy, " in one.warnings(foreign)[0]
 
 
 def test_what_is_written_is_read_back_and_written_the_same() -> None:
