@@ -49,6 +49,9 @@ NEAR_TARGET = 0.9
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
 
+_LOOK = Evolution(evaluations=60_000, offspring=2048, rounds=2)
+"""How long is looked whether a target can be met at all, before a search begins again."""
+
 _T = TypeVar("_T")
 
 
@@ -209,6 +212,8 @@ def search(
                 raise
         # As for novelty: an answer of which less is known, and is said to be, is worth more than none.
         job.lift_interval_limit()
+        if isinstance(chosen, Evolution):
+            job.look(seed)
         return replace(job.run(chosen, seed, starts), limits=limits)
 
 
@@ -258,6 +263,12 @@ class _Search:
         self._models = self._models.with_limits(replace(limits, max_interval=None))
         if self._problem is not None:
             self._problem = self._problem.under(self._models)
+
+    def look(self, seed: int) -> None:
+        """Raises `TargetError` where a short search finds nothing that meets the target."""
+        found = self.explore(_LOOK, seed)
+        if found.best is None:
+            raise self._cannot_meet(found)
 
     def _compiled(self, *, exact: bool) -> SpaceProblem:
         """The compiled space; compiled once."""
