@@ -104,6 +104,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="A device with a table alone: leave out networks for which it lacks rows.",
 )
+@click.option("--simple", is_flag=True, help="One kind of block and one activation in the whole network.")
 @click.option(
     "--verify",
     is_flag=True,

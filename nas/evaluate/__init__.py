@@ -6,6 +6,8 @@ from nas.evaluate.limits import Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
+from nas.evaluate.simplicity import Simplicity, simplicity
+from nas.evaluate.simplify import Simplifier, search_uniform
 
 __all__ = [
     "ChannelAdaptation",
@@ -13,7 +15,11 @@ __all__ = [
     "Limits",
     "Models",
     "ShrunkNetwork",
+    "Simplicity",
+    "Simplifier",
     "SpaceCoverage",
     "SpaceProblem",
+    "search_uniform",
+    "simplicity",
     "space_coverage",
 ]

@@ -18,7 +18,19 @@ from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyEstimate, AccuracyModel
 from nas.errors import InputError, TargetError, UnknownOperatorError
-from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
+from nas.evaluate import (
+    ChannelAdaptation,
+    Figures,
+    Limits,
+    Models,
+    Simplicity,
+    Simplifier,
+    SpaceCoverage,
+    SpaceProblem,
+    search_uniform,
+    simplicity,
+    space_coverage,
+)
 from nas.evaluate.coverage import lacking_text
 from nas.jobs.gain import Gain, gain_over_known
 from nas.latency import Estimate, LatencyModel
@@ -40,12 +52,16 @@ from nas.strategies import (
     strategy_named,
 )
 from nas.strategies.archive import START_LIMIT
+from nas.strategies.evolution import Niche
 
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
 
 NEAR_TARGET = 0.9
 """Below this part of the target an answer says why it is no slower."""
+ALIKE = 0.003
+"""Answers whose scores differ by no more cannot be told apart, and the simplest of them is taken: published figures of
+one network differ by as much."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
 
@@ -74,7 +90,7 @@ class Network:
 
     `reward` is by the lower bound of accuracy; `novelty` the distance to networks of published accuracy;
     `indistinguishable` says of a known network that the accuracy model cannot tell it from the answer (the 90 %
-    interval of their difference holds 0).
+    interval of their difference holds 0). What an answer is made of, and nothing else, is counted (`simplicity`).
     """
 
     name: str
@@ -85,6 +101,7 @@ class Network:
     accuracy: AccuracyEstimate
     reward: float
     novelty: float
+    simplicity: Simplicity | None = None
     indistinguishable: bool = False
     published: Published | None = None
     zoo: str | None = None
@@ -101,6 +118,7 @@ class Network:
             "published": self.published.as_json() if self.published else None,
             "reward": self.reward,
             "novelty": self.novelty,
+            "simplicity": self.simplicity.as_json() if self.simplicity else None,
             "indistinguishable": self.indistinguishable,
             "architecture": self.architecture.as_mapping(),
             "zoo": self.zoo,
@@ -114,7 +132,9 @@ class SearchAnswer:
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
     known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
-    `notes` say what a reader should know of the answer.
+    `simple` says that only networks of one kind of block and one activation were searched; `cost` what the score of the
+    answer lies below the best one that was found, for being simpler (None: it has the best). `notes` say what a reader
+    should know of the answer.
     """
 
     space: str
@@ -132,6 +152,8 @@ class SearchAnswer:
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
     gain: Gain | None = None
+    simple: bool = False
+    cost: float | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -147,6 +169,8 @@ class SearchAnswer:
             "max_interval": self.limits.max_interval,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
+            "simple": self.simple,
+            "simpler": None if self.cost is None else {"cost": self.cost},
             "evaluated": self.evaluated,
             "space_size": str(self.space_size),
             "exact": self.exact,
@@ -182,9 +206,14 @@ def search(
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
     covered_only: bool = False,
+    simple: bool = False,
+    alike: float = ALIKE,
     progress: OnProgress = silent,
 ) -> SearchAnswer:
-    """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
+    """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score; or the simplest
+    whose score lies no more than `alike` below (`nas.evaluate.simplicity`).
+
+    With `simple` only networks of one kind of block and one activation are searched.
 
     `target_ms` is in milliseconds; `reward` a form ("soft", "hard", "absolute") with its exponent `w`, or a `Reward`;
     `starts` networks above the target are shrunk by NetAdapt (0: none). Same arguments, same answer. Raises
@@ -205,6 +234,7 @@ def search(
         ]
         models = Models(latency, accuracy, limits, known=known)
         job = _Search(space, models, known, target_ms, goal, published, progress, covered_only=covered_only)
+        job.simple, job.alike = simple, alike
         try:
             return job.run(chosen, seed, starts)
         except TargetError:
@@ -217,8 +247,38 @@ def search(
         return replace(job.run(chosen, seed, starts), limits=limits)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranking:
+    """Networks that may be the answer, one of them feasible (`meets`) at least; known ones behind the first `num_own`."""
+
+    networks: list[Architecture]
+    num_own: int
+    figures: Figures
+    score: Floats
+    meets: NDArray[np.bool_]
+
+    @property
+    def best(self) -> int:
+        """The feasible one with the best score; of equal ones one that is not known, then the faster one."""
+        return min(np.flatnonzero(self.meets).tolist(), key=self._order)
+
+    def simplest(self, alike: float) -> tuple[int, Simplicity]:
+        """The simplest of those whose score lies at most `alike` below the best; of equally simple ones the best."""
+        near = np.flatnonzero(self.meets & (self.score >= self.score[self.best] - alike)).tolist()
+        counted = {i: simplicity(self.networks[i]) for i in near}
+        first = min(near, key=lambda i: (counted[i], *self._order(i)))
+        return first, counted[first]
+
+    def _order(self, i: int) -> tuple[float, bool, float, str]:
+        known = i >= self.num_own
+        return -float(self.score[i]), known, float(self.figures.latency_ms[i]), self.networks[i].digest
+
+
 class _Search:
     """One search: its models, and what it has come to know."""
+
+    simple: bool = False
+    alike: float = ALIKE
 
     def __init__(
         self,
@@ -255,6 +315,20 @@ class _Search:
         """Search, shrink, answer. Raises `TargetError` where nothing met the target."""
         found = self.explore(strategy, seed)
         return self.answer(found, self.shrink(found, starts), seed)
+
+    def _simpler(self, found: SearchResult, score: float, seed: int) -> list[Architecture]:
+        """Networks that are simpler than those that were found, with about this score at the least."""
+        begin = np.array([c.codes for c in (*found.top, *found.apart, *found.starts)], dtype=np.int64)
+        if self.alike <= 0 or self._problem is None or not found.top:
+            return []
+        self._progress(Step(doing="looking for simpler networks"))
+        simplifier = Simplifier(
+            problem=self._problem,
+            fitness=Niche(cap_ms=self._target_ms).fitness,
+            floor=score - self.alike,
+            rng=np.random.default_rng(seed),
+        )
+        return [self._space.decode(codes) for codes in simplifier.simpler(begin)]
 
     def lift_interval_limit(self) -> None:
         """Let intervals be as wide as they come out from now on."""
@@ -294,7 +368,7 @@ class _Search:
             initial=self._initial(),
             progress=report,
         )
-        return strategy.search(problem, task)
+        return search_uniform(strategy, problem, task) if self.simple else strategy.search(problem, task)
 
     def _check_coverage(self, found: SpaceCoverage) -> None:
         """Raises `UnknownOperatorError` for layers without a row, or, where the search goes on without, notes them."""
@@ -315,12 +389,17 @@ class _Search:
         found[:, self._space.columns["resolution"]] = np.tile(np.arange(sides), len(self._inside))
         return found
 
+    def _points(self) -> list[Architecture]:
+        """The known networks that are points of the space at some size."""
+        inside = [network for network in self._known if network.name in self._inside]
+        return [network for network in inside if simplicity(network).is_uniform] if self.simple else inside
+
     def shrink(self, found: SearchResult, count: int) -> list[Architecture]:
         """NetAdapt from the strategy's best above the target and the best known point there: what is feasible."""
         if count == 0:
             return []
         begin = [self._space.decode(candidate.codes) for candidate in found.starts[:count]]
-        known = [network for network in self._known if network.name in self._inside]
+        known = self._points()
         if known:
             figures = self._models.figures(known)
             ratio = figures.bounded_ms / self._target_ms
@@ -351,29 +430,22 @@ class _Search:
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
         self._progress(Step(doing="comparing with the known networks"))
-        explored = [self._space.decode(candidate.codes) for candidate in found.top]
+        explored = [self._space.decode(candidate.codes) for candidate in (*found.top, *found.apart)]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
-        points = [n for n in self._known if n.name in self._inside and n.resolution in self._space.resolutions]
-        networks = [*own.values(), *points]
-        if not networks:
+        points = [n for n in self._points() if n.resolution in self._space.resolutions]
+        ranking = self._rank(list(own.values()), points)
+        if ranking is None:
             raise self._cannot_meet(found)
-        figures = self._models.figures(networks)
-        meets = figures.standing.feasible(self._target_ms)
-        if not meets.any():
-            raise self._cannot_meet(found)
-        # Known networks are ranked by the bound alone: nothing about them is novel.
-        score = np.concatenate((figures.score[: len(own)], figures.accuracy.low[len(own) :]))
-        # Of equal scores the network that is no known one, then the faster one.
-        first = min(
-            np.flatnonzero(meets),
-            key=lambda i: (-score[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
-        )
+        simpler = self._simpler(found, ranking.score[ranking.best], seed)
+        own |= {network.digest: network for network in simpler if network.digest not in known}
+        ranking = self._rank(list(own.values()), points) or ranking
+        networks, figures, score, meets = ranking.networks, ranking.figures, ranking.score, ranking.meets
+        first, counted = ranking.simplest(self.alike)
         best, notes = networks[first], self._notes
         if first >= len(own):
-            notes.append(
-                f"The answer is the known network {best.name}: the search found none better in {self._space.name}."
-            )
+            why = "the search found none better" if first == ranking.best else "it is the simplest of the best"
+            notes.append(f"The answer is the known network {best.name}: {why} in {self._space.name}.")
         else:
             best = best.named(f"{self._space.name}-{self._target_ms:g}ms-{best.digest[:8]}")
             limit, novelty = self._models.limits.max_novelty, figures.accuracy.novelty[first]
@@ -390,7 +462,7 @@ class _Search:
             )
         scores = dict(zip((network.digest for network in networks), score, strict=True))
         baselines = self._baselines(best, chosen=best.digest not in known)
-        answer = self._records([best])[0]
+        answer = replace(self._records([best])[0], simplicity=counted)
         if best.on_imagenet() is not best:
             notes.append(
                 f"Accuracies are those of the same layers on ImageNet ({IMAGENET_CLASSES} classes, {IMAGENET_CHANNELS}"
@@ -414,8 +486,21 @@ class _Search:
             after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
+            simple=self.simple,
+            cost=None if first == ranking.best else float(score[ranking.best] - score[first]),
             notes=tuple(dict.fromkeys(notes)),
         )
+
+    def _rank(self, own: Sequence[Architecture], points: Sequence[Architecture]) -> _Ranking | None:
+        """Networks that a search found, and known ones that are points of the space; None where none is feasible."""
+        if not own and not points:
+            return None
+        figures = self._models.figures([*own, *points])
+        meets = figures.standing.feasible(self._target_ms)
+        # Known networks are ranked by the bound alone: nothing about them is novel.
+        score = np.concatenate((figures.score[: len(own)], figures.accuracy.low[len(own) :]))
+        ranking = _Ranking(networks=[*own, *points], num_own=len(own), figures=figures, score=score, meets=meets)
+        return ranking if meets.any() else None
 
     def _baselines(self, best: Architecture, *, chosen: bool) -> list[Network]:
         """The known networks that have a latency, fastest first."""
@@ -436,6 +521,8 @@ class _Search:
         if not len(slower):
             return [f"{text}."]
         best = max(slower, key=lambda i: score[i])
+        if score[best] > score[first]:
+            text = f"The answer is below {NEAR_TARGET:g} of the target because it is simpler than what ranks higher"
         return [
             (
                 f"{text}: of the others the best is {networks[best].name} ({figures.latency_ms[best]:.3f} ms), whose"

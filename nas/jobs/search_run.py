@@ -51,6 +51,7 @@ class SearchRequest:
     max_novelty: float | None = 1.0
     max_interval: float | None = 1.3
     covered_only: bool = False
+    simple: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
@@ -67,7 +68,7 @@ class SearchRequest:
         words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
-        for name in ("covered_only", "verify"):
+        for name in ("covered_only", "simple", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -138,6 +139,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                     limits=limits,
                     published=published,
                     covered_only=request.covered_only,
+                    simple=request.simple,
                     progress=progress,
                 )
 
