@@ -43,6 +43,14 @@ def _start(context: click.Context, parameter: click.Parameter, values: tuple[str
     return values
 
 
+def _interval(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    if value == "none":
+        return None
+    range_of: click.ParamType[Any] = click.FloatRange(1.0)
+    ratio: float = range_of.convert(value, parameter, context)
+    return ratio
+
+
 @click.command()
 @target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
@@ -114,10 +122,19 @@ def _start(context: click.Context, parameter: click.Parameter, values: tuple[str
     help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
 )
 @click.option(
+    "--max-interval",
+    callback=_interval,
+    default="1.3",
+    show_default=True,
+    metavar="R",
+    help="How wide the latency's interval may be, in the usual width for known networks; none: any.",
+)
+@click.option(
     "--covered-only",
     is_flag=True,
     help="A device with a table alone: leave out networks for which it lacks rows.",
 )
+@click.option("--simple", is_flag=True, help="One kind of block and one activation in the whole network.")
 @click.option(
     "--verify",
     is_flag=True,

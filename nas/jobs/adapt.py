@@ -15,9 +15,11 @@ from threadpoolctl import threadpool_limits
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
+from nas.jobs.front import FRONT_SIZE
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
-from nas.jobs.search import FRONT_SIZE, NO_LIMITS, SearchAnswer
+from nas.jobs.search import NO_LIMITS
+from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.unmet import unmet_by_shrinking
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent

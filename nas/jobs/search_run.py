@@ -14,7 +14,8 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.network import Published
-from nas.jobs.search import SearchAnswer, search, strategy_for, with_zoo
+from nas.jobs.search import search, strategy_for
+from nas.jobs.search_answer import SearchAnswer, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
@@ -54,7 +55,9 @@ class SearchRequest:
     max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    max_interval: float | None = 1.3
     covered_only: bool = False
+    simple: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
@@ -71,13 +74,14 @@ class SearchRequest:
             if value is not None:
                 value = f"{value}B" if name in ("max_size", "max_memory") else value
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
         for device, target_ms in self.also:
             words += ["--also", f"{device}:{target_ms:.12g}ms"]
         for reference in self.start:
             words += ["--start", reference]
-        for name in ("covered_only", "verify"):
+        for name in ("covered_only", "simple", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -134,6 +138,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
         max_memory_bytes=request.max_memory,
         confidence=request.confidence,
         max_novelty=request.max_novelty,
+        max_interval=request.max_interval,
     )
     limits.aim(request.target_ms)  # a question without one is refused before anything is written
     inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
@@ -157,6 +162,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                     published=published,
                     start_from=start_from,
                     covered_only=request.covered_only,
+                    simple=request.simple,
                     progress=progress,
                 )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas.jobs.network import Network
-from nas.jobs.search import SearchAnswer
+from nas.jobs.search_answer import SearchAnswer
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
@@ -137,6 +137,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
             f" {resolution_text(best.architecture.resolution)} px{_bytes_of(best)}"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
+        *([f"  made of  {best.simplicity}{_cost(answer)}"] if best.simplicity else []),
         f"  search   {searched} networks of {answer.space}",
         "  Intervals are central 90 %.",
     ]
@@ -148,6 +149,13 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
             f" processes (by the clock {measured.clock_ms:.3f} ms)",
         )
     return lines
+
+
+def _cost(answer: SearchAnswer) -> str:
+    """What the answer gave up for being simple."""
+    if answer.cost is None:
+        return ""
+    return f"; the simplest of what cannot be told apart, {100 * answer.cost:.2f} points below the best bound"
 
 
 def _verified(verification: Verification, page: Page) -> str:
