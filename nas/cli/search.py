@@ -21,9 +21,38 @@ from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
 
 
+def _also(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    from nas.errors import InputError
+    from nas.units import parse_latency_ms
+
+    found = []
+    for value in values:
+        device, colon, target = value.rpartition(":")
+        if not (colon and device):
+            raise InputError(f"--also must be a device and its target, but got {value!r}; write pixel3-cpu:30ms.")
+        known_device(context, parameter, device)
+        found.append((device, parse_latency_ms(target, name=f"the target of --also {device}")))
+    return tuple(found)
+
+
+def _start(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from nas.space.load import load_architecture
+
+    for value in values:
+        load_architecture(value)
+    return values
+
+
 @click.command()
 @target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option(
+    "--also",
+    multiple=True,
+    callback=_also,
+    metavar="NAME:TIME",
+    help="A further device with a target of its own that the answer meets as well: pixel3-cpu:30ms. Repeatable.",
+)
 @click.option(
     "--space",
     default="mobile",
@@ -54,12 +83,19 @@ from nas.cli.terminal import page, wide_option
     help="evolution, exhaustive or random.  [default: by the space's size]",
 )
 @click.option(
+    "--start",
+    multiple=True,
+    callback=_start,
+    metavar="NETWORK",
+    help="A network to begin from: a known name, an architecture file, a folder of the zoo. Repeatable.",
+)
+@click.option(
     "--reward",
-    default="soft",
+    default="hard",
     callback=known_reward,
     show_default=True,
     metavar="FORM",
-    help="soft, hard or absolute.",
+    help="hard: the best at or under the target; soft, absolute: what the reward pays for, up to 1.3 times the target.",
 )
 @click.option("--w", type=float, help="Exponent of the reward, or slope of the absolute one.  [default: the form's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same answer.")
@@ -67,7 +103,7 @@ from nas.cli.terminal import page, wide_option
     "--confidence",
     type=click.FloatRange(0.5, 1.0, max_open=True),
     metavar="P",
-    help="Keep the latency under the target with probability P (one-sided).  [default: its mean]",
+    help="Keep the latency under the target with probability P (one-sided; the hard reward).  [default: its mean]",
 )
 @click.option(
     "--max-novelty",

@@ -1,5 +1,6 @@
 """What one network or a million codes are worth, by latency and accuracy models."""
 
+from nas.evaluate.also import Also, further
 from nas.evaluate.coverage import SpaceCoverage, space_coverage
 from nas.evaluate.figures import Figures
 from nas.evaluate.limits import Aim, Limits
@@ -9,6 +10,7 @@ from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
     "Aim",
+    "Also",
     "ChannelAdaptation",
     "Figures",
     "Limits",
@@ -16,5 +18,6 @@ __all__ = [
     "ShrunkNetwork",
     "SpaceCoverage",
     "SpaceProblem",
+    "further",
     "space_coverage",
 ]

@@ -14,6 +14,7 @@ from nas.accuracy.estimate import AccuracyFigures
 from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
+from nas.evaluate.also import Also
 from nas.evaluate.limits import LATENCY, Limits
 from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
@@ -22,10 +23,11 @@ from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered", "peak"]
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered", "also", "peak"]
 """Columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads (n, k); what
 the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has no cost model;
-the most numbers alive at once (n,), there where memory is limited."""
+`Also.columns` of further devices, one after another (n, columns); the most numbers alive at once (n,), there where
+memory is limited."""
 
 SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered", "peak"))
 """Groups of one column, which has shape (n,)."""
@@ -43,7 +45,8 @@ class Figures:
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
-    they are taken as they are. `aim` is the column that the target is for (`nas.evaluate.limits.Aim`).
+    they are taken as they are. `also` are further devices; `aim` is the column that the target is for
+    (`nas.evaluate.limits.Aim`).
     """
 
     latency: LatencyModel
@@ -53,6 +56,7 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    also: tuple[Also, ...] = ()
     aim: str = LATENCY
 
     def __len__(self) -> int:
@@ -91,6 +95,29 @@ class Figures:
         return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
 
     @cached_property
+    def also_ms(self) -> Floats:
+        """The latency on each further device that must meet its target there, as `bounded_ms`, shape (n, devices)."""
+        large = is_large_side(self.resolution)
+        found = [
+            one.bounded_ms(sums, self.limits, large=large) for one, sums in zip(self.also, self._also_sums, strict=True)
+        ]
+        return np.stack(found, axis=1) if found else np.zeros((len(self), 0))
+
+    @cached_property
+    def also_beyond(self) -> Floats:
+        """How far the latency on each further device is above its target, relative to it, shape (n, devices)."""
+        targets_ms = np.array([one.target_ms for one in self.also])
+        return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
+
+    @property
+    def _also_sums(self) -> list[Floats]:
+        """The sums of the columns of each further device, shape (n, columns) each."""
+        if not self.also:
+            return []
+        ends = np.cumsum([len(one.columns) for one in self.also])
+        return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
+
+    @cached_property
     def bounded_ms(self) -> Floats:
         """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
         if self.limits.confidence is None:
@@ -99,16 +126,22 @@ class Figures:
 
     @cached_property
     def uncovered(self) -> Floats:
-        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
-        if self.latency.operators is not None:
-            return np.zeros(len(self))
-        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+        """How many segments have no latency (`LatencyModel.covers`), on all devices together: where there are any, the
+        latency means nothing."""
+        found = np.zeros(len(self))
+        if self.latency.operators is None:
+            found += self.sums("uncovered")
+        for one, sums in zip(self.also, self._also_sums, strict=True):
+            found += one.uncovered(sums)
+        return found
 
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
-        excess = self.limits.excess(self._column, len(self), but=self.aim) + self.uncovered
-        return Standing(bounded_ms=self._column(self.aim), excess=excess)
+        excess = self.limits.excess(self._column, len(self), but=self.aim)
+        return Standing(
+            bounded_ms=self._column(self.aim), excess=excess + self.also_beyond.sum(axis=1) + self.uncovered
+        )
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

@@ -14,9 +14,11 @@ from nas.accuracy.estimate import AccuracyDifferences
 from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
+from nas.evaluate.also import Also, by_runtime
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import LATENCY, Limits
 from nas.latency.model import LatencyModel
+from nas.runtimes import Runtime
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
@@ -32,9 +34,9 @@ SizedPlace = tuple[Place, float]
 class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
-    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those of
-    them that have a latency; without any, claims are taken as they are. `aim` is the column of `Figures` that the
-    target is for.
+    `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
+    have a latency; without any, claims are taken as they are. `also` are further devices, whose targets are limits;
+    `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Models:
         limits: Limits,
         *,
         known: Sequence[Architecture] = (),
+        also: Sequence[Also] = (),
         aim: str = LATENCY,
     ) -> None:
-        self.latency, self.accuracy, self.limits, self.aim = latency, accuracy, limits, aim
+        self.latency, self.accuracy, self.limits, self.also, self.aim = latency, accuracy, limits, tuple(also), aim
+        self._runtimes = by_runtime(self.also)
         self.frontier: Frontier | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
             "params": ("params",),
@@ -57,6 +61,9 @@ class Models:
         }
         if latency.operators is None:
             self.groups = {**self.groups, "uncovered": ("uncovered",)}
+        if self.also:
+            columns = tuple(name for i in range(len(self.also)) for name in self._also_names(i))
+            self.groups = {**self.groups, "also": columns}
         if self._peaks:
             self.groups = {**self.groups, "peak": ("peak",)}
         self._known: dict[SizedPlace, Floats] = {}
@@ -86,18 +93,45 @@ class Models:
         return np.concatenate(parts, axis=1)
 
     def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
-        """The space with these models' costs; `progress` is told of the layers that are compiled."""
-        names = [name for group in self.groups for name in self.groups[group] if group not in _OWN]
-        latency = self.latency
+        """The space with these models' costs, compiled once for each runtime among the devices; `progress` is told of
+        the layers that are compiled."""
+        runtimes = list(dict.fromkeys((self.latency.runtime, *self._runtimes)))
+        parts: list[CompiledSpace] = []
+
+        def told(done: int, of: int) -> None:
+            progress(len(parts) * of + done, len(runtimes) * of)
+
+        for runtime in runtimes:
+            parts.append(self._compiled(space, runtime, told))
+        for other in parts[1:]:
+            parts[0].join(other)
+        return parts[0]
+
+    def _compiled(self, space: SearchSpace, runtime: Runtime, progress: Compiled) -> CompiledSpace:
+        """The space with the costs of the devices of one runtime, and all that is no latency beside the first's."""
+        is_first, further = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
+        models = [self.latency] * is_first + [self.also[i].latency for i in further]
+        groups = [group for group in self.groups if group not in _OWN and group != "also"] if is_first else []
+        names = [name for group in groups for name in self.groups[group]]
+        names += [name for i in further for name in self._also_names(i)]
+
+        def costs(batch: LayerBatch, sides: Floats) -> Floats:
+            own = [self.costs(batch, sides)] if is_first else []
+            return np.concatenate((*own, *(self.also[i].costs(batch) for i in further)), axis=1)
+
         return CompiledSpace(
             space,
-            self.costs,
+            costs,
             names=names,
-            peaks=self._peaks,
-            keys=latency.needs_keys,
-            runtime=latency.runtime,
+            peaks=self._peaks and is_first,
+            keys=any(model.needs_keys for model in models),
+            runtime=runtime,
             progress=progress,
         )
+
+    def _also_names(self, position: int) -> list[str]:
+        """The columns of a further device in the compiled space."""
+        return [f"also {position} {column}" for column in self.also[position].columns]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups` over the layers of each network, as `Sums` says, shape (n, columns)."""
@@ -121,9 +155,16 @@ class Models:
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
 
+    @property
+    def tables(self) -> list[tuple[LatencyModel, str]]:
+        """The devices that have a table alone, with the column of a compiled space that counts what it lacks."""
+        columns = ("uncovered", *(f"also {i} uncovered" for i in range(len(self.also))))
+        devices = (self.latency, *(one.latency for one in self.also))
+        return [(one, column) for one, column in zip(devices, columns, strict=True) if one.operators is None]
+
     def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
-        """Those of the networks whose every segment has a latency."""
-        if self.latency.operators is not None or not architectures:
+        """Those of the networks whose every segment has a latency, on every device."""
+        if not architectures or not self.tables:
             return architectures
         uncovered = self.figures(architectures).uncovered.tolist()
         return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
@@ -151,6 +192,7 @@ class Models:
             sums=sums,
             resolution=resolution,
             quick=quick,
+            also=self.also,
             aim=self.aim,
         )
 
@@ -173,10 +215,16 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime, peaks=self._peaks)
+        chosen = [place for place, _ in new]
+        batch = LayerBatch.of_places(chosen, self.latency.runtime, peaks=self._peaks)
         own = np.stack((batch.params, batch.macs), axis=1)
+        further: dict[int, Floats] = {}
+        for runtime, positions in self._runtimes.items():
+            lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
+            further |= {i: self.also[i].costs(lowered) for i in positions}
+        costs = self.costs(batch, np.array([side for _, side in new]))
         peaks = [] if batch.peaks is None else [batch.peaks[:, None]]
-        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new])), *peaks), axis=1)
+        costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also))), *peaks), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 

@@ -69,6 +69,10 @@ class SpaceProblem:
         """Milliseconds of each code, shape (n,)."""
         return self.column("latency_ms", codes)
 
+    def also_ms(self, codes: Codes) -> Floats:
+        """Milliseconds of each code on each further device, shape (n, devices)."""
+        return np.concatenate([self.figures(chunk).also_ms for chunk in _chunks(codes)])
+
     def macs(self, codes: Codes) -> Floats:
         """MACs of each code, shape (n,)."""
         return self.column("macs", codes)

@@ -14,7 +14,7 @@ from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
-from nas.strategies import Move, NetAdapt, NetAdaptResult
+from nas.strategies import Goal, Move, NetAdapt, NetAdaptResult
 
 _Place = tuple[int, Layer, Shape]
 """A layer in a network by its position, with the shape of its input."""
@@ -58,9 +58,14 @@ class ChannelAdaptation:
         )
 
     def shrink(
-        self, start: Architecture, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+        self,
+        start: Architecture,
+        *,
+        target_ms: float,
+        goal: Goal | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> NetAdaptResult[ShrunkNetwork]:
-        """The feasible states that shrinking `start` leads to; `network` turns them into networks.
+        """The answers that shrinking `start` leads to (`NetAdapt.shrink`); `network` turns them into networks.
 
         `progress` is told after each round how much of the way is done, from 0 to 1.
         """
@@ -68,7 +73,7 @@ class ChannelAdaptation:
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms, progress=progress)
+        return self._netadapt.shrink(state, target_ms=target_ms, goal=goal, progress=progress)
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:

@@ -134,6 +134,7 @@ def adapt(
         path = result.best.path()
         best = _best(result.best, network, aim)
         front = _front(models, result, network, best)
+        not_known = best.digest not in {other.digest for other in beside}
         answer = SearchAnswer(
             space=network.name,
             space_size=_size(network, divisor),
@@ -145,11 +146,13 @@ def adapt(
             evaluated=result.timed,
             exact=False,
             best=records([best])[0],
-            gain=gain_over_known(models, best, beside, target_ms=aim.at_most),
+            gain=gain_over_known(models, best, beside, at_most=aim.at_most),
             before_shrinking=None,
             after_shrinking=result.best.score,
             front=tuple(records(front)),
-            baselines=tuple(records.baselines(best)),
+            baselines=tuple(
+                sorted(records.beside(best, beside, chosen=not_known), key=lambda one: one.latency.mean_ms)
+            ),
             notes=(f"{network.name} meets target and limits as it is.",) if len(path) == 1 else (),
         )
         figures = models.figures([network, *(ChannelAdaptation.network(step.state, network) for step in path[1:])])

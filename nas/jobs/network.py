@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ class Network:
     `size_bytes` are those of its parameters, `memory_bytes` those of the maps alive at once (`nas.graph.memory`), both
     at the device's precision (None where that is not known). `reward` is by the lower bound of accuracy; `novelty` the
     distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
-    cannot tell it from the answer (the 90 % interval of their difference holds 0).
+    cannot tell it from the answer (the 90 % interval of their difference holds 0). `also` are its latencies on further
+    devices, by their names.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Network:
     novelty: float
     size_bytes: int | None = None
     memory_bytes: int | None = None
+    also: Mapping[str, Estimate] = field(default_factory=dict)
     indistinguishable: bool = False
     published: Published | None = None
     zoo: str | None = None
@@ -63,6 +65,7 @@ class Network:
             "size_bytes": self.size_bytes,
             "peak_memory_bytes": self.memory_bytes,
             "latency": self.latency.as_json(),
+            "also": {device: latency.as_json() for device, latency in self.also.items()},
             "accuracy": self.accuracy.as_json(),
             "published": self.published.as_json() if self.published else None,
             "reward": self.reward,
@@ -108,16 +111,15 @@ class NetworkRecords:
                 accuracy=accuracies[i],
                 reward=float(rewards[i]),
                 novelty=float(figures.accuracy.novelty[i]),
+                also={one.device: one.latency.estimate(network) for one in self.models.also},
                 published=self.published(network),
             )
             for i, network in enumerate(networks)
         ]
 
-    def baselines(self, best: Architecture) -> list[Network]:
-        """The known networks that have a latency, fastest first, beside the answer `best`."""
-        if not self.known:
+    def beside(self, best: Architecture, networks: Sequence[Architecture], *, chosen: bool) -> list[Network]:
+        """The records of `networks` that are put beside the answer `best`, which a search may have chosen."""
+        if not networks:
             return []
-        gains = self.models.gains(best, self.known, chosen=best.digest not in {n.digest for n in self.known})
-        same = (~gains.told_apart).tolist()
-        records = [replace(r, indistinguishable=s) for r, s in zip(self(self.known), same, strict=True)]
-        return sorted(records, key=lambda record: record.latency.mean_ms)
+        same = (~self.models.gains(best, networks, chosen=chosen).told_apart).tolist()
+        return [replace(r, indistinguishable=s) for r, s in zip(self(networks), same, strict=True)]

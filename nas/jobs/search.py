@@ -1,38 +1,39 @@
 """The main job: the most accurate network of a space for a latency on a device.
 
 The space is compiled to arrays and searched by its strategy; the best networks above the target, and the known ones
-there, are shrunk by NetAdapt; the answer is the feasible network with the best score.
+there, are shrunk by NetAdapt; the answer is the network that the reward is best for (`nas.strategies.Goal`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyModel
-from nas.errors import InputError, TargetError, UnknownOperatorError
-from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceCoverage, SpaceProblem, space_coverage
-from nas.evaluate.coverage import lacking_text
+from nas.errors import InputError, TargetError
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceProblem, further
+from nas.evaluate.also import Targets
+from nas.jobs.beginnings import Beginnings
+from nas.jobs.coverage import check_coverage, left_out
 from nas.jobs.gain import Gain, gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
 from nas.jobs.unmet import unmet
+from nas.jobs.why import against_target
 from nas.latency import LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.progress import OnProgress, Step, counted, silent
-from nas.space import Architecture, known_networks
+from nas.space import Architecture
 from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES
-from nas.space.encode import encode
-from nas.space.search_space import Codes, SearchSpace
+from nas.space.search_space import SearchSpace
 from nas.strategies import (
     Evolution,
     Exhaustive,
+    Goal,
     Progress,
     Reward,
     SearchResult,
@@ -41,13 +42,11 @@ from nas.strategies import (
     pareto_front,
     strategy_named,
 )
-from nas.strategies.archive import START_LIMIT
+from nas.strategies.reward import REACH
 
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
 
-NEAR_TARGET = 0.9
-"""Below this part of the target an answer says why it is no slower."""
 NO_LIMITS = Limits()
 FRONT_SIZE = 32
 
@@ -60,7 +59,8 @@ class SearchAnswer:
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
-    known networks, both fastest first; `gain` is over the best of these that meets the target (None where none does);
+    known networks, both fastest first; `starts` are the networks that a user named to begin from; `also` the targets on
+    further devices, by their names; `gain` is over the best known network that meets the target (None where none does);
     `notes` say what a reader should know of the answer.
     """
 
@@ -78,8 +78,15 @@ class SearchAnswer:
     after_shrinking: float | None
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    starts: tuple[Network, ...] = ()
+    also: Mapping[str, float] = field(default_factory=dict)
     gain: Gain | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def above_target_ms(self) -> float:
+        """How far the answer lies above the target, in milliseconds: 0 unless a reward pays for it."""
+        return 0.0 if self.target_ms is None else max(self.best.latency.mean_ms - self.target_ms, 0.0)
 
     @property
     def required_ms(self) -> float:
@@ -93,6 +100,8 @@ class SearchAnswer:
             "space": self.space,
             "device": self.device,
             "target_ms": self.target_ms,
+            "also": [{"device": device, "target_ms": target_ms} for device, target_ms in self.also.items()],
+            "above_target_ms": self.above_target_ms,
             "reward": self.reward.as_json(),
             "seed": self.seed,
             "confidence": self.limits.confidence,
@@ -111,6 +120,7 @@ class SearchAnswer:
             "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],
             "baselines": [network.as_json() for network in self.baselines],
+            "starts": [network.as_json() for network in self.starts],
         }
 
 
@@ -128,37 +138,45 @@ def search(
     latency: LatencyModel,
     accuracy: AccuracyModel,
     target_ms: float | None = None,
-    reward: Reward | str = "soft",
+    also: Targets = (),
+    reward: Reward | str = "hard",
     w: float | None = None,
     seed: int = 0,
     strategy: Strategy | str | None = None,
     limits: Limits = NO_LIMITS,
     published: Callable[[Architecture], Published | None] = lambda network: None,
     starts: int = 3,
+    start_from: Sequence[Architecture | str] = (),
     covered_only: bool = False,
     progress: OnProgress = silent,
 ) -> SearchAnswer:
-    """The feasible network of `space`, shrunk freely in multiples of 8 channels, with the best score.
+    """The network of `space`, shrunk freely in multiples of 8 channels, that the reward is best for.
 
     `target_ms` is in milliseconds; without one the first of the limits takes its place (`Limits.aim`): NetAdapt wins
-    what that counts, the reward weighs it, and the front is one of it and the score. `reward` is a form ("soft",
-    "hard", "absolute") with its exponent `w`, or a `Reward`; `starts` networks above the target are shrunk by NetAdapt
-    (0: none). Same arguments, same answer. Raises `TargetError` where no network meets target and limits, naming what
-    cannot be met and the smallest there is. On a device that has a table alone, known networks without a latency are
-    left out; where the space has layers without one, `UnknownOperatorError` says what it costs, and with `covered_only`
-    the search goes on without them.
+    what that counts, and the front is one of it and the score. `reward` is a form with its exponent `w`, or a `Reward`:
+    with "hard" nothing above the target wins, with "soft" and "absolute" what the reward pays for does, up to 1.3 times
+    the target. `also` are further latency models with targets of their own, all of which the answer meets. `starts`
+    networks above the target are shrunk by NetAdapt (0: none). `start_from` are networks to begin from, or what names
+    them: points of the space are the strategy's, all that are above the target NetAdapt's, and each may be the answer.
+    Same arguments, same answer. Raises `TargetError` where no network meets targets and limits, naming what cannot be
+    met and the smallest there is. On a device that has a table alone, known networks without a latency are left out;
+    where the space has layers without one, `UnknownOperatorError` says what it costs, and with `covered_only` the
+    search goes on without them.
     """
     aim = limits.aim(target_ms)
-    goal = reward if isinstance(reward, Reward) else Reward.parse(reward, w)
+    goal = Goal(target_ms=aim.at_most, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
+    if goal.reward.reach > 1.0 and (aim.target_ms is None or limits.confidence is not None):
+        what = "a limit alone" if aim.target_ms is None else f"confidence={limits.confidence}"
+        raise InputError(
+            f"a reward that pays for more than what is asked must have a target latency and no confidence, but got"
+            f" {what} with the {goal.reward.form} reward; take the hard one."
+        )
     chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        known = [
-            network.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
-            for network in known_networks()
-        ]
-        models = Models(latency, accuracy, limits, known=known, aim=aim.column)
-        job = _Search(space, models, known, aim, goal, published, progress, covered_only=covered_only)
+        begin = Beginnings.of(space, start_from)
+        models = Models(latency, accuracy, limits, known=begin.yardstick, also=further(also, latency), aim=aim.column)
+        job = _Search(space, models, begin, aim, goal, published, progress, covered_only=covered_only)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -171,39 +189,31 @@ class _Search:
         self,
         space: SearchSpace,
         models: Models,
-        known: Sequence[Architecture],
+        begin: Beginnings,
         aim: Aim,
-        reward: Reward,
+        goal: Goal,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
         *,
         covered_only: bool,
     ) -> None:
-        self._space, self._models, self._aim, self._reward = space, models, aim, reward
-        self._progress = progress
-        self._covered_only = covered_only
-        self._known = models.covered(known)
-        self._records = NetworkRecords(models=models, known=self._known, aim=aim, reward=reward, published=published)
-        self._notes: list[str] = []
-        if len(self._known) < len(known):
-            device = models.latency.device.name
-            self._notes.append(
-                f"{len(known) - len(self._known)} of {len(known)} known networks are left out of the comparison: the"
-                f" table of {device} lacks rows for their layers, and {device} has no operator costs."
-            )
-        # Those that are points of the space, at some size, with their codes.
-        self._inside: dict[str, Codes] = {}
-        for network in known:
-            with contextlib.suppress(InputError):
-                self._inside[network.name] = encode(space, network.at_resolution(space.resolutions[0]))
+        self._space, self._models, self._begin, self._aim, self._goal = space, models, begin, aim, goal
+        self._reward, self._progress, self._covered_only = goal.reward, progress, covered_only
+        self._known, self._named = models.covered(begin.known), models.covered(begin.named)
+        self._records = NetworkRecords(
+            models=models, known=self._known, aim=aim, reward=goal.reward, published=published
+        )
+        self._notes = [
+            *left_out(models, "known networks", len(self._known), len(begin.known)),
+            *left_out(models, "networks to begin from", len(self._named), len(begin.named)),
+        ]
 
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
         compiled = counted("compiling the space", self._progress)
         exact = isinstance(strategy, Exhaustive)
         problem = self._problem = SpaceProblem(self._space, self._models, exact=exact, progress=compiled)
-        if self._models.latency.operators is None:
-            self._check_coverage(space_coverage(problem.compiled))
+        self._notes += check_coverage(problem.compiled, self._models, covered_only=self._covered_only)
 
         def report(state: Progress) -> None:
             note = _best(state.best_accuracy)
@@ -213,44 +223,28 @@ class _Search:
             target_ms=self._aim.at_most,
             reward=self._reward,
             rng=np.random.default_rng(seed),
-            initial=self._initial(),
+            initial=self._begin.initial(self._space),
             progress=report,
         )
         return strategy.search(problem, task)
 
-    def _check_coverage(self, found: SpaceCoverage) -> None:
-        """Raises `UnknownOperatorError` for layers without a row, or, where the search goes on without, notes them."""
-        if not found.lacking:
-            return
-        text = lacking_text(found, self._space, self._models.latency)
-        if found.is_empty or not self._covered_only:
-            way = "" if found.is_empty else ", or search in what is covered (--covered-only)"
-            raise UnknownOperatorError(f"{text}; measure or import the rows, or fit operator coefficients{way}.")
-        self._notes.append(f"Searched only in what the table covers: {text}.")
-
-    def _initial(self) -> Codes | None:
-        """The codes of the known networks that are points of the space, at each of its resolutions."""
-        if not self._inside:
-            return None
-        sides = len(self._space.resolutions)
-        found = np.repeat(np.stack(list(self._inside.values())), sides, axis=0)
-        found[:, self._space.columns["resolution"]] = np.tile(np.arange(sides), len(self._inside))
-        return found
-
     def shrink(self, found: SearchResult, count: int) -> list[Architecture]:
-        """NetAdapt from the strategy's best above the target and the best known point there: what is feasible."""
+        """NetAdapt from the strategy's best starts, the best known point there, and what a user named: the answers."""
         if count == 0:
             return []
         begin = [self._space.decode(candidate.codes) for candidate in found.starts[:count]]
-        known = [network for network in self._known if network.name in self._inside]
+        known = [network for network in self._known if network.digest in self._begin.inside]
         if known:
             figures = self._models.figures(known)
-            ratio = figures.standing.bounded_ms / self._aim.at_most
-            above = np.flatnonzero((ratio > 1) & (ratio <= START_LIMIT))
-            begin += [known[i] for i in above[np.argsort(-figures.score[above], kind="stable")[:1]]]
+            ratio, score = figures.standing.bounded_ms / found.aim_ms, self._score(known, figures)
+            above = np.flatnonzero((ratio > 1) & (ratio <= REACH))
+            begin += [known[i] for i in above[np.argsort(-score[above], kind="stable")[:1]]]
+        if named := self._named:
+            arrived = self._models.figures(named).standing.feasible(found.aim_ms).tolist()
+            begin += [network for network, there in zip(named, arrived, strict=True) if not there]
         adaptation = ChannelAdaptation(self._models, divisor=self._space.divisor)
         met: list[Architecture] = []
-        best = (found.best.score, found.best.accuracy) if found.best else None
+        best = (found.best.reward, found.best.accuracy) if found.best else None
         for i, start in enumerate(begin):
             note = _best(best and best[1])
 
@@ -258,11 +252,11 @@ class _Search:
                 self._progress(Step(doing="shrinking", done=done + share, of=len(begin), note=note))
 
             report(0.0)
-            result = adaptation.shrink(start, target_ms=self._aim.at_most, progress=report)
+            result = adaptation.shrink(start, target_ms=found.aim_ms, goal=self._goal, progress=report)
             met += [adaptation.network(shrunk.state, start) for shrunk in result.met[:8]]
-            if result.best is not None and (best is None or result.best.score > best[0]):
-                mean = self._models.figures([adaptation.network(result.best.state, start)]).believed.mean
-                best = (result.best.score, float(mean[0]))
+            if result.best is not None:
+                first = self._models.figures([adaptation.network(result.best.state, start)])
+                best = max(best or (-math.inf, 0.0), (float(self._value(first)[0]), float(first.believed.mean[0])))
         if begin and not met and self._models.latency.operators is None:
             self._notes.append(
                 "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
@@ -270,32 +264,42 @@ class _Search:
             )
         return met
 
+    def _score(self, networks: Sequence[Architecture], figures: Figures) -> Floats:
+        """What networks are ranked by, shape (n,): nothing is novel about those of which others printed a top-1."""
+        printed = np.array([network.digest in self._begin.published for network in networks], dtype=np.bool_)
+        return np.where(printed, figures.accuracy.low, figures.score)
+
+    def _value(self, figures: Figures, score: Floats | None = None) -> Floats:
+        """The reward of `score` (n,), by default that of the figures."""
+        score = figures.score if score is None else score
+        return self._reward.reward(score, figures.standing.bounded_ms, self._aim.at_most)
+
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
         self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in found.top]
         known = {network.digest: network for network in self._known}
         own = {n.digest: n for n in [*explored, *shrunk] if n.digest not in known}
-        points = [n for n in self._known if n.name in self._inside and n.resolution in self._space.resolutions]
+        points = self._points()
+        own = {digest: n for digest, n in own.items() if digest not in {point.digest for point in points}}
         networks = [*own.values(), *points]
         if not networks:
             raise self._cannot_meet(found, seed)
         figures = self._models.figures(networks)
-        meets = figures.standing.feasible(self._aim.at_most)
+        meets = self._goal.feasible(figures.standing)
         if not meets.any():
             raise self._cannot_meet(found, seed)
-        # Known networks are ranked by the bound alone: nothing about them is novel.
-        score = np.concatenate((figures.score[: len(own)], figures.accuracy.low[len(own) :]))
-        # Of equal scores the network that is no known one, then the faster one.
+        score = self._score(networks, figures)
+        value = self._value(figures, score)
+        # Of equal values the network that is neither known nor named, then the faster one.
         first = min(
             np.flatnonzero(meets),
-            key=lambda i: (-score[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
+            key=lambda i: (-value[i], i >= len(own), figures.latency_ms[i], networks[i].digest),
         )
         best, notes = networks[first], self._notes
         if first >= len(own):
-            notes.append(
-                f"The answer is the known network {best.name}: the search found none better in {self._space.name}."
-            )
+            what = "known network" if best.digest in known else "network to begin from,"
+            notes.append(f"The answer is the {what} {best.name}: the search found none better in {self._space.name}.")
         else:
             words = [self._space.name, best.digest[:8]]
             if self._aim.target_ms is not None:
@@ -307,16 +311,20 @@ class _Search:
                     f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
-        scores = dict(zip((network.digest for network in networks), score, strict=True))
-        baselines = self._records.baselines(best)
+        if self._aim.target_ms is not None:
+            notes += against_target(self._goal, networks, int(first), figures, score, meets)
+        ranked = {n.digest: (float(v), float(s)) for n, v, s in zip(networks, value, score, strict=True)}
+        is_chosen = best.digest not in known
+        baselines = sorted(
+            self._records.beside(best, self._known, chosen=is_chosen), key=lambda one: one.latency.mean_ms
+        )
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
                 f"Accuracies are those of the same layers on ImageNet ({IMAGENET_CLASSES} classes, {IMAGENET_CHANNELS}"
                 f" channels); on {best.num_classes} classes of other images they will differ."
             )
-        notes += self._better(answer, baselines)
-        notes += self._slower(int(first), networks, figures, score, meets)
+        notes += self._better(float(value[first]), baselines)
         return SearchAnswer(
             space=self._space.name,
             space_size=self._space.size,
@@ -328,55 +336,41 @@ class _Search:
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
-            gain=gain_over_known(self._models, best, self._known, target_ms=self._aim.at_most),
-            before_shrinking=max((float(scores[n.digest]) for n in explored if n.digest in scores), default=None),
-            after_shrinking=max((float(scores[n.digest]) for n in shrunk if n.digest in scores), default=None),
+            gain=gain_over_known(self._models, best, self._known, at_most=self._aim.at_most),
+            before_shrinking=_best_score(ranked, explored),
+            after_shrinking=_best_score(ranked, shrunk),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
+            starts=tuple(self._records.beside(best, self._named, chosen=is_chosen)),
+            also={one.device: one.target_ms for one in self._models.also},
             notes=tuple(notes),
         )
 
-    def _slower(
-        self, first: int, networks: Sequence[Architecture], figures: Figures, score: Floats, meets: NDArray[np.bool_]
-    ) -> list[str]:
-        """Where the answer is much faster than asked: a note that nothing slower is better."""
-        target_ms = self._aim.target_ms
-        if target_ms is None or figures.bounded_ms[first] >= NEAR_TARGET * target_ms:
-            return []
-        slower = np.flatnonzero(meets & (figures.bounded_ms >= NEAR_TARGET * target_ms))
-        text = f"The answer is below {NEAR_TARGET:g} of the target because nothing slower that was found ranks higher"
-        if not len(slower):
-            return [f"{text}."]
-        best = max(slower, key=lambda i: score[i])
-        return [
-            (
-                f"{text}: of the others the best is {networks[best].name} ({figures.latency_ms[best]:.3f} ms), whose"
-                f" score is {100 * score[best]:.1f} against {100 * score[first]:.1f}."
-            )
-        ]
-
-    def _better(self, answer: Network, baselines: Sequence[Network]) -> list[str]:
+    def _better(self, value: float, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above the answer."""
         if not baselines:
             return []
-        figures = self._models.figures([known.architecture for known in baselines])
-        feasible = figures.standing.feasible(self._aim.at_most).tolist()
-        under = [known for known, good in zip(baselines, feasible, strict=True) if good]
-        best = max(under, key=lambda known: known.accuracy.low, default=answer)
-        if best.accuracy.low <= answer.accuracy.low:
+        networks = [known.architecture for known in baselines]
+        figures = self._models.figures(networks)
+        values = self._value(figures, self._score(networks, figures))
+        under = np.flatnonzero(self._goal.feasible(figures.standing) & (values > value))
+        if not len(under):
             return []
+        best = baselines[max(under, key=lambda i: values[i])]
         note = f"The known network {best.name}, no point of {self._space.name}, ranks above the answer"
         return [f"{note} at {best.latency.mean_ms:.3g} ms: take it, or a space with its blocks."]
 
     def _cannot_meet(self, found: SearchResult, seed: int) -> TargetError:
         self._progress(Step(doing="looking for what cannot be met"))
         assert found.fastest is not None  # no point was excluded
-        if not self._models.covered([self._space.decode(found.fastest.codes)]):
-            return TargetError(
-                f"a network of the space {self._space.name} must have a row in the table of"
-                f" {self._models.latency.device.name} for each of its layers, but none was found; import more rows."
-            )
-        return unmet(self._problem, self._models, self._aim, within=found.fastest.codes, seed=seed)
+        return unmet(
+            self._problem,
+            self._models,
+            self._aim,
+            reach=self._reward.reach,
+            within=found.fastest.codes,
+            seed=seed,
+        )
 
     def _front(self, found: SearchResult, more: Sequence[Architecture]) -> tuple[Network, ...]:
         networks = [self._space.decode(candidate.codes) for candidate in _spread(found.front, 4 * FRONT_SIZE)]
@@ -384,6 +378,17 @@ class _Search:
         figures = self._models.figures(networks)
         kept = [networks[i] for i in pareto_front(figures.standing.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
+
+    def _points(self) -> list[Architecture]:
+        """The known networks that are points of the space as they are, and all that a user named."""
+        inside, sides = self._begin.inside, self._space.resolutions
+        found = [n for n in self._known if n.digest in inside and n.resolution in sides]
+        return list({network.digest: network for network in (*found, *self._named)}.values())
+
+
+def _best_score(ranked: Mapping[str, tuple[float, float]], networks: Iterable[Architecture]) -> float | None:
+    """The score of the best of `networks`; `ranked` has values and scores by digest."""
+    return max((ranked[n.digest] for n in networks if n.digest in ranked), default=(0.0, None))[1]
 
 
 def _best(accuracy: float | None) -> str:

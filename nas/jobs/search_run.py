@@ -19,7 +19,7 @@ from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
-from nas.space import Architecture, list_known, load_space, space_paths
+from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
@@ -39,11 +39,13 @@ class SearchRequest:
 
     device: str
     target_ms: float | None = None
+    also: tuple[tuple[str, float], ...] = ()
     space: str = "mobile"
     settings: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
-    reward: str = "soft"
+    reward: str = "hard"
     w: float | None = None
     seed: int = 0
     max_params: int | None = None
@@ -71,6 +73,10 @@ class SearchRequest:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
+        for device, target_ms in self.also:
+            words += ["--also", f"{device}:{target_ms:.12g}ms"]
+        for reference in self.start:
+            words += ["--start", reference]
         for name in ("covered_only", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
@@ -108,6 +114,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
     space, home = narrow(space, request.settings), device_home(request.device)
+    others = [(device_home(device), target_ms) for device, target_ms in request.also]
     strategy = strategy_for(space, request.strategy)
     check_formats(request.formats)
     if request.verify:  # what fits tables takes a second to import
@@ -117,6 +124,8 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
             raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
         check_reach(home)
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
+    also = [(load_latency(other), target_ms) for other, target_ms in others]
+    start_from = [load_architecture(reference) for reference in request.start]
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
@@ -127,7 +136,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
         max_novelty=request.max_novelty,
     )
     limits.aim(request.target_ms)  # a question without one is refused before anything is written
-    inputs = _inputs(request, home, space, accuracy)
+    inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
@@ -140,11 +149,13 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                     latency=model,
                     accuracy=accuracy,
                     target_ms=request.target_ms,
+                    also=also,
                     reward=reward,
                     seed=request.seed,
                     strategy=strategy,
                     limits=limits,
                     published=published,
+                    start_from=start_from,
                     covered_only=request.covered_only,
                     progress=progress,
                 )
@@ -188,18 +199,31 @@ def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequenc
     )
 
 
-def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
-    """What the search reads, with checksums: the space, the device's files, the predictor's."""
+def _inputs(
+    request: SearchRequest, homes: Sequence[DeviceHome], space: SearchSpace, accuracy: PriorModel
+) -> dict[str, Any]:
+    """What the search reads, with checksums: the space, the files of the first device and of further ones, the
+    predictor's."""
     space_file = space_paths().get(request.space, Path(request.space))
-    return {"space": {"name": space.name, "sha256": sha256(space_file)}, **model_inputs(home, accuracy)}
+    also = [device_inputs(home) for home in homes[1:]]
+    return {
+        "space": {"name": space.name, "sha256": sha256(space_file)},
+        **model_inputs(homes[0], accuracy),
+        **({"also": also} if also else {}),
+    }
+
+
+def device_inputs(home: DeviceHome) -> dict[str, Any]:
+    """The files of a device, with checksums."""
+    files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
+    return {"name": home.name, "sha256": {path.name: sha256(path) for path in files}}
 
 
 def model_inputs(home: DeviceHome, accuracy: PriorModel) -> dict[str, Any]:
     """The files of a device and of a predictor, with checksums."""
-    files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
-        "device": {"name": home.name, "sha256": {path.name: sha256(path) for path in files}},
+        "device": device_inputs(home),
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 

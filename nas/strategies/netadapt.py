@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
+from nas.strategies.goal import Goal
 from nas.strategies.problem import Standing
 
 S = TypeVar("S", bound=Hashable)
@@ -33,7 +34,7 @@ class Move(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk(Generic[S]):
-    """A state with the latency that must meet the target, whether it is feasible (`Standing.feasible`), its score.
+    """A state with the latency that must meet the target, whether it is an answer (`Goal.feasible`), its score.
 
     `layer` is the one whose shrink led to it, from the state `parent` (None for a start).
     """
@@ -57,9 +58,9 @@ class Shrunk(Generic[S]):
 class NetAdaptResult(Generic[S]):
     """What shrinking one start gave.
 
-    `met` are all remembered feasible states, best score first, of equal ones the faster; `best` is the first of them,
-    None where no way led to one. `rounds` are the states kept by each round, best first. `timed` counts the states
-    whose latency was asked.
+    `met` are all remembered answers, best first by the reward of their scores, of equal ones the faster; `best` is the
+    first of them, None where no way led to one. `rounds` are the states kept by each round, best first. `timed` counts
+    the states whose latency was asked.
     """
 
     start: Shrunk[S]
@@ -79,8 +80,9 @@ class NetAdaptResult(Generic[S]):
 class NetAdapt(Generic[S]):
     """Shrinks states by `moves` until they meet a target.
 
-    A round looks at every state of the beam. A move is *enough* if it is faster and wins at least the round's budget
-    (`step` times the latency of the start) or is feasible. The candidates that a layer offers are, by `rule`:
+    A state has *arrived* that keeps all limits at or under the target. A round looks at every state of the beam. A move
+    is *enough* if it is faster and wins at least the round's budget (`step` times the latency of the start) or has
+    arrived. The candidates that a layer offers are, by `rule`:
 
     * "smallest": its first move that is enough (NetAdapt: the largest layer that meets the round's constraint). `moves`
       must give the moves of a layer from the smallest shrink to the largest.
@@ -91,8 +93,12 @@ class NetAdapt(Generic[S]):
     order of the beam, layers and moves in the order of `moves`. A state that several ways lead to counts once, by the
     best of them. Then:
 
-    * with `remember_all` every feasible candidate is remembered, and the best `beam` of the others go on;
-    * without, the best `beam` of all candidates are kept: the feasible ones are remembered, the others go on.
+    * with `remember_all` every candidate that is an answer is remembered, and the best `beam` of those that have not
+      arrived go on;
+    * without, the best `beam` of all candidates are kept: the answers are remembered, what has not arrived goes on.
+
+    With the hard reward the two are one: what has arrived is an answer, and nothing else. With a reward that pays for
+    latency there are answers on the way.
 
     It ends when none goes on; each move wins latency, so it always ends. With `persist` a round in which no layer
     offers a candidate is had again with half the budget, down to a thousandth of the first, so that a target far from
@@ -119,23 +125,30 @@ class NetAdapt(Generic[S]):
             raise InputError(f"step must be a share of the start's latency between 0 and 1, but got {self.step}.")
 
     def shrink(
-        self, start: S, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+        self,
+        start: S,
+        *,
+        target_ms: float,
+        goal: Goal | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> NetAdaptResult[S]:
-        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer.
+        """The answers that shrinking to `target_ms` leads to; a start that has arrived is its own answer.
 
-        `progress` is told after each round what share of the latency above the target its fastest state has lost.
+        `goal` says what is an answer, and ranks them; by default the hard reward at `target_ms`. `progress` is told
+        after each round what share of the latency above the target its fastest state has lost.
         """
-        return _Descent(self, start, target_ms).run(progress)
+        return _Descent(self, start, target_ms, goal or Goal(target_ms=target_ms)).run(progress)
 
 
 class _Descent(Generic[S]):
     """One run: what is known of states, and the states remembered."""
 
-    def __init__(self, settings: NetAdapt[S], start: S, target_ms: float) -> None:
+    def __init__(self, settings: NetAdapt[S], start: S, target_ms: float, goal: Goal) -> None:
         self._settings = settings
-        self._target_ms = target_ms
+        self._target_ms, self._goal = target_ms, goal
         self._standing: dict[S, tuple[float, bool]] = {}
-        """Of each state the bounded latency, and whether it is feasible."""
+        """Of each state the bounded latency, and whether it is an answer."""
+        self._arrived: set[S] = set()
         self._score: dict[S, float] = {}
         self._start = self._known([start])[0]
         self._budget_ms = settings.step * self._start.bounded_ms
@@ -147,7 +160,7 @@ class _Descent(Generic[S]):
         rounds: list[tuple[Shrunk[S], ...]] = []
         if self._start.feasible:
             met[self._start.state] = self._start
-        beam = [] if met else [self._start]
+        beam = [] if self._start.state in self._arrived else [self._start]
         reached = {self._start.state}
         while beam:
             children = [child for child in self._children(beam) if child.state not in reached]
@@ -156,17 +169,17 @@ class _Descent(Generic[S]):
                 continue
             if self._settings.remember_all:
                 met.update((child.state, child) for child in children if child.feasible)
-                kept = [child for child in children if not child.feasible][: self._settings.beam]
+                kept = [child for child in children if child.state not in self._arrived][: self._settings.beam]
             else:
                 kept = children[: self._settings.beam]
                 met.update((child.state, child) for child in kept if child.feasible)
-            beam = [child for child in kept if not child.feasible]
+            beam = [child for child in kept if child.state not in self._arrived]
             reached.update(child.state for child in kept)
             if kept:
                 rounds.append(tuple(kept))
                 won_ms = self._start.bounded_ms - min(child.bounded_ms for child in kept)
                 progress(min(1.0, won_ms / above_ms) if above_ms > 0 else 0.0)
-        answers = sorted(met.values(), key=lambda shrunk: (-shrunk.score, shrunk.bounded_ms))
+        answers = sorted(met.values(), key=lambda shrunk: (-self._value(shrunk), shrunk.bounded_ms))
         return NetAdaptResult(
             start=self._start,
             best=answers[0] if answers else None,
@@ -174,6 +187,9 @@ class _Descent(Generic[S]):
             rounds=tuple(rounds),
             timed=len(self._standing),
         )
+
+    def _value(self, shrunk: Shrunk[S]) -> float:
+        return float(self._goal.reward.reward(shrunk.score, shrunk.bounded_ms, self._goal.target_ms))
 
     def _children(self, beam: Sequence[Shrunk[S]]) -> list[Shrunk[S]]:
         """The distinct candidates of all states of the beam, best first."""
@@ -234,16 +250,17 @@ class _Descent(Generic[S]):
         ]
 
     def _enough(self, parent: Shrunk[S], state: S) -> bool:
-        bounded_ms, feasible = self._standing[state]
-        won_ms = parent.bounded_ms - bounded_ms
-        return won_ms > 0 and (won_ms >= self._budget_ms or feasible)
+        won_ms = parent.bounded_ms - self._standing[state][0]
+        return won_ms > 0 and (won_ms >= self._budget_ms or state in self._arrived)
 
     def _time(self, states: Iterable[S]) -> None:
         unknown = list(dict.fromkeys(state for state in states if state not in self._standing))
         if unknown:
             found = self._settings.standing(unknown)
-            columns = zip(found.bounded_ms.tolist(), found.feasible(self._target_ms).tolist(), strict=True)
+            columns = zip(found.bounded_ms.tolist(), self._goal.feasible(found).tolist(), strict=True)
             self._standing.update(zip(unknown, columns, strict=True))
+            arrived = found.feasible(self._target_ms).tolist()
+            self._arrived.update(state for state, there in zip(unknown, arrived, strict=True) if there)
 
     def _known(self, states: list[S]) -> list[Shrunk[S]]:
         self._time(states)

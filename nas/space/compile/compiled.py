@@ -125,6 +125,12 @@ class CompiledSpace:
         found = self.table[:, [self.names.index(name) for name in names]]
         return np.ascontiguousarray(found[:, 0] if len(names) == 1 else found)
 
+    def join(self, other: CompiledSpace) -> None:
+        """Take over the columns of the same space, compiled for another runtime; its rows are the same."""
+        names = [name for name in other.names if name not in self.names]
+        self.table = np.concatenate((self.table, other.columns(names).reshape(len(self.table), -1)), axis=1)
+        self.names = (*self.names, *names)
+
     def _add(self, values: Floats) -> int:
         """Append rows to the table; the number of the first."""
         start = self._num_rows
