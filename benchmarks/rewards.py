@@ -67,7 +67,7 @@ def main() -> None:
         "",
         environment_text("python -m benchmarks.rewards"),
         "",
-        f"{TARGET_MS:g} ms on {DEVICE}, space `{SPACE}`, seed 0. Answers of the hard reward never lie above the target.",
+        f"{TARGET_MS:g} ms on {DEVICE}, space `{SPACE}`, seed 0. Answers of the hard reward never lie above it.",
         "",
         markdown(headers, [_row(answer) for answer in found]),
         "",
