@@ -67,7 +67,7 @@ def main() -> None:
         "",
         environment_text("python -m benchmarks.rewards"),
         "",
-        f"{TARGET_MS:g} ms on {DEVICE}, space `{SPACE}`, seed 0. Answers of the hard reward never lie above it.",
+        f"{TARGET_MS:g} ms on {DEVICE}, the space `{SPACE}`, seed 0. By the hard reward nothing above the target wins.",
         "",
         markdown(headers, [_row(answer) for answer in found]),
         "",

@@ -39,18 +39,20 @@ class Also:
         """The device's name."""
         return self.latency.device.name
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of its additive columns: milliseconds, features of `LatencyModel.bounds`, and, where the device has
-        a table alone, how many segments have no latency."""
-        names = ("ms", *(f"latency {i}" for i in range(self.latency.num_features)))
+    def columns(self, limits: Limits) -> tuple[str, ...]:
+        """The names of its additive columns: milliseconds; where `limits` ask for a confidence the features of
+        `LatencyModel.bounds`; and where the device has a table alone how many segments have no latency."""
+        features = () if limits.confidence is None else range(self.latency.num_features)
+        names = ("ms", *(f"latency {i}" for i in features))
         return names if self.latency.operators is not None else (*names, "uncovered")
 
-    def costs(self, batch: LayerBatch) -> Floats:
+    def costs(self, batch: LayerBatch, limits: Limits) -> Floats:
         """The columns of a batch of layers that was lowered for the device, shape (layers, columns)."""
         keys = batch.keys or [""] * len(batch.params)
         costs = self.latency.packed_costs(keys, batch.operators, batch.owner)
-        parts = [costs.mean_ms[:, None], costs.features]
+        parts = [costs.mean_ms[:, None]]
+        if limits.confidence is not None:
+            parts.append(costs.features)
         if self.latency.operators is None:
             parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
         return np.concatenate(parts, axis=1)

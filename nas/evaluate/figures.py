@@ -109,12 +109,12 @@ class Figures:
         targets_ms = np.array([one.target_ms for one in self.also])
         return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
 
-    @property
+    @cached_property
     def _also_sums(self) -> list[Floats]:
         """The sums of the columns of each further device, shape (n, columns) each."""
         if not self.also:
             return []
-        ends = np.cumsum([len(one.columns) for one in self.also])
+        ends = np.cumsum([len(one.columns(self.limits)) for one in self.also])
         return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
 
     @cached_property

@@ -117,7 +117,7 @@ class Models:
 
         def costs(batch: LayerBatch, sides: Floats) -> Floats:
             own = [self.costs(batch, sides)] if is_first else []
-            return np.concatenate((*own, *(self.also[i].costs(batch) for i in further)), axis=1)
+            return np.concatenate((*own, *(self.also[i].costs(batch, self.limits) for i in further)), axis=1)
 
         return CompiledSpace(
             space,
@@ -131,7 +131,7 @@ class Models:
 
     def _also_names(self, position: int) -> list[str]:
         """The columns of a further device in the compiled space."""
-        return [f"also {position} {column}" for column in self.also[position].columns]
+        return [f"also {position} {column}" for column in self.also[position].columns(self.limits)]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
         """All columns of `groups` over the layers of each network, as `Sums` says, shape (n, columns)."""
@@ -221,7 +221,7 @@ class Models:
         further: dict[int, Floats] = {}
         for runtime, positions in self._runtimes.items():
             lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
-            further |= {i: self.also[i].costs(lowered) for i in positions}
+            further |= {i: self.also[i].costs(lowered, self.limits) for i in positions}
         costs = self.costs(batch, np.array([side for _, side in new]))
         peaks = [] if batch.peaks is None else [batch.peaks[:, None]]
         costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also))), *peaks), axis=1)

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 import nas
-from nas.errors import InputError
+from nas.errors import InputError, UnknownOperatorError
 from nas.evaluate import Also, ChannelAdaptation, Limits, Models, SpaceProblem, further
 from nas.evaluate.smallest import Values, smallest
 from nas.graph.operators import OperatorTable
+from nas.jobs.coverage import check_coverage
 from nas.latency import LatencyModel
 from nas.latency.published.cost_model import Floats
+from nas.latency.table.rows import TableRow
+from nas.space.encode import encode
 from nas.space.narrow import narrow
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
@@ -46,6 +49,13 @@ def counting(runtime: str) -> LatencyModel:
     device = replace(shipped.device, name="counting", runtime=runtime)
     operators: Any = Counted()
     return LatencyModel(device=device, rows={}, operators=operators, resolve=shipped.resolve)
+
+
+def row(key: str) -> TableRow:
+    """A measured millisecond."""
+    return TableRow(
+        segment=key, mean_ms=1.0, low_ms=0.9, high_ms=1.1, count=3, source="measured", date="2026-01-01"
+    )  # fmt: skip
 
 
 def models(limits: Limits = FREE) -> Models:
@@ -144,3 +154,24 @@ def test_a_device_has_one_target_that_is_one() -> None:
     for target_ms in (0.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="target on pixel3-cpu must be positive"):
             Also(latency=pixel, target_ms=target_ms)
+
+
+def test_what_a_table_elsewhere_lacks_is_counted_in_the_space_and_in_networks() -> None:
+    space, main = parse_search_space(tiny_document(), "tiny"), nas.load_latency("iphone12")
+    networks = space.sample(30, np.random.default_rng(4))
+    segments = {s.key: s for network in networks for s in network.graph().segments}
+    lacking = list(segments)[-1]  # of the head, or of a block before it
+    rows = {key: row(key) for key in segments if key != lacking}
+    device = replace(main.device, name="table")
+    table = LatencyModel(device=device, rows=rows, operators=None, resolve=main.resolve)
+    asked = Models(main, HandAccuracy(), FREE, also=further([(table, 1e9)], main))
+    expected = [sum(s.key == lacking for s in network.graph().segments) for network in networks]
+    assert 0 < sum(expected) < len(expected)
+    assert asked.figures(networks).uncovered.tolist() == expected
+    codes = np.array([encode(space, network) for network in networks])
+    problem = SpaceProblem(space, asked)
+    assert problem.figures(codes).uncovered.tolist() == expected
+    assert problem.figures(codes).standing.feasible(1e9).tolist() == [count == 0 for count in expected]
+    assert list(asked.covered(networks)) == [n for n, count in zip(networks, expected, strict=True) if not count]
+    with pytest.raises(UnknownOperatorError, match="the table of table must have a row"):
+        check_coverage(problem.compiled, asked, covered_only=False)
