@@ -40,7 +40,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What a roofline of a kind of hardware may have of the latency."""
 _ALL_OR_NOTHING = (1.0, 0.0)
 _DEARER = 2.0
-"""What the whole roofline must win in left-out log likelihood over MACs and parameters alone; a part, in proportion."""
+"""What a roofline of a kind of hardware must win in left-out log likelihood to have any share."""
 _LEAD = 2.0
 """What another kind of hardware must win in left-out log likelihood over the first of `PRIOR_SETS`."""
 _ENOUGH_OF_MANY = 1e-3
@@ -162,7 +162,7 @@ def calibrate(
 
     errors = {share: shared(share) for share in shares or (SHARES if data.by_kind else _ALL_OR_NOTHING)}
     price = _DEARER * nats if data.by_kind else 0.0
-    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + price * s)
+    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + (price if s else 0.0))
     return Calibrated(
         candidate=best,
         share=share,
