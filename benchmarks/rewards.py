@@ -50,7 +50,7 @@ def _row(answer: SearchAnswer) -> tuple[str, ...]:
         reward.form,
         f"{number:g}",
         f"{best.latency.mean_ms:.3f} [{best.latency.low_ms:.3f}, {best.latency.high_ms:.3f}]",
-        f"{100 * (best.latency.mean_ms / answer.target_ms - 1):+.1f} %",
+        f"{100 * (best.latency.mean_ms / TARGET_MS - 1):+.1f} %",
         f"{100 * best.accuracy.mean:.2f} [{100 * best.accuracy.low:.2f}, {100 * best.accuracy.high:.2f}]",
         f"{best.reward:.4f}",
         best.architecture.digest,

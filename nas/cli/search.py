@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nas.cli.limits import target_and_limits
 from nas.cli.names import (
     known_accuracy,
     known_device,
@@ -18,12 +19,6 @@ from nas.cli.names import (
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
-
-
-def _latency(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    from nas.units import parse_latency_ms
-
-    return parse_latency_ms(value, name="--target-latency")
 
 
 def _also(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
@@ -49,7 +44,7 @@ def _start(context: click.Context, parameter: click.Parameter, values: tuple[str
 
 
 @click.command()
-@click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
+@target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
 @click.option(
     "--also",
@@ -104,8 +99,6 @@ def _start(context: click.Context, parameter: click.Parameter, values: tuple[str
 )
 @click.option("--w", type=float, help="Exponent of the reward, or slope of the absolute one.  [default: the form's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same answer.")
-@click.option("--max-params", type=click.IntRange(1), metavar="N", help="At most N parameters.")
-@click.option("--max-macs", type=click.IntRange(1), metavar="N", help="At most N multiply-adds.")
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1.0, max_open=True),
@@ -143,7 +136,7 @@ def _start(context: click.Context, parameter: click.Parameter, values: tuple[str
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(as_json: bool, storage: str | None, **options: Any) -> None:
-    """Find the most accurate network of a space that meets a latency on a device.
+    """Find the most accurate network of a space that meets a latency on a device, or limits alone.
 
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
     """

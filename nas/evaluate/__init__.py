@@ -2,14 +2,14 @@
 
 from nas.evaluate.also import Also, further
 from nas.evaluate.coverage import SpaceCoverage, space_coverage
-from nas.evaluate.fastest import fastest_on
 from nas.evaluate.figures import Figures
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import Aim, Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
 
 __all__ = [
+    "Aim",
     "Also",
     "ChannelAdaptation",
     "Figures",
@@ -18,7 +18,6 @@ __all__ = [
     "ShrunkNetwork",
     "SpaceCoverage",
     "SpaceProblem",
-    "fastest_on",
     "further",
     "space_coverage",
 ]

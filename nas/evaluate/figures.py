@@ -15,23 +15,28 @@ from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.also import Also
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import LATENCY, Limits
+from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "also", "uncovered"]
-"""Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns); `Also.columns` of further devices, one after another (n, columns);
-how many segments have no latency (n,), there where the device has no cost model."""
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered", "also", "peak"]
+"""Columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads (n, k); what
+the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has no cost model;
+`Also.columns` of further devices, one after another (n, columns); the most numbers alive at once (n,), there where
+memory is limited."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered", "peak"))
 """Groups of one column, which has shape (n,)."""
 
+GREATEST: frozenset[Group] = frozenset(("peak",))
+"""Groups of which a network has what its greatest part has; all others are additive."""
+
 Sums = Callable[[Group], NDArray[np.floating]]
-"""The columns of a group, summed over the parts of each of n networks."""
+"""The columns of a group, summed over the parts of each of n networks; the greatest for those of `GREATEST`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +45,8 @@ class Figures:
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
-    they are taken as they are. `also` are further devices.
+    they are taken as they are. `also` are further devices; `aim` is the column that the target is for
+    (`nas.evaluate.limits.Aim`).
     """
 
     latency: LatencyModel
@@ -51,6 +57,7 @@ class Figures:
     resolution: Floats
     quick: bool = False
     also: tuple[Also, ...] = ()
+    aim: str = LATENCY
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -64,6 +71,17 @@ class Figures:
     def macs(self) -> Floats:
         """Multiply-adds."""
         return np.asarray(self.sums("macs"), dtype=np.float64)
+
+    @cached_property
+    def size_bytes(self) -> Floats:
+        """Bytes of the parameters at the device's precision."""
+        return self.params * bytes_per_number(self.latency.device.precision)
+
+    @cached_property
+    def memory_bytes(self) -> Floats:
+        """Bytes of the maps alive at once at the device's precision; only where `Limits` limit them."""
+        peaks = np.asarray(self.sums("peak"), dtype=np.float64)
+        return peaks * bytes_per_number(self.latency.device.precision)
 
     @cached_property
     def latency_ms(self) -> Floats:
@@ -120,8 +138,10 @@ class Figures:
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
-        excess = self.limits.excess(self._column, len(self)) + self.also_beyond.sum(axis=1) + self.uncovered
-        return Standing(bounded_ms=self.bounded_ms, excess=excess)
+        excess = self.limits.excess(self._column, len(self), but=self.aim)
+        return Standing(
+            bounded_ms=self._column(self.aim), excess=excess + self.also_beyond.sum(axis=1) + self.uncovered
+        )
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

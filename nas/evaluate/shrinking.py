@@ -39,9 +39,12 @@ class ChannelAdaptation:
     """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
 
     Widths become multiples of `divisor`; those at which a segment has no latency are left out.
+    `persist` is that of `NetAdapt`.
     """
 
-    def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
+    def __init__(
+        self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01, persist: bool = False
+    ) -> None:
         self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
@@ -51,6 +54,7 @@ class ChannelAdaptation:
             score=lambda states: self._figures(states).score,
             beam=beam,
             step=step,
+            persist=persist,
         )
 
     def shrink(
@@ -91,6 +95,8 @@ class ChannelAdaptation:
     def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
         """Every way to narrow a width or several that are tied."""
         changes = list(width_changes(self._architecture(state), self._divisor))
+        if not changes:
+            return
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []
         for change, positions in zip(changes, touched, strict=True):
@@ -108,7 +114,7 @@ class ChannelAdaptation:
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
-            sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
+            sums = self._models.replaced(state.sums, old, positions, new[at : at + len(positions)])
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
             for i, layer, shape in changed:

@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nas.accuracy import AccuracyEstimate, AccuracyModel
+from nas.accuracy import AccuracyModel
 from nas.errors import InputError, TargetError
-from nas.evaluate import ChannelAdaptation, Figures, Limits, Models, SpaceProblem, further
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, SpaceProblem, further
 from nas.evaluate.also import Targets
 from nas.jobs.beginnings import Beginnings
 from nas.jobs.coverage import check_coverage, left_out
 from nas.jobs.gain import Gain, gain_over_known
-from nas.jobs.unmet import latencies_text, uncovered_everywhere, unmet_elsewhere
+from nas.jobs.network import Network, NetworkRecords, Published
+from nas.jobs.unmet import unmet
 from nas.jobs.why import against_target
-from nas.latency import Estimate, LatencyModel
+from nas.latency import LatencyModel
 from nas.latency.published.cost_model import Floats
 from nas.progress import OnProgress, Step, counted, silent
 from nas.space import Architecture
@@ -53,62 +54,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What others printed of a known network: ImageNet top-1 (a fraction) and latency on the device, with sources."""
-
-    top1: float | None
-    latency_ms: float | None
-    source: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The record of the contract."""
-        return {"top1": self.top1, "latency_ms": self.latency_ms, "source": self.source}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """A network in an answer, with its figures.
-
-    `also` are its latencies on further devices, by their names; `reward` is by the lower bound of accuracy; `novelty`
-    the distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
-    cannot tell it from the answer (the 90 % interval of their difference holds 0).
-    """
-
-    name: str
-    architecture: Architecture
-    params: int
-    macs: int
-    latency: Estimate
-    accuracy: AccuracyEstimate
-    reward: float
-    novelty: float
-    also: Mapping[str, Estimate] = field(default_factory=dict)
-    indistinguishable: bool = False
-    published: Published | None = None
-    zoo: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The record NETWORK of the contract."""
-        return {
-            "name": self.name,
-            "digest": self.architecture.digest,
-            "params": self.params,
-            "macs": self.macs,
-            "latency": self.latency.as_json(),
-            "also": {device: latency.as_json() for device, latency in self.also.items()},
-            "accuracy": self.accuracy.as_json(),
-            "published": self.published.as_json() if self.published else None,
-            "reward": self.reward,
-            "novelty": self.novelty,
-            "indistinguishable": self.indistinguishable,
-            "architecture": self.architecture.as_mapping(),
-            "zoo": self.zoo,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchAnswer:
-    """What a search found.
+    """What a search found; `target_ms` is None where only limits were given.
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and score, `baselines` the
@@ -120,7 +67,7 @@ class SearchAnswer:
     space: str
     space_size: int
     device: str
-    target_ms: float
+    target_ms: float | None
     reward: Reward
     seed: int
     limits: Limits
@@ -139,7 +86,13 @@ class SearchAnswer:
     @property
     def above_target_ms(self) -> float:
         """How far the answer lies above the target, in milliseconds: 0 unless a reward pays for it."""
-        return max(self.best.latency.mean_ms - self.target_ms, 0.0)
+        return 0.0 if self.target_ms is None else max(self.best.latency.mean_ms - self.target_ms, 0.0)
+
+    @property
+    def required_ms(self) -> float:
+        """The target of a search that had one."""
+        assert self.target_ms is not None
+        return self.target_ms
 
     def as_json(self) -> dict[str, Any]:
         """The search record of the contract, without `run` and `seconds`."""
@@ -155,6 +108,8 @@ class SearchAnswer:
             "max_novelty": self.limits.max_novelty,
             "max_params": self.limits.max_params,
             "max_macs": self.limits.max_macs,
+            "max_size_bytes": self.limits.max_size_bytes,
+            "max_memory_bytes": self.limits.max_memory_bytes,
             "evaluated": self.evaluated,
             "space_size": str(self.space_size),
             "exact": self.exact,
@@ -182,7 +137,7 @@ def search(
     *,
     latency: LatencyModel,
     accuracy: AccuracyModel,
-    target_ms: float,
+    target_ms: float | None = None,
     also: Targets = (),
     reward: Reward | str = "hard",
     w: float | None = None,
@@ -197,27 +152,31 @@ def search(
 ) -> SearchAnswer:
     """The network of `space`, shrunk freely in multiples of 8 channels, that the reward is best for.
 
-    `target_ms` is in milliseconds; `reward` a form with its exponent `w`, or a `Reward`: with "hard" nothing above the
-    target wins, with "soft" and "absolute" what the reward pays for does, up to 1.3 times the target. `also` are
-    further latency models with targets of their own, all of which the answer meets. `starts` networks above the target
-    are shrunk by NetAdapt (0: none). `start_from` are networks to begin from, or what names them: points of the space
-    are the strategy's, all that are above the target NetAdapt's, and each may be the answer. Same arguments, same
-    answer. Raises `TargetError` where no network meets the targets, naming the fastest one. On a device that has a
-    table alone, known networks without a latency are left out; where the space has layers without one,
-    `UnknownOperatorError` says what it costs, and with `covered_only` the search goes on without them.
+    `target_ms` is in milliseconds; without one the first of the limits takes its place (`Limits.aim`): NetAdapt wins
+    what that counts, and the front is one of it and the score. `reward` is a form with its exponent `w`, or a `Reward`:
+    with "hard" nothing above the target wins, with "soft" and "absolute" what the reward pays for does, up to 1.3 times
+    the target. `also` are further latency models with targets of their own, all of which the answer meets. `starts`
+    networks above the target are shrunk by NetAdapt (0: none). `start_from` are networks to begin from, or what names
+    them: points of the space are the strategy's, all that are above the target NetAdapt's, and each may be the answer.
+    Same arguments, same answer. Raises `TargetError` where no network meets targets and limits, naming what cannot be
+    met and the smallest there is. On a device that has a table alone, known networks without a latency are left out;
+    where the space has layers without one, `UnknownOperatorError` says what it costs, and with `covered_only` the
+    search goes on without them.
     """
-    goal = Goal(target_ms=target_ms, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
-    if limits.confidence is not None and goal.limit_ms > target_ms:
+    aim = limits.aim(target_ms)
+    goal = Goal(target_ms=aim.at_most, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
+    if goal.reward.reach > 1.0 and (aim.target_ms is None or limits.confidence is not None):
+        what = "a limit alone" if aim.target_ms is None else f"confidence={limits.confidence}"
         raise InputError(
-            "a confidence is that of keeping the target, which the hard reward alone does, but got"
-            f" confidence={limits.confidence} with the {goal.reward.form} reward; leave one of them out."
+            f"a reward that pays for more than what is asked must have a target latency and no confidence, but got"
+            f" {what} with the {goal.reward.form} reward; take the hard one."
         )
     chosen = strategy_for(space, strategy) if strategy is None or isinstance(strategy, str) else strategy
     # With several threads sums round differently, and a search would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         begin = Beginnings.of(space, start_from)
-        models = Models(latency, accuracy, limits, known=begin.yardstick, also=further(also, latency))
-        job = _Search(space, models, begin, goal, published, progress, covered_only=covered_only)
+        models = Models(latency, accuracy, limits, known=begin.yardstick, also=further(also, latency), aim=aim.column)
+        job = _Search(space, models, begin, aim, goal, published, progress, covered_only=covered_only)
         found = job.explore(chosen, seed)
         shrunk = job.shrink(found, starts)
         return job.answer(found, shrunk, seed)
@@ -231,17 +190,19 @@ class _Search:
         space: SearchSpace,
         models: Models,
         begin: Beginnings,
+        aim: Aim,
         goal: Goal,
         published: Callable[[Architecture], Published | None],
         progress: OnProgress,
         *,
         covered_only: bool,
     ) -> None:
-        self._space, self._models, self._begin, self._goal = space, models, begin, goal
-        self._target_ms, self._reward = goal.target_ms, goal.reward
-        self._published, self._progress = published, progress
-        self._covered_only = covered_only
+        self._space, self._models, self._begin, self._aim, self._goal = space, models, begin, aim, goal
+        self._reward, self._progress, self._covered_only = goal.reward, progress, covered_only
         self._known, self._named = models.covered(begin.known), models.covered(begin.named)
+        self._records = NetworkRecords(
+            models=models, known=self._known, aim=aim, reward=goal.reward, published=published
+        )
         self._notes = [
             *left_out(models, "known networks", len(self._known), len(begin.known)),
             *left_out(models, "networks to begin from", len(self._named), len(begin.named)),
@@ -250,7 +211,8 @@ class _Search:
     def explore(self, strategy: Strategy, seed: int) -> SearchResult:
         """The strategy's result on the compiled space."""
         compiled = counted("compiling the space", self._progress)
-        problem = SpaceProblem(self._space, self._models, exact=isinstance(strategy, Exhaustive), progress=compiled)
+        exact = isinstance(strategy, Exhaustive)
+        problem = self._problem = SpaceProblem(self._space, self._models, exact=exact, progress=compiled)
         self._notes += check_coverage(problem.compiled, self._models, covered_only=self._covered_only)
 
         def report(state: Progress) -> None:
@@ -258,7 +220,7 @@ class _Search:
             self._progress(Step(doing="searching", done=state.evaluated, of=state.limit, note=note))
 
         task = SearchTask(
-            target_ms=self._target_ms,
+            target_ms=self._aim.at_most,
             reward=self._reward,
             rng=np.random.default_rng(seed),
             initial=self._begin.initial(self._space),
@@ -274,7 +236,7 @@ class _Search:
         known = [network for network in self._known if network.digest in self._begin.inside]
         if known:
             figures = self._models.figures(known)
-            ratio, score = figures.bounded_ms / found.aim_ms, self._score(known, figures)
+            ratio, score = figures.standing.bounded_ms / found.aim_ms, self._score(known, figures)
             above = np.flatnonzero((ratio > 1) & (ratio <= REACH))
             begin += [known[i] for i in above[np.argsort(-score[above], kind="stable")[:1]]]
         if named := self._named:
@@ -310,7 +272,7 @@ class _Search:
     def _value(self, figures: Figures, score: Floats | None = None) -> Floats:
         """The reward of `score` (n,), by default that of the figures."""
         score = figures.score if score is None else score
-        return self._reward.reward(score, figures.bounded_ms, self._target_ms)
+        return self._reward.reward(score, figures.standing.bounded_ms, self._aim.at_most)
 
     def answer(self, found: SearchResult, shrunk: Sequence[Architecture], seed: int) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
@@ -322,11 +284,11 @@ class _Search:
         own = {digest: n for digest, n in own.items() if digest not in {point.digest for point in points}}
         networks = [*own.values(), *points]
         if not networks:
-            raise self._cannot_meet(found)
+            raise self._cannot_meet(found, seed)
         figures = self._models.figures(networks)
         meets = self._goal.feasible(figures.standing)
         if not meets.any():
-            raise self._cannot_meet(found)
+            raise self._cannot_meet(found, seed)
         score = self._score(networks, figures)
         value = self._value(figures, score)
         # Of equal values the network that is neither known nor named, then the faster one.
@@ -339,17 +301,23 @@ class _Search:
             what = "known network" if best.digest in known else "network to begin from,"
             notes.append(f"The answer is the {what} {best.name}: the search found none better in {self._space.name}.")
         else:
-            best = best.named(f"{self._space.name}-{self._target_ms:g}ms-{best.digest[:8]}")
+            words = [self._space.name, best.digest[:8]]
+            if self._aim.target_ms is not None:
+                words.insert(1, f"{self._aim.target_ms:g}ms")
+            best = best.named("-".join(words))
             limit, novelty = self._models.limits.max_novelty, figures.accuracy.novelty[first]
             if limit is not None and novelty > 1.05 * limit:
                 notes.append(
                     f"No network near those of published accuracy meets the target: the answer lies {novelty:.1f} times"
                     " as far from them as they lie from one another; believe its accuracy less than its interval says."
                 )
-        notes += against_target(self._goal, networks, int(first), figures, score, meets)
+        if self._aim.target_ms is not None:
+            notes += against_target(self._goal, networks, int(first), figures, score, meets)
         ranked = {n.digest: (float(v), float(s)) for n, v, s in zip(networks, value, score, strict=True)}
         is_chosen = best.digest not in known
-        baselines = sorted(self._beside(best, self._known, chosen=is_chosen), key=lambda one: one.latency.mean_ms)
+        baselines = sorted(
+            self._records.beside(best, self._known, chosen=is_chosen), key=lambda one: one.latency.mean_ms
+        )
         answer = self._records([best])[0]
         if best.on_imagenet() is not best:
             notes.append(
@@ -361,19 +329,19 @@ class _Search:
             space=self._space.name,
             space_size=self._space.size,
             device=self._models.latency.device.name,
-            target_ms=self._target_ms,
+            target_ms=self._aim.target_ms,
             reward=self._reward,
             seed=seed,
             limits=self._models.limits,
             evaluated=found.evaluated,
             exact=found.exact,
             best=answer,
-            gain=gain_over_known(self._models, best, self._known, target_ms=self._target_ms),
+            gain=gain_over_known(self._models, best, self._known, at_most=self._aim.at_most),
             before_shrinking=_best_score(ranked, explored),
             after_shrinking=_best_score(ranked, shrunk),
             front=self._front(found, [best, *shrunk]),
             baselines=tuple(baselines),
-            starts=tuple(self._beside(best, self._named, chosen=is_chosen)),
+            starts=tuple(self._records.beside(best, self._named, chosen=is_chosen)),
             also={one.device: one.target_ms for one in self._models.also},
             notes=tuple(notes),
         )
@@ -392,30 +360,23 @@ class _Search:
         note = f"The known network {best.name}, no point of {self._space.name}, ranks above the answer"
         return [f"{note} at {best.latency.mean_ms:.3g} ms: take it, or a space with its blocks."]
 
-    def _cannot_meet(self, found: SearchResult) -> TargetError:
+    def _cannot_meet(self, found: SearchResult, seed: int) -> TargetError:
+        self._progress(Step(doing="looking for what cannot be met"))
         assert found.fastest is not None  # no point was excluded
-        fastest = self._space.decode(found.fastest.codes)
-        unmet = uncovered_everywhere(self._space, self._models, fastest)
-        unmet = unmet or unmet_elsewhere(self._space, self._models, fastest)
-        if unmet is not None:
-            return unmet
-        limits = self._models.limits
-        kept = " within the limits on parameters and MACs" if limits.caps else ""
-        others = "".join(f" and {one.target_ms:g} ms on {one.device}" for one in self._models.also)
-        sure = f" with a probability of {limits.confidence:g}" if limits.confidence else ""
-        reach = self._goal.limit_ms / self._target_ms
-        above = f" ({reach:g} times the target, as far as the {self._reward.form} reward pays)" if reach > 1 else ""
-        return TargetError(
-            f"a network of the space {self._space.name} must take at most {self._goal.limit_ms:g} ms{above} on"
-            f" {self._models.latency.device.name}{others}{sure}{kept}, but the fastest one found, {fastest.name}, takes"
-            f" {latencies_text(self._models, fastest)}; raise the target or take a space with smaller networks."
+        return unmet(
+            self._problem,
+            self._models,
+            self._aim,
+            reach=self._reward.reach,
+            within=found.fastest.codes,
+            seed=seed,
         )
 
     def _front(self, found: SearchResult, more: Sequence[Architecture]) -> tuple[Network, ...]:
         networks = [self._space.decode(candidate.codes) for candidate in _spread(found.front, 4 * FRONT_SIZE)]
         networks = list({network.digest: network for network in [*networks, *more]}.values())
         figures = self._models.figures(networks)
-        kept = [networks[i] for i in pareto_front(figures.bounded_ms, figures.score)]
+        kept = [networks[i] for i in pareto_front(figures.standing.bounded_ms, figures.score)]
         return tuple(self._records(_spread(kept, FRONT_SIZE)))
 
     def _points(self) -> list[Architecture]:
@@ -423,41 +384,6 @@ class _Search:
         inside, sides = self._begin.inside, self._space.resolutions
         found = [n for n in self._known if n.digest in inside and n.resolution in sides]
         return list({network.digest: network for network in (*found, *self._named)}.values())
-
-    def _beside(self, best: Architecture, networks: Sequence[Architecture], *, chosen: bool) -> list[Network]:
-        """The records of networks that are put beside the answer, which a search may have chosen."""
-        if not networks:
-            return []
-        same = (~self._models.gains(best, networks, chosen=chosen).told_apart).tolist()
-        return [replace(r, indistinguishable=s) for r, s in zip(self._records(networks), same, strict=True)]
-
-    def _records(self, networks: Sequence[Architecture]) -> list[Network]:
-        """The networks with their figures; what a search found is believed, known networks are taken as they are."""
-        figures = self._models.figures(networks)
-        known = {network.digest for network in self._known}
-        accuracies = [
-            as_it_is if network.digest in known else believed
-            for network, as_it_is, believed in zip(
-                networks, figures.accuracy.records(), figures.believed.records(), strict=True
-            )
-        ]
-        low = np.array([accuracy.low for accuracy in accuracies])
-        rewards = self._reward.reward(low, figures.bounded_ms, self._target_ms)
-        return [
-            Network(
-                name=network.name,
-                architecture=network,
-                params=int(figures.params[i]),
-                macs=int(figures.macs[i]),
-                latency=self._models.latency.estimate(network),
-                accuracy=accuracies[i],
-                reward=float(rewards[i]),
-                also={one.device: one.latency.estimate(network) for one in self._models.also},
-                novelty=float(figures.accuracy.novelty[i]),
-                published=self._published(network),
-            )
-            for i, network in enumerate(networks)
-        ]
 
 
 def _best_score(ranked: Mapping[str, tuple[float, float]], networks: Iterable[Architecture]) -> float | None:

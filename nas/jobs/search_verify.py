@@ -15,7 +15,8 @@ import numpy as np
 
 from nas.errors import InputError, TargetError
 from nas.jobs.lut_build import refit_table
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search import SearchAnswer
 from nas.latency import DeviceHome, LatencyModel, load_latency
 from nas.measure.check import Checked, check, usual_reference_ms
 from nas.measure.plan import network_item
@@ -130,13 +131,13 @@ def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
 def _runners_up(answer: SearchAnswer) -> list[Network]:
     """The networks of the front that are closest to the target, on either side."""
     others = [n for n in answer.front if n.architecture.digest != answer.best.architecture.digest]
-    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.target_ms)))
+    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.required_ms)))
     return others[:RUNNERS_UP]
 
 
 def _fault(answer: SearchAnswer, checked: Checked) -> str:
     """Why the answer is not accepted; empty where it is."""
-    target = answer.target_ms
+    target = answer.required_ms
     if checked.measured_ms > CEILING * _limit_ms(answer):
         most = CEILING * answer.reward.reach
         return f"measured at {checked.measured_ms:.3f} ms, above {most:.3g} times the target"
@@ -169,7 +170,7 @@ def _best_timed(
     if not met:
         answer, network, one = min(found.values(), key=lambda item: item[2].measured_ms)
         raise TargetError(
-            f"a network of {answer.space} must be timed at no more than {answer.target_ms:g} ms, but the fastest of"
+            f"a network of {answer.space} must be timed at no more than {answer.required_ms:g} ms, but the fastest of"
             f" {len(found)} that were predicted to be takes {one.measured_ms:.3f} ms ({network.name}); build the table"
             f" again, for this space: `nas lut build --device {answer.device} --space {answer.space} --restart`."
         )
@@ -178,7 +179,7 @@ def _best_timed(
         f"The table's predictions strayed: after {len(rounds)} rounds the answer is the best of {len(found)} networks"
         " that were timed, by its measured time."
     )
-    named = network.architecture.named(f"{answer.space}-{answer.target_ms:g}ms-{network.architecture.digest[:8]}")
+    named = network.architecture.named(f"{answer.space}-{answer.required_ms:g}ms-{network.architecture.digest[:8]}")
     best = replace(network, name=named.name, architecture=named)
     chosen = replace(answer, best=best, notes=(*answer.notes, note))
     return chosen, Verification(rounds=tuple(rounds), measured=one, accepted=False)
@@ -186,13 +187,13 @@ def _best_timed(
 
 def _limit_ms(answer: SearchAnswer) -> float:
     """The most milliseconds that an answer may have by the search's reward."""
-    return Goal(target_ms=answer.target_ms, reward=answer.reward).limit_ms
+    return Goal(target_ms=answer.required_ms, reward=answer.reward).limit_ms
 
 
 def _worth(answer: SearchAnswer, network: Network, one: Checked) -> float:
     """The reward of the bound at the measured latency; what is above the limit within the ceiling counts as at it."""
     measured_ms = min(one.measured_ms, _limit_ms(answer))
-    return float(answer.reward.reward(network.accuracy.low, measured_ms, answer.target_ms))
+    return float(answer.reward.reward(network.accuracy.low, measured_ms, answer.required_ms))
 
 
 def check_reach(home: DeviceHome) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search import SearchAnswer
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
+from nas.units import bytes_text, count_text
 
 if TYPE_CHECKING:
     from nas.jobs.search_verify import Verification
@@ -29,7 +31,7 @@ def search_text(
     """The answer, what it gains and what to know of it; then the known networks near it, the front, and the files."""
     best = answer.best
     parts = [
-        page.filled(page.strong(f"{best.name} (untrained) for {_asked(answer)}")),
+        page.filled(page.strong(f"{best.name} (untrained) for {answer.device}, {asked(answer)}")),
         page.filled(gain_text(answer)),
         *(page.filled(f"Note: {note}", hanging="  ") for note in (*_warnings(best), *answer.notes)),
         "\n".join(page.filled(line, hanging=" " * 11) for line in _summary(answer, verification)),
@@ -38,7 +40,7 @@ def search_text(
         + page.filled(
             f"{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json)."
         ),
-        "Pareto front of latency and score:\n" + _table(_thin(answer.front), answer, page),
+        f"Pareto front of {_aimed_at(answer)} and score:\n" + _table(_thin(answer.front), answer, page),
     ]
     if verification is not None:
         parts.insert(-2, _verified(verification, page))
@@ -49,10 +51,30 @@ def search_text(
     return "\n\n".join(parts)
 
 
-def _asked(answer: SearchAnswer) -> str:
-    """The devices with their targets."""
-    targets = ((answer.device, answer.target_ms), *answer.also.items())
-    return "; ".join(f"{device}, target {target_ms:g} ms" for device, target_ms in targets)
+def asked(answer: SearchAnswer) -> str:
+    """Target and limits, and the targets on further devices."""
+    limits = answer.limits
+    parts = [] if answer.target_ms is None else [f"target {answer.target_ms:g} ms"]
+    parts += [f"at most {text}" for text in map(_limit, limits.caps, limits.caps.values())]
+    parts += [f"{target_ms:g} ms on {device}" for device, target_ms in answer.also.items()]
+    return ", ".join(parts)
+
+
+def _limit(column: str, at_most: int) -> str:
+    if column.endswith("_bytes"):
+        return bytes_text(at_most) + (" of parameters" if column == "size_bytes" else " of maps")
+    return f"{count_text(at_most)} {'parameters' if column == 'params' else 'MACs'}"
+
+
+def _aimed_at(answer: SearchAnswer) -> str:
+    columns = {"params": "parameters", "macs": "MACs", "size_bytes": "size", "memory_bytes": "memory"}
+    return columns[answer.limits.aim(None).column] if answer.target_ms is None else "latency"
+
+
+def _bytes_of(network: Network) -> str:
+    if network.size_bytes is None or network.memory_bytes is None:
+        return ""
+    return f"; {bytes_text(network.size_bytes)}, {bytes_text(network.memory_bytes)} of maps alive at once"
 
 
 def gain_text(answer: SearchAnswer) -> str:
@@ -112,7 +134,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"
-            f" {resolution_text(best.architecture.resolution)} px"
+            f" {resolution_text(best.architecture.resolution)} px{_bytes_of(best)}"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         f"  search   {searched} networks of {answer.space}",
@@ -154,7 +176,7 @@ def _verified(verification: Verification, page: Page) -> str:
 
 def _above(answer: SearchAnswer) -> str:
     above = answer.above_target_ms
-    return f", {100 * above / answer.target_ms:.1f} % above the target" if above else ""
+    return f", {100 * above / answer.required_ms:.1f} % above the target" if above else ""
 
 
 def _marks(answer: SearchAnswer) -> str:
@@ -169,7 +191,8 @@ def _started(answer: SearchAnswer) -> list[Network]:
 
 def _near(answer: SearchAnswer) -> list[Network]:
     """The known networks around target and answer, and whichever the text names."""
-    ends_ms = sorted((answer.target_ms, max(answer.target_ms, answer.best.latency.mean_ms)))
+    own_ms = answer.best.latency.mean_ms
+    ends_ms = sorted((answer.target_ms or own_ms, max(answer.target_ms or own_ms, own_ms)))
     low, high = (factor * end_ms for factor, end_ms in zip(_NEAR, ends_ms, strict=True))
     named = answer.gain.over if answer.gain else ""
     return [

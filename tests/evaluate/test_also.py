@@ -10,7 +10,8 @@ import pytest
 
 import nas
 from nas.errors import InputError, UnknownOperatorError
-from nas.evaluate import Also, ChannelAdaptation, Limits, Models, SpaceProblem, fastest_on, further
+from nas.evaluate import Also, ChannelAdaptation, Limits, Models, SpaceProblem, further
+from nas.evaluate.smallest import Values, smallest
 from nas.graph.operators import OperatorTable
 from nas.jobs.coverage import check_coverage
 from nas.latency import LatencyModel
@@ -126,6 +127,10 @@ def test_shrinking_goes_on_until_every_device_is_met() -> None:
     assert found[1] <= elsewhere_ms * (1 + 1e-9) < found[0]
 
 
+def _on_device(problem: SpaceProblem, position: int) -> Values:
+    return lambda codes: problem.also_ms(codes)[:, position]
+
+
 def test_the_fastest_on_a_device_is_that_of_all_points() -> None:
     space, asked = parse_search_space(tiny_document(), "tiny"), models()
     problem = SpaceProblem(space, asked)
@@ -133,10 +138,10 @@ def test_the_fastest_on_a_device_is_that_of_all_points() -> None:
     codes = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), sizes), axis=1).astype(np.int64)
     every = problem.also_ms(np.unique(space.canonical(codes), axis=0))
     for position in (0, 1):
-        found = fastest_on(problem, position, seed=0)
-        assert found.bounded_ms == every[:, position].min()
+        found = smallest(problem, _on_device(problem, position), seed=0)
+        assert found.value == every[:, position].min()
         own = asked.also[position].latency.estimate(space.decode(found.codes)).mean_ms
-        assert found.bounded_ms == pytest.approx(own, rel=1e-9)
+        assert found.value == pytest.approx(own, rel=1e-9)
 
 
 def test_a_device_has_one_target_that_is_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -323,3 +324,26 @@ def test_an_answer_on_the_way_may_be_no_slower_than_the_reward_pays_for() -> Non
     goal = Goal(target_ms=23.5, reward=Reward.parse("soft"))  # 1.3 times it: 30.55 ms
     result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=23.5, goal=goal)
     assert sorted(shrunk.bounded_ms for shrunk in result.met) == [22.0, 26.0, 30.0]
+
+
+def test_a_path_tells_the_layers_in_turn() -> None:
+    """With steps of 2 ms and the plain rule: from 32 ms to 28 ms by two shrinks of b, or more."""
+    result = netadapt(beam=1, remember_all=False, step=2 / 32).shrink(START, target_ms=28.0)
+    assert result.best is not None
+    path = result.best.path()
+    assert path[0].state == START and path[0].layer == "" and path[-1] == result.best
+    for before, after in itertools.pairwise(path):
+        changed = {i for i in range(4) if before.state[i] != after.state[i]}
+        assert changed == set(LAYERS[after.layer])
+    assert result.least.bounded_ms == min(one.bounded_ms for one in path)
+
+
+def test_persisting_takes_smaller_steps_where_no_layer_has_a_large_one_left() -> None:
+    """Steps of half the latency, 16 ms: no width of the chain is worth as much. Halved twice, 4 ms, some are."""
+    assert netadapt(step=0.5).shrink(START, target_ms=20.0).best is None
+    found = netadapt(step=0.5, persist=True).shrink(START, target_ms=20.0)
+    assert found.best is not None and found.best.bounded_ms <= 20.0
+    # All widths at 8: 10 + 1 + 2 + 1 + 2 = 16 ms; less there is not.
+    nothing = netadapt(step=0.5, persist=True).shrink(START, target_ms=15.0)
+    assert nothing.best is None
+    assert nothing.least.bounded_ms == 16.0
