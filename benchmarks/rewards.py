@@ -14,7 +14,8 @@ from pathlib import Path
 
 import nas
 from benchmarks.environment import environment_text
-from nas.jobs.search import SearchAnswer, search
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
 from nas.report.table import markdown
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward

@@ -19,7 +19,8 @@ import nas
 from benchmarks.environment import environment_text
 from nas.documents import read_yaml
 from nas.evaluate import Limits, Models, SpaceProblem
-from nas.jobs.search import SearchAnswer, search, strategy_for
+from nas.jobs.search import search, strategy_for
+from nas.jobs.search_answer import SearchAnswer
 from nas.resources import shipped_room
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace

@@ -7,6 +7,8 @@ from nas.evaluate.limits import Aim, Limits
 from nas.evaluate.models import Models
 from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.shrinking import ChannelAdaptation, ShrunkNetwork
+from nas.evaluate.simplicity import Simplicity, simplicity
+from nas.evaluate.simplify import Simplifier, search_uniform
 
 __all__ = [
     "Aim",
@@ -16,8 +18,12 @@ __all__ = [
     "Limits",
     "Models",
     "ShrunkNetwork",
+    "Simplicity",
+    "Simplifier",
     "SpaceCoverage",
     "SpaceProblem",
     "further",
+    "search_uniform",
+    "simplicity",
     "space_coverage",
 ]

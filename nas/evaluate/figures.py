@@ -16,6 +16,7 @@ from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.also import Also
 from nas.evaluate.limits import LATENCY, Limits
+from nas.evaluate.usual import UsualWidths
 from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
@@ -46,7 +47,7 @@ class Figures:
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
     they are taken as they are. `also` are further devices; `aim` is the column that the target is for
-    (`nas.evaluate.limits.Aim`).
+    (`nas.evaluate.limits.Aim`); `usual` is what the widths of intervals are measured against; None: nothing is.
     """
 
     latency: LatencyModel
@@ -58,6 +59,7 @@ class Figures:
     quick: bool = False
     also: tuple[Also, ...] = ()
     aim: str = LATENCY
+    usual: UsualWidths | None = None
 
     def __len__(self) -> int:
         return len(self.resolution)
@@ -118,6 +120,14 @@ class Figures:
         return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
 
     @cached_property
+    def interval_ratio(self) -> Floats:
+        """The widths of the intervals of the latencies in usual ones; 0 where nothing says what is usual."""
+        if self.usual is None:
+            return np.zeros(len(self))
+        low, high = self.interval_ms
+        return self.usual.ratio(self.latency_ms, np.log(high / low))
+
+    @cached_property
     def bounded_ms(self) -> Floats:
         """The latency that must meet the target: the mean, or the quantile at `Limits.confidence`."""
         if self.limits.confidence is None:
@@ -138,6 +148,15 @@ class Figures:
     @cached_property
     def standing(self) -> Standing:
         """How the networks stand against target and limits; each segment without a latency exceeds a limit by 1."""
+        standing = self.standing_of_any_width
+        if self.usual is None or self.limits.max_interval is None:
+            return standing
+        beyond = self.limits.interval_excess(self.interval_ratio, quick=self.quick)
+        return Standing(bounded_ms=standing.bounded_ms, excess=standing.excess + beyond)
+
+    @cached_property
+    def standing_of_any_width(self) -> Standing:
+        """The same however wide the intervals of the latencies are."""
         excess = self.limits.excess(self._column, len(self), but=self.aim)
         return Standing(
             bounded_ms=self._column(self.aim), excess=excess + self.also_beyond.sum(axis=1) + self.uncovered

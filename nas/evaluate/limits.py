@@ -24,6 +24,9 @@ NOVELTY_PENALTY = 0.1
 Several times what the models promise for it: the best network beyond the limit ranks below the best within, while a
 search can still cross what lies between."""
 
+_ROUNDING = 1e-5
+"""By how much an exact interval may exceed its limit: sums that are read quickly stray by less."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
@@ -53,6 +56,8 @@ class Limits:
     `confidence`: the latency must stay at or under the target with this one-sided probability (None: its mean must).
     `max_novelty`: how far from networks of published accuracy an answer may lie, in the typical distance between these
     (`nas.accuracy.novelty`); None: anywhere. Only where nothing within meets the target, the answer lies beyond.
+    `max_interval`: how wide the 90 % interval of the latency may be, log(high / low), in the usual width for known
+    networks of the latency (`nas.evaluate.usual`); None: as wide as it comes out.
     """
 
     max_params: int | None = None
@@ -61,6 +66,7 @@ class Limits:
     max_memory_bytes: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    max_interval: float | None = 1.3
 
     def __post_init__(self) -> None:
         for name in ("max_params", "max_macs", "max_size_bytes", "max_memory_bytes", "max_novelty"):
@@ -69,6 +75,10 @@ class Limits:
                 raise InputError(f"{name} must be positive and finite, but got {value}; leave it out for no limit.")
         if self.confidence is not None and not 0.5 <= self.confidence < 1:
             raise InputError(f"confidence must be at least 0.5 and below 1, but got {self.confidence}.")
+        if self.max_interval is not None and not 1 <= self.max_interval < math.inf:
+            raise InputError(
+                f"max_interval must be at least 1 and finite, but got {self.max_interval}; None is no limit."
+            )
 
     @property
     def caps(self) -> Mapping[str, int]:
@@ -109,6 +119,13 @@ class Limits:
             if name != but:
                 total += np.maximum(column(name) / cap - 1.0, 0.0)
         return total
+
+    def interval_excess(self, ratio: Floats, *, quick: bool = False) -> Floats:
+        """How far intervals exceed `max_interval`, relative to it, shape (n,); `ratio` (n,) are their widths in usual
+        ones, `quick` whether from sums that were read quickly: whatever keeps the limit then keeps it exactly too."""
+        if self.max_interval is None:
+            return np.zeros(len(ratio))
+        return np.maximum(ratio / self.max_interval - 1.0 - (0.0 if quick else _ROUNDING), 0.0)
 
     def bounded_ms(self, mean_ms: Floats, high_ms: Floats) -> Floats:
         """The quantile of the latency at `confidence`, by a lognormal through mean and upper end of the central 90 %

@@ -7,6 +7,7 @@ space and the network that it stands for are worth the same to the last digits t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from nas.accuracy.selection import SELECTION
 from nas.evaluate.also import Also, by_runtime
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
 from nas.evaluate.limits import LATENCY, Limits
+from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
 from nas.runtimes import Runtime
 from nas.space.architecture import Architecture
@@ -35,8 +37,9 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
-    have a latency; without any, claims are taken as they are. `also` are further devices, whose targets are limits;
-    `aim` is the column of `Figures` that the target is for.
+    have a latency, and what the widths of intervals are measured against (`Limits.max_interval`); without any, claims
+    are taken as they are, and intervals may be as wide as they come out. `also` are further devices, whose targets are
+    limits; `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Models:
         self.latency, self.accuracy, self.limits, self.also, self.aim = latency, accuracy, limits, tuple(also), aim
         self._runtimes = by_runtime(self.also)
         self.frontier: Frontier | None = None
+        self.usual: UsualWidths | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
             "params": ("params",),
             "macs": ("macs",),
@@ -71,6 +75,14 @@ class Models:
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
+            low, high = figures.interval_ms
+            self.usual = UsualWidths.of(figures.latency_ms, np.log(high / low))
+
+    def with_limits(self, limits: Limits) -> Models:
+        """The same models under other limits, sharing all that was worked out."""
+        other = copy(self)
+        other.limits = limits
+        return other
 
     @property
     def _peaks(self) -> bool:
@@ -194,6 +206,7 @@ class Models:
             quick=quick,
             also=self.also,
             aim=self.aim,
+            usual=self.usual,
         )
 
     def differences(self, network: Architecture, others: Sequence[Architecture]) -> AccuracyDifferences:

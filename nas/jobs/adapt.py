@@ -15,13 +15,15 @@ from threadpoolctl import threadpool_limits
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
+from nas.jobs.front import FRONT_SIZE
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
-from nas.jobs.search import FRONT_SIZE, NO_LIMITS, SearchAnswer
+from nas.jobs.search import NO_LIMITS
+from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.unmet import unmet_by_shrinking
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent
-from nas.space import Architecture, known_networks
+from nas.space import Architecture, list_known
 from nas.space.shrink import inner_places, tied_widths
 from nas.strategies import NetAdaptResult, Reward, Shrunk, pareto_front
 
@@ -113,11 +115,13 @@ def adapt(
     judge = load_accuracy("imagenet") if accuracy is None else accuracy
     # With several threads sums round differently, and the way would depend on the machine's number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
+        listed = list_known()
         known = [
-            other.adapted(num_classes=network.num_classes, in_channels=network.in_channels)
-            for other in known_networks()
+            one.architecture.adapted(num_classes=network.num_classes, in_channels=network.in_channels) for one in listed
         ]
-        models = Models(latency, judge, limits, known=known, aim=aim.column)
+        # Claims are measured against networks of published accuracy, as in a search.
+        yardstick = [other for other, one in zip(known, listed, strict=True) if one.published.get("top1") is not None]
+        models = Models(latency, judge, limits, known=yardstick, aim=aim.column)
         beside = models.covered(known)
         records = NetworkRecords(models=models, known=beside, aim=aim, reward=REWARD, published=published)
         start = records([network])[0]  # says what has no latency, before anything is shrunk

@@ -11,7 +11,7 @@ from nas.accuracy import load_accuracy
 from nas.errors import NasError
 from nas.evaluate import Limits
 from nas.jobs.adapt import Adaptation, adapt
-from nas.jobs.search import with_zoo
+from nas.jobs.search_answer import with_zoo
 from nas.jobs.search_run import SCHEMA, PublishedFigures, export_answer, model_inputs
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent

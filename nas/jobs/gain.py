@@ -42,7 +42,8 @@ def gain_over_known(
     if not known:
         return None
     figures = models.figures(known)
-    feasible = np.flatnonzero(figures.standing.feasible(at_most))
+    # Known networks are compared with, however little is known of their latency.
+    feasible = np.flatnonzero(figures.standing_of_any_width.feasible(at_most))
     if not len(feasible):
         return None
     best = int(max(feasible, key=lambda i: figures.accuracy.mean[i]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.accuracy import AccuracyEstimate
-from nas.evaluate import Aim, Models
+from nas.evaluate import Aim, Models, Simplicity
 from nas.graph.memory import BYTES_PER_NUMBER
 from nas.latency import Estimate
 from nas.space import Architecture
@@ -37,7 +37,7 @@ class Network:
     at the device's precision (None where that is not known). `reward` is by the lower bound of accuracy; `novelty` the
     distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
     cannot tell it from the answer (the 90 % interval of their difference holds 0). `also` are its latencies on further
-    devices, by their names.
+    devices, by their names. What an answer is made of, and nothing else, is counted (`simplicity`).
     """
 
     name: str
@@ -51,6 +51,7 @@ class Network:
     size_bytes: int | None = None
     memory_bytes: int | None = None
     also: Mapping[str, Estimate] = field(default_factory=dict)
+    simplicity: Simplicity | None = None
     indistinguishable: bool = False
     published: Published | None = None
     zoo: str | None = None
@@ -70,6 +71,7 @@ class Network:
             "published": self.published.as_json() if self.published else None,
             "reward": self.reward,
             "novelty": self.novelty,
+            "simplicity": self.simplicity.as_json() if self.simplicity else None,
             "indistinguishable": self.indistinguishable,
             "architecture": self.architecture.as_mapping(),
             "zoo": self.zoo,

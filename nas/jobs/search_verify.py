@@ -16,7 +16,7 @@ import numpy as np
 from nas.errors import InputError, TargetError
 from nas.jobs.lut_build import refit_table
 from nas.jobs.network import Network
-from nas.jobs.search import SearchAnswer
+from nas.jobs.search_answer import SearchAnswer
 from nas.latency import DeviceHome, LatencyModel, load_latency
 from nas.measure.check import Checked, check, usual_reference_ms
 from nas.measure.plan import network_item

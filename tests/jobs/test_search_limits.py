@@ -11,7 +11,8 @@ import pytest
 import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits
-from nas.jobs.search import SearchAnswer, search
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
 from nas.space import Architecture
 from nas.space.search_space import SearchSpace
 from nas.units import bytes_text, count_text

@@ -17,7 +17,7 @@ from nas.evaluate import Limits
 from nas.jobs import search_verify
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network
-from nas.jobs.search import SearchAnswer
+from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
 from nas.latency import Estimate, LatencyModel, device_home, load_latency
 from nas.measure.build import new_timing, reference_item
