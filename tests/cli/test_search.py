@@ -215,7 +215,7 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--reward", "sofd"), ("reward", "soft")),
         (("--w", "0.5"), ("w", "negative")),
         (("--confidence", "nan"), ("confidence", "at least 0.5")),
-        (("--confidence", "0.9", "--reward", "soft"), ("confidence", "hard reward alone", "soft")),
+        (("--confidence", "0.9", "--reward", "soft"), ("confidence=0.9", "soft reward", "hard")),
         (("--device", "iphone12,pixel3-cpu"), ("one name", "--also")),
         (("--also", "pixel3-cpu"), ("--also", "pixel3-cpu:30ms")),
         (("--also", "pixel3-cpu:30"), ("--also pixel3-cpu", "with a unit")),

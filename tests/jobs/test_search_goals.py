@@ -70,7 +70,8 @@ def test_how_far_an_answer_lies_above_the_target_is_told() -> None:
     assert answer.as_json()["above_target_ms"] == pytest.approx(over_ms, rel=1e-12)
     share = f"{100 * over_ms / TARGET_MS:.1f} % above the target"
     assert any(note.startswith(f"The answer lies {share}") for note in answer.notes)
-    assert share in search_text(answer, None).split("\n\n")[1]
+    latency = next(line for line in search_text(answer, None).splitlines() if line.startswith("  latency"))
+    assert latency.endswith(share)
     hard = run()
     assert hard.reward.form == "hard"
     assert hard.as_json()["above_target_ms"] == 0.0
