@@ -3,6 +3,7 @@
 from nas.strategies.evolution import Evolution
 from nas.strategies.exact import Exhaustive, RandomSearch
 from nas.strategies.front import pareto_front
+from nas.strategies.goal import Goal
 from nas.strategies.named import STRATEGIES, strategy_named
 from nas.strategies.netadapt import ChannelMoves, Move, NetAdapt, NetAdaptResult, Shrunk, shrink_choices
 from nas.strategies.problem import Evaluation, Problem, Standing
@@ -16,6 +17,7 @@ __all__ = [
     "Evaluation",
     "Evolution",
     "Exhaustive",
+    "Goal",
     "Move",
     "NetAdapt",
     "NetAdaptResult",
