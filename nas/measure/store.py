@@ -140,7 +140,8 @@ class TimingStore:
             if before.get(name) != environment.get(name):
                 raise InputError(
                     f"{self.path} holds timings of {name} {before.get(name)!r}, but this is {environment.get(name)!r};"
-                    " times of the two must not mix: start anew with --restart."
+                    " times of the two must not mix: start anew with --restart, or remove"
+                    " the file."
                 )
 
     def _from_4(self, meta: Mapping[str, str]) -> dict[str, str]:
@@ -220,10 +221,13 @@ class TimingStore:
             raise
         self._connection.execute("COMMIT")
 
-    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float) -> None:
-        """Store the timings of one process, which took `seconds` with everything around it."""
+    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float, instead_of: int | None = None) -> None:
+        """Store the timings of one process, which took `seconds` with everything around it; in the place of the batch
+        `instead_of`, where that is given."""
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with self._storing(), self._whole():
+            self._connection.execute("DELETE FROM timing WHERE batch = ?", (instead_of,))
+            self._connection.execute("DELETE FROM batch WHERE id = ?", (instead_of,))
             batch = self._connection.execute("INSERT INTO batch (began, seconds) VALUES (?, ?)", (began, seconds))
             for timing in timings:
                 ids = [self._segment_id(segment) for segment in timing.segments]

@@ -18,7 +18,8 @@ def find_runner(home: DeviceHome) -> Runner:
     if device.reach != "local":
         raise InputError(
             f"{home.file}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
-            f" import a table measured elsewhere with `nas lut import FILE --device {device.name}`."
+            f" `nas lut bundle --device {device.name} --out DIR` writes the networks to be timed elsewhere, and `nas lut"
+            f" import FILE --device {device.name}` takes what was measured there."
         )
     engines = {engine.title: engine for engine in (ONNX_RUNTIME, LITERT)}
     for title, engine in engines.items():
