@@ -16,6 +16,7 @@ from nas.measure.plan import Item, further_items, generic_items, ordered, space_
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
 from nas.progress import OnProgress, Step, counted, silent
+from nas.runners.find import is_reached
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -158,7 +159,7 @@ def measured_environment(home: DeviceHome) -> dict[str, str]:
 
     Raises `InputError` for a device that is reached, and cannot be measured as its file says.
     """
-    if not home.device.reach:
+    if not is_reached(home):
         return home.device.environment
     with open_stopwatch(home) as watch:
         return watch.environment()
@@ -167,7 +168,7 @@ def measured_environment(home: DeviceHome) -> dict[str, str]:
 def has_timings(home: DeviceHome) -> bool:
     """Whether the table of the device comes of its timings: it is measured here, or was with a bundle elsewhere."""
     if home.device.reach or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
-        return bool(home.device.reach)
+        return home.device.reach != ""
     model = load_latency(home).operators
     return model is not None and TIMINGS_SHA256 in model.manifest
 

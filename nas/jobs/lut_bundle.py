@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from nas.files import write_bytes
 from nas.jobs.lut_build import check_table, measured_environment, measured_space, table_items
 from nas.latency import DeviceHome
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE
-from nas.latency.model import COEFFICIENTS_FILE, read_latency_model
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.bundle import (
     MANIFEST_FILE,
@@ -216,11 +215,12 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
     items = {network.digest: network.item(home.runtime, where) for network in bundle.networks}
     require_believable(times, {key: item.macs for key, item in items.items()}, home.device.compute_unit)
     check_table(home)
+    if not (times.reference or home.timings.exists()):
+        raise _without_reference(times, bundle)
     with TimingStore(home.timings, environment) as store:
-        before = store.timings()
-        change = _change(times, bundle, before)
+        change = _change(times, bundle, store.timings(), store.batch_called(bundle.identity))
         if change.is_one:
-            store.add_batch(_new_timings(change, bundle, items), seconds=0.0, instead_of=change.batch)
+            store.add_batch(_new_timings(change, bundle, items), seconds=0.0, called=bundle.identity)
         timings = store.timings()
     timed = len({timing.digest for timing in timings})
     table = None
@@ -258,10 +258,9 @@ def _check_device(home: DeviceHome, bundle: Bundle, environment: Mapping[str, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """What a file changes of the stored timings: the batch of this bundle (None: there is none yet), the times that it
-    is to hold, by digest, the reference's, and counts of rows."""
+    """What a file changes of the stored timings: the times that the batch of this bundle is to hold, by digest, the
+    reference's, and counts of rows."""
 
-    batch: int | None
     latency_ms: Mapping[str, float]
     reference_ms: Sequence[float]
     added: int
@@ -270,36 +269,33 @@ class _Change:
     is_one: bool
 
 
-def _change(times: FilledTimes, bundle: Bundle, stored: Sequence[StoredTiming]) -> _Change:
-    """What `times` change. Raises `InputError` where the reference has no time."""
-    digests = {network.digest for network in bundle.networks}
-    batch, former, former_reference = None, dict[str, float](), list[float]()
-    elsewhere: set[str] = set()
-    for number, group in itertools.groupby(stored, key=lambda timing: timing.batch):
-        timings = list(group)
-        own = {timing.digest: timing.latency_ms for timing in timings if timing.role != REFERENCE}
-        if own.keys() <= digests and all(isinstance(timing.timing, Summary) for timing in timings):
-            batch, former = number, own
-            former_reference = [timing.latency_ms for timing in timings if timing.role == REFERENCE]
-        else:
-            elsewhere |= own.keys()
+def _change(times: FilledTimes, bundle: Bundle, stored: Sequence[StoredTiming], batch: int | None) -> _Change:
+    """What `times` change where `batch` holds what was imported of this bundle. Raises `InputError` where the reference
+    has no time."""
+    own = [timing for timing in stored if timing.batch == batch]
+    former = {timing.digest: timing.latency_ms for timing in own if timing.role != REFERENCE}
+    former_reference = [timing.latency_ms for timing in own if timing.role == REFERENCE]
+    elsewhere = {timing.digest for timing in stored if timing.batch != batch}
     reference_ms = [row.latency_ms for row in times.reference] or former_reference
     if not reference_ms:
-        raise InputError(
-            f"{times.path}, line 2: the reference {bundle.reference.name} must be timed, first and last, since it tells"
-            " how fast the device was, but latency_ms is empty; time it, and fill it in."
-        )
+        raise _without_reference(times, bundle)
     given = {row.network.digest: row.latency_ms for row in times.rows if row.network.digest not in elsewhere}
     corrected = sum(digest in former and former[digest] != ms for digest, ms in given.items())
     added = len(given.keys() - former.keys())
     return _Change(
-        batch=batch,
         latency_ms=former | given,
         reference_ms=reference_ms,
         added=added,
         corrected=corrected,
         elsewhere=len(times.rows) - len(given),
         is_one=bool(added or corrected) or reference_ms != former_reference,
+    )
+
+
+def _without_reference(times: FilledTimes, bundle: Bundle) -> InputError:
+    return InputError(
+        f"{times.path}, line 2: the reference {bundle.reference.name} must be timed, first and last, since it tells how"
+        " fast the device was, but latency_ms is empty; time it, and fill it in."
     )
 
 
@@ -319,7 +315,7 @@ def _new_timings(change: _Change, bundle: Bundle, items: Mapping[str, Item]) -> 
 
 def _is_fitted(home: DeviceHome, space: SearchSpace, timings: Sequence[StoredTiming]) -> bool:
     """Whether the table of the device is that of these timings."""
-    if not (home.own_folder / COEFFICIENTS_FILE).exists():
+    if not all((home.own_folder / name).exists() for name in (COEFFICIENTS_FILE, TABLE_FILE)):
         return False
     model = read_latency_model(home.device, home.own_folder).operators
     manifest = model.manifest if model else {}

@@ -31,7 +31,6 @@ SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "coreml": ".mlpackage"}
 _MADE_ANEW = "Manifest.json"
 """In a `*.mlpackage`: identifiers that differ whenever it is written."""
 _T = TypeVar("_T")
-_FILE = re.compile(r"[a-z]+/[^/\\]+")
 _KEYS = ("schema", "device", "environment", "space", "seed", "formats", "wanted", "networks", "left_out")
 
 
@@ -95,6 +94,12 @@ class Bundle:
     def reference(self) -> BundledNetwork:
         """The network that is timed first and last."""
         return self.networks[0]
+
+    @property
+    def identity(self) -> str:
+        """A digest of which networks these are, and for what: the same for a bundle that is written again elsewhere."""
+        said = (self.device, self.space, str(self.seed), *(network.digest for network in self.networks))
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def with_network(self, network: BundledNetwork) -> Bundle:
         """The bundle with one network more, or with this one in the place of that which has its digest."""
@@ -162,7 +167,10 @@ def read_bundle(folder: Path) -> Bundle:
             f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; use the version of the program that wrote"
             " it, or write the bundle anew."
         )
-    networks = tuple(_network(network, record, str(path)) for network in _typed(record, "networks", list, str(path)))
+    formats = tuple(_typed(record, "formats", list, str(path)))
+    if not formats or any(name not in SUFFIXES for name in formats):
+        raise InputError(f"{path}: formats must be of {', '.join(SUFFIXES)}, but got {list(formats)!r}.")
+    networks = tuple(_network(network, formats, str(path)) for network in _typed(record, "networks", list, str(path)))
     if len({network.digest for network in networks}) < len(networks):
         raise InputError(f"{path}: a network must be listed once, but one comes again; write the bundle anew.")
     if networks and networks[0].role != REFERENCE:
@@ -172,24 +180,26 @@ def read_bundle(folder: Path) -> Bundle:
         environment=_typed(record, "environment", dict, str(path)),
         space=_typed(record, "space", str, str(path)),
         seed=_typed(record, "seed", int, str(path)),
-        formats=tuple(_typed(record, "formats", list, str(path))),
+        formats=formats,
         wanted=_typed(record, "wanted", int, str(path)),
         networks=networks,
         left_out=_typed(record, "left_out", dict, str(path)),
     )
 
 
-def _network(document: object, bundle: Mapping[str, Any], where: str) -> BundledNetwork:
+def _network(document: object, formats: tuple[str, ...], where: str) -> BundledNetwork:
     keys = ("name", "digest", "role", "files", "architecture")
     record = check_keys(document, keys, f"{where}: networks", required=keys)
     place = f"{where}: {record['name']}"
     files: dict[str, BundledFile] = {}
-    for name, file in _typed(record, "files", dict, place).items():
+    listed = check_keys(_typed(record, "files", dict, place), formats, f"{place}: files", required=formats)
+    for name, file in listed.items():
         own = check_keys(file, ("path", "sha256"), f"{place}: {name}", required=("path", "sha256"))
         relative = _typed(own, "path", str, f"{place}: {name}")
-        if name not in bundle["formats"] or name not in SUFFIXES or not _FILE.fullmatch(relative):
+        if not re.fullmatch(rf"{name}/[^/\\]+{re.escape(SUFFIXES[name])}", relative):
             raise InputError(
-                f"{place}: {name}: path must be a file of that format in the folder, but got {relative!r}."
+                f"{place}: {name}: path must be {name}/NAME{SUFFIXES[name]}, but got {relative!r}; write the bundle"
+                " anew."
             )
         files[name] = BundledFile(path=relative, sha256=_typed(own, "sha256", str, f"{place}: {name}"))
     if record["architecture"] is not None:
@@ -206,7 +216,9 @@ def _network(document: object, bundle: Mapping[str, Any], where: str) -> Bundled
 def _typed(record: Mapping[str, Any], key: str, kind: type[_T], where: str) -> _T:
     value = record[key]
     if type(value) is not kind:
-        raise InputError(f"{where}: {key} must be a {kind.__name__}, but got {value!r}; write the bundle anew.")
+        raise InputError(
+            f"{where}: {key} must be of the type {kind.__name__}, but got {value!r}; write the bundle anew."
+        )
     return value
 
 

@@ -20,8 +20,9 @@ def page_text(bundle: Bundle, device: Device) -> str:
     return f"""\
 # Networks to time on {bundle.device}
 
-{len(bundle.networks)} networks with random weights, from which `nas` learns what others will take on this device. They were chosen for the
-search space `{bundle.space}`; a time does not depend on weights. Time **one** of these formats, the one that you will ship:
+{len(bundle.networks)} networks with random weights, from which `nas` learns what others will take on this device. They
+were chosen for the search space `{bundle.space}`; a time does not depend on weights. Time **one** of these formats, the
+one that you will ship:
 
 {formats}
 
@@ -38,14 +39,17 @@ Every network must run on the device as `device.yaml` says:
 ## How
 
 1. Close what else runs on the device, plug it in, let it cool down. Keep the screen on where it matters.
-2. Time the networks **in the order of `{TIMINGS_FILE}`**. `{bundle.reference.name}` comes first and last: how its two times differ tells how much
-   the device slowed down meanwhile. Where they differ by more than 5 %, let it cool, and time all again.
-3. One image at a time (batch 1). Run each network at least 10 times before you begin to count (warm-up), then at least 50 times that count.
-4. Note the **median** of the runs that count, in **milliseconds**, in the column `latency_ms`. Where the tool shows a mean alone, note that; the same
-   figure for all networks.
+2. Time the networks **in the order of `{TIMINGS_FILE}`**. `{bundle.reference.name}` comes first and last: how its
+   two times differ tells how much the device slowed down meanwhile. Where they differ by more than 5 %, let it cool,
+   and time all again.
+3. One image at a time (batch 1). Run each network at least 10 times before you begin to count (warm-up), then at least
+   50 times that count.
+4. Note the **median** of the runs that count, in **milliseconds**, in the column `latency_ms`. Where the tool shows a
+   mean alone, note that; the same figure for all networks.
 5. Leave the others empty. A network that the runtime cannot run stays empty as well.
 
-A cell may name its unit (`850 us`), and so may the column (`latency_us`, `latency_s`). Change nothing else: the checksums say which file a row is of.
+A cell may name its unit (`850 us`), and so may the column (`latency_us`, `latency_s`). Change nothing else:
+the checksums say which file a row is of.
 
 {"".join(_HOW[name](device) for name in bundle.formats)}
 ## Back again
@@ -56,8 +60,8 @@ Bring `{TIMINGS_FILE}` back into this folder, beside `manifest.json`, and run
 nas lut import {TIMINGS_FILE} --device {bundle.device}
 ```
 
-From {MIN_NETWORKS} timed networks on, the reference among them, that makes the table of the device; more of them make it better. You may import what you have and import the
-same file again when there is more in it.
+From {MIN_NETWORKS} timed networks on, the reference among them, that makes the table of the device; more of
+them make it better. You may import what you have, and import the same file again when there is more in it.
 """
 
 
@@ -72,9 +76,10 @@ A command line tool of ONNX Runtime, on the device:
 onnxruntime_perf_test -I -r 100 -e cpu{threads} NETWORK.onnx
 ```
 
-prints `P50 Latency` in seconds: 0.0125 s is 12.5 ms. On Android put the files to `/data/local/tmp` with `adb push`, and run it with `adb shell`.
+prints `P50 Latency` in seconds: 0.0125 s is 12.5 ms. On Android put the files to `/data/local/tmp` with
+`adb push`, and run it with `adb shell`.
 
-Where Python with `onnxruntime` and `numpy` runs on the device, this fills in `{TIMINGS_FILE}` itself, in this folder:
+Where Python with `onnxruntime` and `numpy` runs on the device, this fills in `{TIMINGS_FILE}`, in this folder:
 
 ```python
 {_onnx_script(device.threads)}```
@@ -123,14 +128,14 @@ def _litert(device: Device) -> str:
 `benchmark_model` of LiteRT (TensorFlow Lite), on Android:
 
 ```text
-adb push litert /data/local/tmp/litert
-adb push benchmark_model /data/local/tmp/benchmark_model
+adb push benchmark_model litert /data/local/tmp
 adb shell chmod +x /data/local/tmp/benchmark_model
-adb shell /data/local/tmp/benchmark_model --graph=/data/local/tmp/litert/NETWORK.tflite{threads} --warmup_runs=10 --num_runs=50
+adb shell "cd /data/local/tmp; ./benchmark_model --graph=litert/NETWORK.tflite{threads} --warmup_runs=10 --num_runs=50"
 ```
 
-with `--use_gpu=true` for the GPU, or your accelerator's delegate. It prints `Inference timings in us`: **microseconds**. Note its `Inference (avg)`, or
-the `median` of newer versions, divided by 1000; or call the column `latency_us`, and note what it prints.
+with `--use_gpu=true` for the GPU, or your accelerator's delegate. It prints `Inference timings in us`, which are
+**microseconds**. Note its `Inference (avg)`, or the `median` of newer versions, divided by 1000; or call the column
+`latency_us`, and note what it prints.
 
 """
 
@@ -139,9 +144,9 @@ def _coreml(device: Device) -> str:
     return f"""\
 ### Core ML
 
-Open a package in Xcode on a Mac, connect the device, choose the tab *Performance*, then `+`, the device, and the compute units of {device.compute_unit}. Note the median of
-*Prediction* in ms; *Load* and *Compilation* do not count. The report also says which unit ran each layer: a network of which
-parts fall back to another unit is timed as it is.
+Open a package in Xcode on a Mac, connect the device, choose the tab *Performance*, then `+`, the device, and the
+compute units ({device.compute_unit}). Note the median of *Prediction* in ms; *Load* and *Compilation* do not count. The
+report also says which unit ran each layer: a network of which parts fall back to another unit is timed as it is.
 
 """
 

@@ -34,7 +34,7 @@ _CELL = re.compile(rf"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*
 _DECIMAL_COMMA = re.compile(r"([-+]?[0-9]+),([0-9]+)(\s*[a-zµμ]*)", re.I)
 _LARGE = 2e7
 """Multiply-adds that stand for what a network takes besides its own."""
-_CPU, _OTHER = (3e4, 1e9), (5e5, 3e9)
+_CPU, _OTHER = (2e5, 1e9), (1e6, 3e9)
 """Multiply-adds a ms, the slowest and the fastest typical network that is believed: on processors, on other units."""
 _APART = 300.0
 """How many times more or less a network may take than the typical one of its size: a unit is a thousand."""
@@ -42,11 +42,12 @@ _APART = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledRow:
-    """A row with a time; `where` names file and line."""
+    """A row with a time; `where` names file and line, `is_sure` that the cell itself names the unit."""
 
     network: BundledNetwork
     latency_ms: float
     where: str
+    is_sure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,41 +82,36 @@ def read_times(path: Path, bundle: Bundle) -> FilledTimes:
     bundle's (in the row, or of a file that lies there), a time that is no positive finite number, times of two formats,
     and where no time is filled in.
     """
-    filled = [row for row in _rows(path, bundle) if row[1] is not None]
+    filled = _rows(path, bundle)
     if not filled:
         raise InputError(f"{path}: latency_ms must be filled in for the networks that were timed, but all are empty.")
-    formats = {name for name, *_ in filled}
+    formats = sorted({name for name, _ in filled})
     if len(formats) > 1:
-        first, other = (next(row for row in filled if row[0] == name) for name in sorted(formats))
+        (first, row), (second, other) = (next(one for one in filled if one[0] == name) for name in formats[:2])
         raise InputError(
-            f"{other[3]}: all times must be of one format, but this one is of {other[0]}, and {first[3]} of {first[0]};"
+            f"{other.where}: all times must be of one format, but this one is of {second}, and {row.where} of {first};"
             " empty the column for one of them."
         )
-    (timed,) = formats
-    for _, _, network, where in filled:
-        _check_file(path.parent, network, timed, where)
-    rows = [FilledRow(network=network, latency_ms=ms, where=where) for _, ms, network, where in filled if ms]
+    for _, row in filled:
+        _check_file(path.parent, row.network, formats[0], row.where)
+    rows = [row for _, row in filled]
     there = {row.network.digest for row in rows}
     return FilledTimes(
         path=path,
-        format=timed,
+        format=formats[0],
         reference=tuple(row for row in rows if row.network is bundle.reference),
         rows=tuple(row for row in rows if row.network is not bundle.reference),
         missing=tuple(network.name for network in bundle.networks if network.digest not in there),
     )
 
 
-_Row = tuple[str, float | None, BundledNetwork, str]
-"""A row's format, its time in ms, its network, and where it stands."""
-
-
-def _rows(path: Path, bundle: Bundle) -> list[_Row]:
-    """All rows, in their order."""
+def _rows(path: Path, bundle: Bundle) -> list[tuple[str, FilledRow]]:
+    """The rows with a time, in their order, each behind its format; all rows are looked at."""
     text = read_text(path, "CSV")
     lines = text.splitlines()
     header = lines[0] if lines else ""
     delimiter = max(",;\t", key=header.count)
-    found: list[_Row] = []
+    found: list[tuple[str, FilledRow]] = []
     places: dict[str, list[str]] = {}
     names: list[str] = []
     factor = 1.0
@@ -139,7 +135,10 @@ def _rows(path: Path, bundle: Bundle) -> list[_Row]:
                 )
             before.append(where)
             ms = _latency_ms(record["latency_ms"], factor, delimiter, where)
-            found.append((record["format"], ms, network, where))
+            if ms is not None:
+                is_sure = record["latency_ms"][-1].isalpha()
+                row = FilledRow(network=network, latency_ms=ms, where=where, is_sure=is_sure)
+                found.append((record["format"], row))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: must be a CSV row, but: {error}; write it anew.") from error
     if not names:
@@ -233,25 +232,29 @@ def _check_file(folder: Path, network: BundledNetwork, timed: str, where: str) -
 
 def require_believable(times: FilledTimes, macs: Mapping[str, int], compute_unit: str) -> None:
     """Raises `InputError` naming file and line for times that can be no milliseconds of networks of so many
-    multiply-adds (`macs`, by digest): of all of them, or of one beside the others."""
+    multiply-adds (`macs`, by digest): of all of them, or of one beside the others. Times with a unit of their own are
+    believed."""
     rows = (*times.reference, *times.rows)
-    slowest, fastest = _CPU if "CPU" in compute_unit.upper() else _OTHER
     rate = [(macs[row.network.digest] + _LARGE) / row.latency_ms for row in rows]
     typical = median(rate)
     alone = median(macs[row.network.digest] / row.latency_ms for row in rows)
-    if typical < slowest or alone > fastest:
-        unit = "microseconds" if typical < slowest else "seconds"
-        name = "latency_us" if typical < slowest else "latency_s"
-        shown = typical if typical < slowest else alone
-        raise InputError(
-            f"{times.path}, line 1: times must be milliseconds, but the typical network would do {shown:.2g}"
-            f" multiply-adds a ms, where a {compute_unit} does {slowest:.0e} to {fastest:.0e}; if they are {unit}, call"
-            f" the column {name}."
+    slowest, fastest = _CPU if "CPU" in compute_unit.upper() else _OTHER
+    doubted = [(row, own) for row, own in zip(rows, rate, strict=True) if not row.is_sure]
+    if doubted and (typical < slowest or alone > fastest):
+        shown, remedy = (
+            (typical, "if they are microseconds, call the column latency_us")
+            if typical < slowest
+            else (alone, "if they are seconds, call the column latency_s")
         )
-    for row, own in zip(rows, rate, strict=True):
+        raise InputError(
+            f"{times.path}, line 1: times must be those of networks of this size, but the typical one would do"
+            f" {shown:.2g} multiply-adds a ms, where a {compute_unit} does {slowest:.0e} to {fastest:.0e}; {remedy}; if"
+            f" they are right, write the unit into the cells ({doubted[0][0].latency_ms:g} ms)."
+        )
+    for row, own in doubted:
         if not typical / _APART < own < typical * _APART:
             raise InputError(
                 f"{row.where}: latency_ms must be of the unit of the others, but {row.latency_ms:g} ms is"
-                f" {max(own / typical, typical / own):.0f} times off what they say of a network of this size; give the"
-                " unit in the cell, or time it again."
+                f" {max(own / typical, typical / own):.0f} times off what they say of a network of this size; write its"
+                f" unit into the cell ({row.latency_ms:g} ms, if that is right), or time it again."
             )

@@ -21,12 +21,16 @@ def bundle_text(found: MadeBundle, page: Page = PLAIN) -> str:
     roles = {"known": "known networks", "probe": "probes of other operators", "space": f"networks of {record['space']}"}
     counts = ["the reference", *(f"{record['roles'][r]} {what}" for r, what in roles.items() if r in record["roles"])]
     lines = [
-        f"{record['device']}: {record['networks']} networks to time ({', '.join(counts)}), {record['files']} files"
-        f" ({', '.join(record['formats'])}; {record['size_bytes'] / 1e6:.0f} MB) in {found.folder};"
-        f" {record['written']} were written now",
+        (
+            f"{record['device']}: {record['networks']} networks to time ({', '.join(counts)}), {record['files']} files"
+            f" ({', '.join(record['formats'])}; {record['size_bytes'] / 1e6:.0f} MB) in {found.folder};"
+            f" {record['written']} were written now"
+        ),
         *_left_out(found.bundle.left_out),
-        f"{PAGE_FILE} there says how they are timed; fill in {TIMINGS_FILE}, then: `nas lut import"
-        f" {found.folder / TIMINGS_FILE} --device {record['device']}`",
+        (
+            f"{PAGE_FILE} there says how they are timed; fill in {TIMINGS_FILE}, then: `nas lut import"
+            f" {found.folder / TIMINGS_FILE} --device {record['device']}`"
+        ),
     ]
     return "\n".join(map(page.filled, lines))
 
@@ -44,8 +48,10 @@ def imported_bundle_text(found: ImportedBundle, page: Page = PLAIN, *, reached: 
     parts += [f"{found.corrected} corrected"] if found.corrected else []
     parts += [f"{found.elsewhere} timed in another way before, which stay so"] if found.elsewhere else []
     lines = [
-        f"{found.device}: times of {len(found.times.rows)} networks beside the reference read ({found.times.format}):"
-        f" {', '.join(parts)}"
+        (
+            f"{found.device}: times of {len(found.times.rows)} networks beside the reference read"
+            f" ({found.times.format}): {', '.join(parts)}"
+        )
     ]
     if found.times.missing:
         names = ", ".join(found.times.missing[:_LISTED])
@@ -72,6 +78,8 @@ def warnings(found: ImportedBundle) -> list[str]:
     if abs(last / first - 1.0) <= _APART:
         return []
     return [
-        f"the reference took {first:.4g} ms first and {last:.4g} ms last ({100 * (last / first - 1):+.0f} %): the device"
-        " did not stay as fast as it was; let it cool down, and time all again"
+        (
+            f"the reference took {first:.4g} ms first and {last:.4g} ms last ({100 * (last / first - 1):+.0f} %): the"
+            " device did not stay as fast as it was; let it cool down, and time all again"
+        )
     ]
