@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.figures import SINGLE, Figures, Group
+from nas.evaluate.figures import GREATEST, SINGLE, Figures, Group, Sums
 from nas.evaluate.models import Models
 from nas.space.compile.compiled import Compiled, Floats
 from nas.space.search_space import Codes, SearchSpace
@@ -38,9 +39,27 @@ class SpaceProblem:
         for group, names in models.groups.items():
             shape = (-1,) if group in SINGLE else (-1, len(names))
             self._tables[group] = self.compiled.columns(names).reshape(shape)
+        self._together: dict[Group, slice] = {}
         if self._quick:
             self._tables["accuracy"] = self._tables["accuracy"].astype(np.float32)
+            # Intervals that decide about what lies at the target are read exactly.
+            if models.limits.confidence is None and models.limits.max_interval is not None:
+                self._join("accuracy", "latency")
         self._sides = np.array(space.sides)
+
+    def _join(self, first: Group, second: Group) -> None:
+        """Read two groups together, in the precision of the first: what costs time is to come to a row."""
+        table, more = self._tables[first], self._tables[second]
+        start, end = table.shape[1], table.shape[1] + more.shape[1]
+        self._tables[first] = np.concatenate((table, more.astype(table.dtype)), axis=1)
+        self._together = {first: slice(0, start), second: slice(start, end)}
+        self._tables[second] = self._tables[first]
+
+    def under(self, models: Models) -> SpaceProblem:
+        """The same space under the limits of `models`, which are else those that it was compiled with."""
+        other = copy(self)
+        other._models = models
+        return other
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
@@ -55,15 +74,35 @@ class SpaceProblem:
         """The figures of each code; fastest with a few thousand codes at a time."""
         rows = self.compiled.rows(codes)
         resolution = self._sides[codes[:, self.space.columns["resolution"]]]
-        return self._models.figures_by(lambda group: _sum(self._tables[group], rows), resolution, quick=self._quick)
+        return self._models.figures_by(self._sums(rows), resolution, quick=self._quick)
+
+    def _sums(self, rows: _Rows) -> Sums:
+        joined: list[NDArray[np.floating]] = []
+
+        def sums(group: Group) -> NDArray[np.floating]:
+            if group not in self._together:
+                return np.asarray((_greatest if group in GREATEST else _sum)(self._tables[group], rows))
+            if not joined:
+                joined.append(_sum(self._tables[group], rows))
+            return joined[0][:, self._together[group]]
+
+        return sums
+
+    def column(self, name: str, codes: Codes) -> Floats:
+        """A column of `Figures` by its name, shape (n,)."""
+        return np.concatenate([getattr(self.figures(chunk), name) for chunk in _chunks(codes)])
 
     def latency_ms(self, codes: Codes) -> Floats:
         """Milliseconds of each code, shape (n,)."""
-        return np.concatenate([self.figures(chunk).latency_ms for chunk in _chunks(codes)])
+        return self.column("latency_ms", codes)
+
+    def also_ms(self, codes: Codes) -> Floats:
+        """Milliseconds of each code on each further device, shape (n, devices)."""
+        return np.concatenate([self.figures(chunk).also_ms for chunk in _chunks(codes)])
 
     def macs(self, codes: Codes) -> Floats:
         """MACs of each code, shape (n,)."""
-        return np.concatenate([self.figures(chunk).macs for chunk in _chunks(codes)])
+        return self.column("macs", codes)
 
     def evaluate(self, codes: Codes) -> Evaluation:
         """What each code is worth."""
@@ -82,6 +121,15 @@ def _sum(table: NDArray[np.floating], rows: _Rows) -> Any:
         else:
             total += found * (times if table.ndim == 1 else times[:, None].astype(table.dtype))
     return total
+
+
+def _greatest(table: NDArray[np.floating], rows: _Rows) -> Any:
+    """The greatest of a table's entries over the parts of each network."""
+    greatest = np.zeros(len(rows[0][0]), dtype=table.dtype)
+    for places, times in rows:
+        found = table.take(places)
+        np.maximum(greatest, found if times is None else found * (times > 0), out=greatest)
+    return greatest
 
 
 def _chunks(codes: Codes) -> list[Codes]:

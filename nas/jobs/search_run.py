@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
+from nas.jobs.network import Published
+from nas.jobs.search import search, strategy_for
+from nas.jobs.search_answer import SearchAnswer, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore
-from nas.space import Architecture, list_known, load_space, space_paths
+from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
@@ -34,38 +36,52 @@ SCHEMA = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What a user asks of `nas search`, by names; fields as the command's options."""
+    """What a user asks of `nas search`, by names; fields as the command's options, sizes in bytes."""
 
-    target_ms: float
     device: str
+    target_ms: float | None = None
+    also: tuple[tuple[str, float], ...] = ()
     space: str = "mobile"
     settings: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
-    reward: str = "soft"
+    reward: str = "hard"
     w: float | None = None
     seed: int = 0
     max_params: int | None = None
     max_macs: int | None = None
+    max_size: int | None = None
+    max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
+    max_interval: float | None = 1.3
     covered_only: bool = False
+    simple: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
         """The command line that repeats the search."""
-        words = ["nas", "search", "--target-latency", f"{self.target_ms:.12g}ms"]
+        words = ["nas", "search"]
+        if self.target_ms is not None:
+            words += ["--target-latency", f"{self.target_ms:.12g}ms"]
         for name in (
-            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "confidence",
-            "max_novelty",
+            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "max_size",
+            "max_memory", "confidence", "max_novelty",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
+                value = f"{value}B" if name in ("max_size", "max_memory") else value
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
-        for name in ("covered_only", "verify"):
+        for device, target_ms in self.also:
+            words += ["--also", f"{device}:{target_ms:.12g}ms"]
+        for reference in self.start:
+            words += ["--start", reference]
+        for name in ("covered_only", "simple", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -102,26 +118,35 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
     space, home = narrow(space, request.settings), device_home(request.device)
+    others = [(device_home(device), target_ms) for device, target_ms in request.also]
     strategy = strategy_for(space, request.strategy)
     check_formats(request.formats)
     if request.verify:  # what fits tables takes a second to import
         from nas.jobs.search_verify import check_reach, verified_search
 
+        if request.target_ms is None:
+            raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
         check_reach(home)
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
+    also = [(load_latency(other), target_ms) for other, target_ms in others]
+    start_from = [load_architecture(reference) for reference in request.start]
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
         max_macs=request.max_macs,
+        max_size_bytes=request.max_size,
+        max_memory_bytes=request.max_memory,
         confidence=request.confidence,
         max_novelty=request.max_novelty,
+        max_interval=request.max_interval,
     )
-    inputs = _inputs(request, home, space, accuracy)
+    limits.aim(request.target_ms)  # a question without one is refused before anything is written
+    inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = _Published(home)
+            published = PublishedFigures(home)
 
             def searched(model: LatencyModel) -> SearchAnswer:
                 return search(
@@ -129,12 +154,15 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                     latency=model,
                     accuracy=accuracy,
                     target_ms=request.target_ms,
+                    also=also,
                     reward=reward,
                     seed=request.seed,
                     strategy=strategy,
                     limits=limits,
                     published=published,
+                    start_from=start_from,
                     covered_only=request.covered_only,
+                    simple=request.simple,
                     progress=progress,
                 )
 
@@ -147,7 +175,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            folder = _export(answer, run.id, request, progress)
+            folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -159,7 +187,8 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     return outcome
 
 
-def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: OnProgress) -> Path:
+def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:
+    """The folder of the zoo that the answer's network was exported to."""
     from nas.zoo import export_architecture
 
     best = answer.best
@@ -170,25 +199,42 @@ def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: On
         accuracy=best.accuracy,
         device=answer.device,
         run=run,
-        seed=request.seed,
-        formats=request.formats,
+        seed=seed,
+        formats=formats,
         progress=progress,
     )
 
 
-def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
-    """What the search reads, with checksums: the space, the device's files, the predictor's."""
+def _inputs(
+    request: SearchRequest, homes: Sequence[DeviceHome], space: SearchSpace, accuracy: PriorModel
+) -> dict[str, Any]:
+    """What the search reads, with checksums: the space, the files of the first device and of further ones, the
+    predictor's."""
+    space_file = space_paths().get(request.space, Path(request.space))
+    also = [device_inputs(home) for home in homes[1:]]
+    return {
+        "space": {"name": space.name, "sha256": sha256(space_file)},
+        **model_inputs(homes[0], accuracy),
+        **({"also": also} if also else {}),
+    }
+
+
+def device_inputs(home: DeviceHome) -> dict[str, Any]:
+    """The files of a device, with checksums."""
     files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
-    device = {path.name: sha256(path) for path in files}
+    return {"name": home.name, "sha256": {path.name: sha256(path) for path in files}}
+
+
+def model_inputs(home: DeviceHome, accuracy: PriorModel) -> dict[str, Any]:
+    """The files of a device and of a predictor, with checksums."""
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
-        "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": home.name, "sha256": device},
+        "device": device_inputs(home),
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
 
-class _Published:
+class PublishedFigures:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
     def __init__(self, home: DeviceHome) -> None:

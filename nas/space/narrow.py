@@ -89,16 +89,19 @@ def _stage(stage: Stage, gene: str, wanted: Collection[str], setting: str) -> St
 
 def _stage_of_kinds(space: SearchSpace, stage: Stage, wanted: Collection[str], setting: str) -> Stage:
     """The stage without the kinds whose blocks have another activation whatever the gene says."""
-
-    def fixed(kind: Kind) -> Iterator[Any]:
-        for template in (kind.block, kind.transition):
-            if template is not None and "act" not in template.names:
-                declared = BLOCKS.get(template.block, "template").parameters.get("act")
-                given = dict(template.args).get("act")
-                yield given.literal if given else declared.default if declared else "none"
-
-    kept = [name for name in stage.kinds if all(act in ("none", *wanted) for act in fixed(space.kinds[name]))]
+    kept = [
+        name for name in stage.kinds if all(act in ("none", *wanted) for act in fixed_activations(space.kinds[name]))
+    ]
     return replace(stage, kinds=_kept(stage.kinds, kept, setting, f"the kind of {stage.name}"))
+
+
+def fixed_activations(kind: Kind) -> Iterator[Any]:
+    """The activations of a kind's blocks that have the same one whatever the gene says."""
+    for template in (kind.block, kind.transition):
+        if template is not None and "act" not in template.names:
+            declared = BLOCKS.get(template.block, "template").parameters.get("act")
+            given = dict(template.args).get("act")
+            yield given.literal if given else declared.default if declared else "none"
 
 
 def _kept(choices: tuple[Any, ...], wanted: Collection[str], setting: str, what: str) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ import nas
 from nas.errors import TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Limits, Models
 from nas.jobs.lut_import import import_tables
-from nas.jobs.search import SearchAnswer, search
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.search_run import SearchRequest, run_search
 from nas.latency import LatencyModel, device_home
 from nas.latency.table.rows import read_table

@@ -9,7 +9,8 @@ import pytest
 from nas.accuracy import AccuracyEstimate
 from nas.evaluate import Limits
 from nas.jobs.gain import Gain
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search_answer import SearchAnswer
 from nas.latency import Estimate
 from nas.report.page import Page
 from nas.report.search_text import gain_text, search_text
