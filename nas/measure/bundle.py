@@ -133,17 +133,19 @@ class Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether `path` is the folder of a bundle, or a file in one."""
-    return (_folder(path) / MANIFEST_FILE).is_file()
+    """Whether `path` is the folder of a bundle, its `timings.csv`, or a CSV file with the columns of one."""
+    if path.is_dir() or path.name == TIMINGS_FILE:
+        return (timings_path(path).parent / MANIFEST_FILE).is_file()
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = file.readline(1000)
+    return b"network" in header and b"sha256" in header
 
 
 def timings_path(path: Path) -> Path:
     """The CSV file that a user means by `path`, which may be the folder."""
     return path / TIMINGS_FILE if path.is_dir() else path
-
-
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
 
 
 def write_manifest(bundle: Bundle, folder: Path) -> None:
@@ -160,7 +162,10 @@ def read_bundle(folder: Path) -> Bundle:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be valid JSON, but: {error}; get the whole file.") from error
     except OSError as error:
-        raise InputError(f"{path} must be a readable manifest of a bundle, but: {error.strerror}.") from error
+        raise InputError(
+            f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but: {error.strerror}; bring"
+            f" {TIMINGS_FILE} back to the folder of its bundle."
+        ) from error
     record = check_keys(document, _KEYS, str(path), required=_KEYS)
     if record["schema"] != SCHEMA:
         raise InputError(

@@ -90,12 +90,16 @@ def test_a_bad_manifest_is_told_with_its_place(text: str, words: str, tmp_path: 
     assert str(caught.value).startswith(str(tmp_path / MANIFEST_FILE)) and words in str(caught.value)
 
 
-def test_a_bundle_is_told_by_its_manifest(tmp_path: Path) -> None:
-    file = tmp_path / "timings.csv"
-    file.write_text("network\n", encoding="utf-8")
+def test_a_bundle_is_told_from_other_tables(tmp_path: Path) -> None:
+    file, copy, other = (tmp_path / name for name in ("timings.csv", "copy.csv", "table.csv"))
+    copy.write_text("network,format,file,latency_ms,sha256\n", encoding="utf-8")
+    other.write_text("segment,mean_ms\n", encoding="utf-8")
     assert not is_bundle(file) and not is_bundle(tmp_path) and not is_bundle(tmp_path / "absent" / "t.csv")
+    assert is_bundle(copy) and not is_bundle(other)
+    with pytest.raises(InputError, match=r"manifest\.json must be there .*; bring timings\.csv back to the folder"):
+        read_bundle(tmp_path)
     write_manifest(small_bundle(), tmp_path)
-    assert is_bundle(file) and is_bundle(tmp_path)
+    assert is_bundle(file) and is_bundle(tmp_path) and not is_bundle(other)
     assert timings_path(tmp_path) == file == timings_path(file)
 
 
