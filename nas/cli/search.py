@@ -35,6 +35,13 @@ def _also(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return tuple(found)
 
 
+def _targets(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...]:
+    from nas.units import parse_latency_ms
+
+    words = [word for word in (value or "").split(",") if word.strip()]
+    return tuple(dict.fromkeys(parse_latency_ms(word.strip(), name="--targets") for word in words))
+
+
 def _start(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     from nas.space.load import load_architecture
 
@@ -54,6 +61,13 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.command()
 @target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option(
+    "--targets",
+    "targets_ms",
+    callback=_targets,
+    metavar="TIME,TIME",
+    help="Several targets, each answered, in place of --target-latency: 0.6ms,0.8ms,1ms.",
+)
 @click.option(
     "--also",
     multiple=True,
@@ -129,6 +143,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     metavar="R",
     help="How wide the latency's interval may be, in the usual width for known networks; none: any.",
 )
+@click.option("--no-shrink", is_flag=True, help="Networks of the space alone: nothing is made narrower than it says.")
 @click.option(
     "--covered-only",
     is_flag=True,
@@ -158,14 +173,17 @@ def command(as_json: bool, storage: str | None, **options: Any) -> None:
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
     """
     with progress() as show:
-        from nas.jobs.search_run import SearchRequest, run_search
+        from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
 
         outcome = run_search(SearchRequest(**options), storage=storage, progress=show)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
-        from nas.report.search_text import search_text
+        from nas.report.search_text import search_text, targets_text
 
-        click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
+        if isinstance(outcome, TargetsOutcome):
+            click.echo(targets_text(outcome.answers, outcome.run, page()))
+        else:
+            click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
     if outcome.fault is not None:
         raise outcome.fault

@@ -68,6 +68,9 @@ one network differ by as much."""
 
 NO_LIMITS = Limits()
 
+STARTS = 3
+"""So many of the strategy's networks are shrunk."""
+
 _LOOK = Evolution(evaluations=60_000, offspring=2048, rounds=2)
 """How long is looked whether a target can be met at all, before a search begins again."""
 
@@ -93,15 +96,15 @@ def search(
     strategy: Strategy | str | None = None,
     limits: Limits = NO_LIMITS,
     published: Callable[[Architecture], Published | None] = lambda network: None,
-    starts: int = 3,
+    starts: int = STARTS,
     start_from: Sequence[Architecture | str] = (),
     covered_only: bool = False,
     simple: bool = False,
     alike: float = ALIKE,
     progress: OnProgress = silent,
 ) -> SearchAnswer:
-    """The network of `space`, shrunk freely in multiples of its divisor, that the reward is best for; or the simplest
-    for which it is no more than `alike` less (`nas.evaluate.simplicity`).
+    """The network of `space`, shrunk freely in multiples of its divisor, that the reward is best for; with the hard one
+    the simplest whose score is no more than `alike` below the best (`nas.evaluate.simplicity`).
 
     `target_ms` is in milliseconds; without one the first of the limits takes its place (`Limits.aim`): NetAdapt wins
     what that counts, and the front is one of it and accuracy. `reward` is a form with its exponent `w`, or a `Reward`:
@@ -160,7 +163,8 @@ class Searches:
     ) -> None:
         self.space, self.reward, self.seed, self.strategy, self.limits = space, reward, seed, strategy, limits
         self.published, self.starts, self.covered_only = published, starts, covered_only
-        self.simple, self.alike, self.progress = simple, alike, progress
+        # A reward that weighs latency says itself which of two answers is better.
+        self.simple, self.alike, self.progress = simple, alike if reward.form == "hard" else 0.0, progress
         self._latency, self._accuracy, self._also = latency, accuracy, also
         self._begin = Beginnings.of(space, start_from)
         self._models: dict[str, Models] = {}

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
-from nas.errors import InputError, NasError
+from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.network import Published
-from nas.jobs.search import search, strategy_for
+from nas.jobs.search import ALIKE, STARTS, Searches, strategy_for
 from nas.jobs.search_answer import SearchAnswer, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
-from nas.runs import RunStore
+from nas.runs import RunHandle, RunStore
 from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
@@ -40,6 +40,7 @@ class SearchRequest:
 
     device: str
     target_ms: float | None = None
+    targets_ms: tuple[float, ...] = ()
     also: tuple[tuple[str, float], ...] = ()
     space: str = "mobile"
     settings: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class SearchRequest:
     max_novelty: float | None = 1.0
     max_interval: float | None = 1.3
     covered_only: bool = False
+    no_shrink: bool = False
     simple: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
@@ -66,6 +68,8 @@ class SearchRequest:
         words = ["nas", "search"]
         if self.target_ms is not None:
             words += ["--target-latency", f"{self.target_ms:.12g}ms"]
+        if self.targets_ms:
+            words += ["--targets", ",".join(f"{target_ms:.12g}ms" for target_ms in self.targets_ms)]
         for name in (
             "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "max_size",
             "max_memory", "confidence", "max_novelty",
@@ -81,7 +85,7 @@ class SearchRequest:
             words += ["--also", f"{device}:{target_ms:.12g}ms"]
         for reference in self.start:
             words += ["--start", reference]
-        for name in ("covered_only", "simple", "verify"):
+        for name in ("covered_only", "no_shrink", "simple", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -108,7 +112,25 @@ class SearchOutcome:
         return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetsOutcome:
+    """A finished search for several targets: the answers with their files. `fault` says which targets cannot be met, or
+    what kept answers from being exported or recorded."""
+
+    run: str
+    seconds: float
+    answers: tuple[SearchAnswer, ...]
+    fault: NasError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON of a search for several targets, as the contract has it."""
+        answers = [{"schema": SCHEMA, "run": self.run, **answer.as_json()} for answer in self.answers]
+        return {"schema": SCHEMA, "run": self.run, "answers": answers, "seconds": self.seconds}
+
+
+def run_search(
+    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent
+) -> SearchOutcome | TargetsOutcome:
     """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
@@ -140,7 +162,11 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
         max_novelty=request.max_novelty,
         max_interval=request.max_interval,
     )
-    limits.aim(request.target_ms)  # a question without one is refused before anything is written
+    if request.targets_ms and (request.target_ms is not None or request.verify):
+        other = "--verify" if request.verify else "--target-latency"
+        raise InputError(f"--targets asks for several answers, but came with {other}; give one of the two.")
+    for target_ms in request.targets_ms or (request.target_ms,):
+        limits.aim(target_ms)  # a question without one is refused before anything is written
     inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
@@ -148,23 +174,30 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
             published = PublishedFigures(home)
 
-            def searched(model: LatencyModel) -> SearchAnswer:
-                return search(
+            def searches(model: LatencyModel) -> Searches:
+                return Searches(
                     space,
                     latency=model,
                     accuracy=accuracy,
-                    target_ms=request.target_ms,
                     also=also,
                     reward=reward,
                     seed=request.seed,
                     strategy=strategy,
                     limits=limits,
                     published=published,
+                    starts=0 if request.no_shrink else STARTS,
                     start_from=start_from,
                     covered_only=request.covered_only,
                     simple=request.simple,
+                    alike=ALIKE,
                     progress=progress,
                 )
+
+            def searched(model: LatencyModel) -> SearchAnswer:
+                return searches(model).answer(request.target_ms)
+
+            if request.targets_ms:
+                return _several(request, searches(latency), run, began, progress)
 
             verification = None
             if request.verify:
@@ -185,6 +218,27 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
             raise
         return replace(outcome, fault=error)
     return outcome
+
+
+def _several(
+    request: SearchRequest, searches: Searches, run: RunHandle, began: float, progress: OnProgress
+) -> TargetsOutcome:
+    """The answers for all targets that can be met, exported and recorded."""
+    answers, unmet = [], []
+    for target_ms in request.targets_ms:
+        try:
+            answer = searches.answer(target_ms)
+        except TargetError as error:
+            unmet.append(str(error))
+            continue
+        folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
+        run.add_artefact(f"zoo-{target_ms:g}ms", folder)
+        answers.append(with_zoo(answer, str(folder)))
+    if not answers:
+        raise TargetError(" ".join(unmet))
+    outcome = TargetsOutcome(run=run.id, seconds=time.perf_counter() - began, answers=tuple(answers))
+    run.finish(outcome.as_json())
+    return replace(outcome, fault=TargetError(" ".join(unmet)) if unmet else None)
 
 
 def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas.jobs.front import spread
 from nas.jobs.network import Network
 from nas.jobs.search_answer import SearchAnswer
 from nas.report.page import PLAIN, Page
@@ -40,7 +41,7 @@ def search_text(
         + page.filled(
             f"{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json)."
         ),
-        f"Pareto front of {_aimed_at(answer)} and score:\n" + _table(_thin(answer.front), answer, page),
+        front_text(answer, page),
     ]
     if verification is not None:
         parts.insert(-2, _verified(verification, page))
@@ -97,9 +98,15 @@ def gain_text(answer: SearchAnswer) -> str:
     speaks = _speaks(best, over)
     return (
         f"{own}: {points} against {named}, the known network with the best mean accuracy that meets the target, at"
-        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}, which others have trained"
+        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}{_trained(over)}"
         + (f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else ".")
     )
+
+
+def _trained(network: Network) -> str:
+    """What else speaks for a known network: somebody printed what it reached."""
+    printed = network.published.top1 if network.published else None
+    return "" if printed is None else f", which others have trained ({_percent(printed)} %)"
 
 
 def _speaks(best: Network, over: Network) -> list[str]:
@@ -138,7 +145,7 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         *([f"  made of  {best.simplicity}{_cost(answer)}"] if best.simplicity else []),
-        f"  search   {searched} networks of {answer.space}",
+        f"  search   {searched} networks of {answer.space}; {_found(answer)}",
         "  Intervals are central 90 %.",
     ]
     if verification is not None:
@@ -149,6 +156,17 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
             f" processes (by the clock {measured.clock_ms:.3f} ms)",
         )
     return lines
+
+
+def _found(answer: SearchAnswer) -> str:
+    """Where the answer comes from, and whether the space holds it."""
+    ways = {
+        "search": "found by searching",
+        "shrinking": "found by shrinking a slower one (NetAdapt)",
+        "simplifying": "found by simplifying",
+        "known": "a network that was given",
+    }
+    return ways[answer.found_by] + ("" if answer.is_point else f", so no point of {answer.space}")
 
 
 def _cost(answer: SearchAnswer) -> str:
@@ -212,9 +230,44 @@ def _near(answer: SearchAnswer) -> list[Network]:
     ]
 
 
-def _thin(front: Sequence[Network]) -> list[Network]:
-    step = max(1, -(-len(front) // _FRONT_ROWS))
-    return list(front[::step])
+def front_text(answer: SearchAnswer, page: Page) -> str:
+    """The Pareto front, thinned to what is read at once."""
+    title = f"Pareto front of {_aimed_at(answer)} and top-1, over the whole space and the known networks:"
+    return page.filled(title) + "\n" + _table(spread(answer.front, _FRONT_ROWS), answer, page)
+
+
+def targets_text(answers: Sequence[SearchAnswer], run: str, page: Page) -> str:
+    """The answers for several targets: a line each, what each gains, then the front and where the files are."""
+    first = answers[0]
+    rows = [
+        (
+            f"{answer.required_ms:g}",
+            answer.best.name,
+            f"{answer.best.latency.mean_ms:.3f}",
+            _percent(answer.best.accuracy.mean),
+            f"{_percent(answer.best.accuracy.low)}–{_percent(answer.best.accuracy.high)}",
+            answer.gain.over if answer.gain else "-",
+            _points(answer.gain.mean) + ("" if answer.gain.told_apart else " *") if answer.gain else "-",
+        )
+        for answer in answers
+    ]
+    columns = [
+        numeric("target ms"), textual("network"), numeric("ms"), numeric("top-1 %"), textual("90 % of top-1", 2),
+        textual("over the known", 1), numeric("points"),
+    ]  # fmt: skip
+    parts = [
+        page.filled(page.strong(f"{len(answers)} targets for {first.device} (all untrained)")),
+        table(columns, rows, page) + "\n" + page.filled("* cannot be told apart from that known network"),
+        *(
+            page.filled(f"Note on {answer.required_ms:g} ms: {note}", hanging="  ")
+            for answer in answers
+            for note in (*_warnings(answer.best), *answer.notes)
+        ),
+        front_text(first, page),
+        "Files:\n" + "\n".join(f"  {answer.best.zoo}" for answer in answers if answer.best.zoo),
+        f"Run: {run} (`nas runs show {run}`)",
+    ]
+    return "\n\n".join(parts)
 
 
 def _table(networks: Sequence[Network], answer: SearchAnswer, page: Page) -> str:

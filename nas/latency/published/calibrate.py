@@ -39,10 +39,10 @@ CONFLICTING = ("silu", "silu_passes")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What a roofline of a kind of hardware may have of the latency."""
 _ALL_OR_NOTHING = (1.0, 0.0)
-_DEARER = 2.0
-"""What the whole roofline must win in left-out log likelihood over MACs and parameters alone; a part, in proportion."""
-_LEAD = 2.0
-"""What another kind of hardware must win in left-out log likelihood over the first of `PRIOR_SETS`."""
+_CLEAR = 2.0
+"""Nats over all judged rows: less is no difference. What another kind of hardware must win over the first of
+`PRIOR_SETS`; what a blend must win over MACs and parameters alone; by how much the roofline by itself may lose to them
+and still be in a blend, whose shares find something in a few rows by chance."""
 _ENOUGH_OF_MANY = 1e-3
 """Kinds of hardware mean many fits of few rows: a thousandth of a nat is no difference."""
 _BEYOND_UNSEEN = 0.5
@@ -136,8 +136,8 @@ def calibrate(
     memo = {} if memo is None else memo
     groups = _groups(data, rows)
     judged = rows & data.scored
-    nats = 1.0 / max(int(judged.sum()), 1)
-    first, lead = ("", next(iter(PRIOR_SETS))), _LEAD * nats
+    clear = _CLEAR / max(int(judged.sum()), 1)
+    first = ("", next(iter(PRIOR_SETS)))
     fits: dict[Candidate, Fit[CostModel]] = {}
     left: dict[Candidate, Sequence[Fit[CostModel]]] = {}
     losses: dict[Candidate, float] = {}
@@ -147,7 +147,7 @@ def calibrate(
             fits[one] = _fit(data, rows, one, None, memo)
             left[one] = [_fit(data, rows & ~out, one, fits[one], memo) for out in _each(groups, rows)]
             losses[one] = student_loss(left_out(data, rows, groups, left[one]).error[judged])
-        return min(losses, key=lambda one: losses[one] + (lead if one.kind not in first else 0.0))
+        return min(losses, key=lambda one: losses[one] + (0.0 if one.kind in first else clear))
 
     if data.by_kind:
         best = tried([Candidate(kind=kind, form=()) for kind in PRIOR_SETS])
@@ -160,15 +160,18 @@ def calibrate(
     def shared(share: float) -> Errors:
         return left_out(data, rows, groups, [blend(a, b, share) for a, b in zip(left[best], simple_left, strict=True)])
 
+    alone = student_loss(shared(0.0).error[judged])
+    if data.by_kind and losses[best] > alone + clear:
+        shares = (0.0,)
     errors = {share: shared(share) for share in shares or (SHARES if data.by_kind else _ALL_OR_NOTHING)}
-    price = _DEARER * nats if data.by_kind else 0.0
-    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + price * s)
+    price = clear if data.by_kind else 0.0
+    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + (price if s else 0.0))
     return Calibrated(
         candidate=best,
         share=share,
         fit=blend(fits[best], simple, share),
         spread=_spread(data, rows, errors[share]),
-        losses={one.name: loss for one, loss in losses.items()} | {SIMPLE: student_loss(shared(0.0).error[judged])},
+        losses={one.name: loss for one, loss in losses.items()} | {SIMPLE: alone},
     )
 
 
