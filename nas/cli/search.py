@@ -29,7 +29,7 @@ def _latency(context: click.Context, parameter: click.Parameter, value: str) -> 
 def _interval(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
     if value == "none":
         return None
-    ratio: float = click.FloatRange(1.0).convert(value, parameter, context)
+    ratio: float = click.FloatRange(1.0)(value, parameter, context)
     return ratio
 
 

@@ -249,7 +249,7 @@ def search(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranking:
-    """Networks that may be the answer, one of them feasible (`meets`) at least; known ones behind the first `num_own`."""
+    """Networks that may be the answer, at least one of them feasible (`meets`); known ones behind `num_own` others."""
 
     networks: list[Architecture]
     num_own: int
@@ -260,7 +260,8 @@ class _Ranking:
     @property
     def best(self) -> int:
         """The feasible one with the best score; of equal ones one that is not known, then the faster one."""
-        return min(np.flatnonzero(self.meets).tolist(), key=self._order)
+        feasible: list[int] = np.flatnonzero(self.meets).tolist()
+        return min(feasible, key=self._order)
 
     def simplest(self, alike: float) -> tuple[int, Simplicity]:
         """The simplest of those whose score lies at most `alike` below the best; of equally simple ones the best."""
