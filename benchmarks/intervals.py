@@ -19,7 +19,8 @@ from benchmarks.environment import environment_text
 from benchmarks.targets import PREDICTOR, SPACE, inputs_key
 from nas.evaluate import Limits, simplicity
 from nas.evaluate.limits import NOVELTY_PENALTY
-from nas.jobs.search import ALIKE, SearchAnswer, search
+from nas.jobs.search import ALIKE, search
+from nas.jobs.search_answer import SearchAnswer
 from nas.resources import runs_folder
 from nas.space import known_network
 from nas.space.search_space import SearchSpace
@@ -40,12 +41,12 @@ _TEXT = """\
 
 {environment}
 
-`nas search --space {space}`, seed 0, four times a target: with `--max-interval none`; with the default, `--max-interval
-{ratio:g}`, and of these the network with the best bound; the default answer, the simplest within {alike:g} points of
-that; and with `--simple`. *Bound* is what answers are ranked by (`Figures.score`), in percent; *interval* is the central
-90 % of the latency; *× usual* is its width, log(high / low), in that of the median of the five known networks nearest in
-latency. The last columns count what a network is made of (`nas.evaluate.simplicity`): families of blocks, activations,
-kernel sizes, widths that are no multiple of 16. Known networks, for comparison: {known}.
+`nas search --space {space}`, seed 0, four times a target: with `--max-interval none`; with the default,
+`--max-interval {ratio:g}`, and of these the network with the best bound; the default answer, the simplest within
+{alike:g} points of that; and with `--simple`. *Bound* is what answers are ranked by (`Figures.score`), in percent;
+*interval* is the central 90 % of the latency; *× usual* is its width, log(high / low), in that of the median of the five
+known networks nearest in latency. The last columns count what a network is made of (`nas.evaluate.simplicity`): families
+of blocks, activations, kernel sizes, widths that are no multiple of 16. Known networks, for comparison: {known}.
 
 {sections}
 
@@ -143,11 +144,11 @@ def conclusions(device: str, records: dict[float, dict[str, dict[str, Any]]]) ->
         for name in ("any interval", "best bound")
     )
     kept = f"; at {', '.join(lifted)} nothing keeps it" if lifted else ""
+    wide = f"without a limit the interval is wider than 1.3 usual ones at {', '.join(beyond) or 'no target'}"
+    simple = f"being the simplest costs {losses('best bound', 'simplest')}"
     return [
-        f"* {device}: without a limit the interval is wider than 1.3 usual ones at {', '.join(beyond) or 'no target'};"
-        f" the limit costs {losses('any interval', 'best bound')} of the bound{kept}.",
-        f"* {device}: being the simplest costs {losses('best bound', 'simplest')}, being of one kind and one activation"
-        f" {losses('best bound', 'simplest, --simple')}.",
+        f"* {device}: {wide}; the limit costs {losses('any interval', 'best bound')} of the bound{kept}.",
+        f"* {device}: {simple}; of one kind and one activation {losses('best bound', 'simplest, --simple')}.",
     ]
 
 

@@ -19,7 +19,8 @@ import nas
 from benchmarks.environment import environment_text
 from nas.documents import read_yaml
 from nas.evaluate import Limits, Models, SpaceProblem
-from nas.jobs.search import SearchAnswer, search, strategy_for
+from nas.jobs.search import search, strategy_for
+from nas.jobs.search_answer import SearchAnswer
 from nas.resources import shipped_room
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
@@ -84,13 +85,13 @@ def answer_rows(answers: list[SearchAnswer], random: dict[float, float]) -> Iter
         under = [n for n in answer.baselines if n.latency.mean_ms <= best.latency.mean_ms]
         known = max(under, key=lambda n: n.accuracy.low)
         yield (
-            f"{answer.target_ms:g}",
+            f"{answer.required_ms:g}",
             f"{best.latency.mean_ms:.3f} [{best.latency.low_ms:.3f}, {best.latency.high_ms:.3f}]",
             _interval(best),
             _points(answer.before_shrinking),
             _points(answer.after_shrinking),
             f"{known.name} {_interval(known)}",
-            _points(random.get(answer.target_ms)),
+            _points(random.get(answer.required_ms)),
             f"{best.novelty:.2f}",
             f"{answer.evaluated:,}",
             best.architecture.digest,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.accuracy import load_accuracy
     from nas.errors import NasError
+    from nas.jobs.adapt import adapt
     from nas.jobs.search import search
     from nas.latency import load_latency
     from nas.nets import build, export_onnx
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Architecture": "nas.space",
     "NasError": "nas.errors",
+    "adapt": "nas.jobs.adapt",
     "build": "nas.nets",
     "export_onnx": "nas.nets",
     "load_accuracy": "nas.accuracy",
@@ -39,6 +41,7 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "NasError",
+    "adapt",
     "build",
     "export_onnx",
     "load_accuracy",

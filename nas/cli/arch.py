@@ -20,7 +20,10 @@ def command() -> None:
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_networks(training: bool, as_json: bool) -> None:
-    """List the known networks: size, cost, published accuracy."""
+    """List the known networks: size, cost, published accuracy.
+
+    Families in search_spaces/seeds/*.yaml of the workspace are known networks as well.
+    """
     from nas.jobs.arch import known_records
 
     records = known_records(training=training)

@@ -39,10 +39,11 @@ def list_devices(as_json: bool) -> None:
 @_JSON
 def show_device(name: str, as_json: bool) -> None:
     """Show what is known of the device NAME."""
+    from nas.jobs.lut import fitted_model
     from nas.latency.home import device_home
 
     home = device_home(name)
-    record = {**home.device.as_json(), "folder": str(home.folder)}
+    record = {**home.device.as_json(), "folder": str(home.folder), **fitted_model(home)}
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return

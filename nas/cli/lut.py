@@ -98,24 +98,21 @@ def fit(home: DeviceHome, as_json: bool) -> None:
         return
 
     with progress() as show:
-        show(Step(doing="fitting operator costs"))
-        found = fit_device(home)
-    record = {
-        "device": home.name,
-        "folder": str(found.folder),
-        "form": list(found.calibrated.form),
-        "coefficients": found.predictor.as_json()["coefficients"],
-        "table_rows": found.table_rows,
-        "manifest": dict(found.predictor.manifest),
-    }
+        found = fit_device(home, counted("leaving networks out", show))
     if as_json:
+        record = {
+            "device": home.name,
+            "folder": str(found.folder),
+            "form": list(found.calibrated.form),
+            "coefficients": found.predictor.as_json()["coefficients"],
+            "table_rows": found.table_rows,
+            "manifest": dict(found.predictor.manifest),
+        }
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    manifest = found.predictor.manifest
-    click.echo(
-        f"{home.name}: fitted to {manifest['rows']} rows of {manifest['networks']} networks"
-        f" (form: {' + '.join(found.calibrated.form) or 'plain'}); wrote {found.table_rows} segments to {found.folder}"
-    )
+    from nas.report.lut_text import fitted_text
+
+    click.echo(fitted_text(home.name, found, page()))
 
 
 @command.command()

@@ -19,6 +19,7 @@ from nas.errors import NasError
 
 MODULES = {
     "search": "nas.cli.search",
+    "adapt": "nas.cli.adapt",
     "device": "nas.cli.device",
     "lut": "nas.cli.lut",
     "predictor": "nas.cli.predictor",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nas.cli.limits import target_and_limits
 from nas.cli.names import (
     known_accuracy,
     known_device,
@@ -20,22 +21,60 @@ from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
 
 
-def _latency(context: click.Context, parameter: click.Parameter, value: str) -> float:
+def _also(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    from nas.errors import InputError
     from nas.units import parse_latency_ms
 
-    return parse_latency_ms(value, name="--target-latency")
+    found = []
+    for value in values:
+        device, colon, target = value.rpartition(":")
+        if not (colon and device):
+            raise InputError(f"--also must be a device and its target, but got {value!r}; write pixel3-cpu:30ms.")
+        known_device(context, parameter, device)
+        found.append((device, parse_latency_ms(target, name=f"the target of --also {device}")))
+    return tuple(found)
+
+
+def _targets(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...]:
+    from nas.units import parse_latency_ms
+
+    words = [word for word in (value or "").split(",") if word.strip()]
+    return tuple(dict.fromkeys(parse_latency_ms(word.strip(), name="--targets") for word in words))
+
+
+def _start(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from nas.space.load import load_architecture
+
+    for value in values:
+        load_architecture(value)
+    return values
 
 
 def _interval(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
     if value == "none":
         return None
-    ratio: float = click.FloatRange(1.0)(value, parameter, context)
+    range_of: click.ParamType[Any] = click.FloatRange(1.0)
+    ratio: float = range_of.convert(value, parameter, context)
     return ratio
 
 
 @click.command()
-@click.option("--target-latency", "target_ms", required=True, callback=_latency, metavar="TIME", help="1ms, 800us, …")
+@target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option(
+    "--targets",
+    "targets_ms",
+    callback=_targets,
+    metavar="TIME,TIME",
+    help="Several targets, each answered, in place of --target-latency: 0.6ms,0.8ms,1ms.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    callback=_also,
+    metavar="NAME:TIME",
+    help="A further device with a target of its own that the answer meets as well: pixel3-cpu:30ms. Repeatable.",
+)
 @click.option(
     "--space",
     default="mobile",
@@ -66,22 +105,27 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     help="evolution, exhaustive or random.  [default: by the space's size]",
 )
 @click.option(
+    "--start",
+    multiple=True,
+    callback=_start,
+    metavar="NETWORK",
+    help="A network to begin from: a known name, an architecture file, a folder of the zoo. Repeatable.",
+)
+@click.option(
     "--reward",
-    default="soft",
+    default="hard",
     callback=known_reward,
     show_default=True,
     metavar="FORM",
-    help="soft, hard or absolute.",
+    help="hard: the best at or under the target; soft, absolute: what the reward pays for, up to 1.3 times the target.",
 )
 @click.option("--w", type=float, help="Exponent of the reward, or slope of the absolute one.  [default: the form's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same answer.")
-@click.option("--max-params", type=click.IntRange(1), metavar="N", help="At most N parameters.")
-@click.option("--max-macs", type=click.IntRange(1), metavar="N", help="At most N multiply-adds.")
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1.0, max_open=True),
     metavar="P",
-    help="Keep the latency under the target with probability P (one-sided).  [default: its mean]",
+    help="Keep the latency under the target with probability P (one-sided; the hard reward).  [default: its mean]",
 )
 @click.option(
     "--max-novelty",
@@ -99,6 +143,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     metavar="R",
     help="How wide the latency's interval may be, in the usual width for known networks; none: any.",
 )
+@click.option("--no-shrink", is_flag=True, help="Networks of the space alone: nothing is made narrower than it says.")
 @click.option(
     "--covered-only",
     is_flag=True,
@@ -123,19 +168,22 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(as_json: bool, storage: str | None, **options: Any) -> None:
-    """Find the most accurate network of a space that meets a latency on a device.
+    """Find the most accurate network of a space that meets a latency on a device, or limits alone.
 
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
     """
     with progress() as show:
-        from nas.jobs.search_run import SearchRequest, run_search
+        from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
 
         outcome = run_search(SearchRequest(**options), storage=storage, progress=show)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
-        from nas.report.search_text import search_text
+        from nas.report.search_text import search_text, targets_text
 
-        click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
+        if isinstance(outcome, TargetsOutcome):
+            click.echo(targets_text(outcome.answers, outcome.run, page()))
+        else:
+            click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
     if outcome.fault is not None:
         raise outcome.fault

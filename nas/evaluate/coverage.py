@@ -68,9 +68,9 @@ def lacking_text(found: SpaceCoverage, space: SearchSpace, latency: LatencyModel
     return f"{text}{found.num_closed} of the space's {found.choices} choices are in no network that it covers{named}"
 
 
-def space_coverage(compiled: CompiledSpace) -> SpaceCoverage:
-    """The coverage of a space that was compiled with the column "uncovered"."""
-    return _Chain(compiled).coverage()
+def space_coverage(compiled: CompiledSpace, column: str = "uncovered") -> SpaceCoverage:
+    """The coverage of a space that was compiled with the `column` of a table (`Models.tables`)."""
+    return _Chain(compiled, column).coverage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ class _Stage:
 class _Chain:
     """A compiled space, the rows that lack, and what may come before and behind each stage."""
 
-    def __init__(self, compiled: CompiledSpace) -> None:
+    def __init__(self, compiled: CompiledSpace, column: str) -> None:
         self._compiled, self._space = compiled, compiled.space
-        self._lacks = compiled.columns(["uncovered"]) > 0.0
+        self._lacks = compiled.columns([column]) > 0.0
         self._met = np.zeros(len(self._lacks), dtype=np.bool_)
         space = self._space
         strides = sorted(set(space.stem_strides))

@@ -14,24 +14,30 @@ from nas.accuracy.estimate import AccuracyFigures
 from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
-from nas.evaluate.limits import Limits
+from nas.evaluate.also import Also
+from nas.evaluate.limits import LATENCY, Limits
 from nas.evaluate.usual import UsualWidths
+from nas.graph.memory import bytes_per_number
 from nas.latency.model import LatencyModel
 from nas.latency.published.warnings import is_large_side
 from nas.strategies import Evaluation, Standing
 
 Floats = NDArray[np.float64]
 
-Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered"]
-"""Additive columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads
-(n, k); what the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has
-no cost model."""
+Group = Literal["params", "macs", "ms", "latency", "accuracy", "uncovered", "also", "peak"]
+"""Columns that are read together: parameters, MACs and milliseconds (n,); what `LatencyModel.bounds` reads (n, k); what
+the accuracy model reads (n, columns); how many segments have no latency (n,), there where the device has no cost model;
+`Also.columns` of further devices, one after another (n, columns); the most numbers alive at once (n,), there where
+memory is limited."""
 
-SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered"))
+SINGLE: frozenset[Group] = frozenset(("params", "macs", "ms", "uncovered", "peak"))
 """Groups of one column, which has shape (n,)."""
 
+GREATEST: frozenset[Group] = frozenset(("peak",))
+"""Groups of which a network has what its greatest part has; all others are additive."""
+
 Sums = Callable[[Group], NDArray[np.floating]]
-"""The columns of a group, summed over the parts of each of n networks."""
+"""The columns of a group, summed over the parts of each of n networks; the greatest for those of `GREATEST`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +46,8 @@ class Figures:
 
     `sums` gives what the parts of the networks add up to, `resolution` (n,) their input sides in pixels. `quick` is
     passed on to `AccuracyModel.figures`. `frontier` is what the claims of chosen networks are measured against; None:
-    they are taken as they are. `usual` is what the widths of intervals are measured against; None: nothing limits them.
+    they are taken as they are. `also` are further devices; `aim` is the column that the target is for
+    (`nas.evaluate.limits.Aim`); `usual` is what the widths of intervals are measured against; None: nothing is.
     """
 
     latency: LatencyModel
@@ -50,6 +57,8 @@ class Figures:
     sums: Sums
     resolution: Floats
     quick: bool = False
+    also: tuple[Also, ...] = ()
+    aim: str = LATENCY
     usual: UsualWidths | None = None
 
     def __len__(self) -> int:
@@ -66,6 +75,17 @@ class Figures:
         return np.asarray(self.sums("macs"), dtype=np.float64)
 
     @cached_property
+    def size_bytes(self) -> Floats:
+        """Bytes of the parameters at the device's precision."""
+        return self.params * bytes_per_number(self.latency.device.precision)
+
+    @cached_property
+    def memory_bytes(self) -> Floats:
+        """Bytes of the maps alive at once at the device's precision; only where `Limits` limit them."""
+        peaks = np.asarray(self.sums("peak"), dtype=np.float64)
+        return peaks * bytes_per_number(self.latency.device.precision)
+
+    @cached_property
     def latency_ms(self) -> Floats:
         """The mean latency in milliseconds."""
         return np.asarray(self.latency.fixed_ms + self.sums("ms"), dtype=np.float64)
@@ -75,6 +95,29 @@ class Figures:
         """The ends of the central 90 % interval of the latency, in milliseconds."""
         sums = np.asarray(self.sums("latency"), dtype=np.float64)
         return self.latency.bounds(self.latency_ms, sums, large=is_large_side(self.resolution))
+
+    @cached_property
+    def also_ms(self) -> Floats:
+        """The latency on each further device that must meet its target there, as `bounded_ms`, shape (n, devices)."""
+        large = is_large_side(self.resolution)
+        found = [
+            one.bounded_ms(sums, self.limits, large=large) for one, sums in zip(self.also, self._also_sums, strict=True)
+        ]
+        return np.stack(found, axis=1) if found else np.zeros((len(self), 0))
+
+    @cached_property
+    def also_beyond(self) -> Floats:
+        """How far the latency on each further device is above its target, relative to it, shape (n, devices)."""
+        targets_ms = np.array([one.target_ms for one in self.also])
+        return np.asarray(np.maximum(self.also_ms / targets_ms - 1.0, 0.0))
+
+    @cached_property
+    def _also_sums(self) -> list[Floats]:
+        """The sums of the columns of each further device, shape (n, columns) each."""
+        if not self.also:
+            return []
+        ends = np.cumsum([len(one.columns(self.limits)) for one in self.also])
+        return np.split(np.asarray(self.sums("also"), dtype=np.float64), ends[:-1], axis=1)
 
     @cached_property
     def interval_ratio(self) -> Floats:
@@ -93,10 +136,14 @@ class Figures:
 
     @cached_property
     def uncovered(self) -> Floats:
-        """How many segments have no latency (`LatencyModel.covers`): where there are any, the latency means nothing."""
-        if self.latency.operators is not None:
-            return np.zeros(len(self))
-        return np.asarray(self.sums("uncovered"), dtype=np.float64)
+        """How many segments have no latency (`LatencyModel.covers`), on all devices together: where there are any, the
+        latency means nothing."""
+        found = np.zeros(len(self))
+        if self.latency.operators is None:
+            found += self.sums("uncovered")
+        for one, sums in zip(self.also, self._also_sums, strict=True):
+            found += one.uncovered(sums)
+        return found
 
     @cached_property
     def standing(self) -> Standing:
@@ -110,8 +157,10 @@ class Figures:
     @cached_property
     def standing_of_any_width(self) -> Standing:
         """The same however wide the intervals of the latencies are."""
-        excess = self.limits.excess(self._column, len(self)) + self.uncovered
-        return Standing(bounded_ms=self.bounded_ms, excess=excess)
+        excess = self.limits.excess(self._column, len(self), but=self.aim)
+        return Standing(
+            bounded_ms=self._column(self.aim), excess=excess + self.also_beyond.sum(axis=1) + self.uncovered
+        )
 
     @cached_property
     def accuracy(self) -> AccuracyFigures:

@@ -15,14 +15,19 @@ from nas.accuracy.estimate import AccuracyDifferences
 from nas.accuracy.frontier import Frontier
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
+from nas.evaluate.also import Also, by_runtime
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
-from nas.evaluate.limits import Limits
+from nas.evaluate.limits import LATENCY, Limits
 from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
+from nas.runtimes import Runtime
 from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, Place, places_of
 from nas.space.compile.compiled import Compiled, CompiledSpace, Floats, layer_sums
 from nas.space.search_space import SearchSpace
+
+_OWN: frozenset[Group] = frozenset(("params", "macs", "peak"))
+"""Groups that layers have whatever the models are."""
 
 SizedPlace = tuple[Place, float]
 """A layer in a network, and the side of the network's input."""
@@ -33,13 +38,22 @@ class Models:
 
     `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
     have a latency, and what the widths of intervals are measured against (`Limits.max_interval`); without any, claims
-    are taken as they are, and intervals may be as wide as they come out.
+    are taken as they are, and intervals may be as wide as they come out. `also` are further devices, whose targets are
+    limits; `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
-        self, latency: LatencyModel, accuracy: AccuracyModel, limits: Limits, *, known: Sequence[Architecture] = ()
+        self,
+        latency: LatencyModel,
+        accuracy: AccuracyModel,
+        limits: Limits,
+        *,
+        known: Sequence[Architecture] = (),
+        also: Sequence[Also] = (),
+        aim: str = LATENCY,
     ) -> None:
-        self.latency, self.accuracy, self.limits = latency, accuracy, limits
+        self.latency, self.accuracy, self.limits, self.also, self.aim = latency, accuracy, limits, tuple(also), aim
+        self._runtimes = by_runtime(self.also)
         self.frontier: Frontier | None = None
         self.usual: UsualWidths | None = None
         self.groups: Mapping[Group, tuple[str, ...]] = {
@@ -51,6 +65,11 @@ class Models:
         }
         if latency.operators is None:
             self.groups = {**self.groups, "uncovered": ("uncovered",)}
+        if self.also:
+            columns = tuple(name for i in range(len(self.also)) for name in self._also_names(i))
+            self.groups = {**self.groups, "also": columns}
+        if self._peaks:
+            self.groups = {**self.groups, "peak": ("peak",)}
         self._known: dict[SizedPlace, Floats] = {}
         known = self.covered(known)
         if known:
@@ -65,9 +84,14 @@ class Models:
         other.limits = limits
         return other
 
+    @property
+    def _peaks(self) -> bool:
+        """Whether anybody asks how much memory layers need."""
+        return self.limits.max_memory_bytes is not None
+
     def costs(self, batch: LayerBatch, sides: Floats) -> Floats:
-        """The additive costs of a batch of layers, columns of `groups` but for parameters and MACs; `sides` (layers,)
-        are those of their networks' inputs.
+        """The additive costs of a batch of layers, columns of `groups` but for parameters, MACs and peaks; `sides`
+        (layers,) are those of their networks' inputs.
 
         Latency is that of the layers, accuracy that of the same layers on ImageNet.
         """
@@ -81,27 +105,78 @@ class Models:
         return np.concatenate(parts, axis=1)
 
     def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
-        """The space with these models' costs; `progress` is told of the layers that are compiled."""
-        names = [name for group in self.groups for name in self.groups[group] if group not in ("params", "macs")]
-        latency = self.latency
-        keys, runtime = latency.needs_keys, latency.runtime
-        return CompiledSpace(space, self.costs, names=names, keys=keys, runtime=runtime, progress=progress)
+        """The space with these models' costs, compiled once for each runtime among the devices; `progress` is told of
+        the layers that are compiled."""
+        runtimes = list(dict.fromkeys((self.latency.runtime, *self._runtimes)))
+        parts: list[CompiledSpace] = []
+
+        def told(done: int, of: int) -> None:
+            progress(len(parts) * of + done, len(runtimes) * of)
+
+        for runtime in runtimes:
+            parts.append(self._compiled(space, runtime, told))
+        for other in parts[1:]:
+            parts[0].join(other)
+        return parts[0]
+
+    def _compiled(self, space: SearchSpace, runtime: Runtime, progress: Compiled) -> CompiledSpace:
+        """The space with the costs of the devices of one runtime, and all that is no latency beside the first's."""
+        is_first, further = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
+        models = [self.latency] * is_first + [self.also[i].latency for i in further]
+        groups = [group for group in self.groups if group not in _OWN and group != "also"] if is_first else []
+        names = [name for group in groups for name in self.groups[group]]
+        names += [name for i in further for name in self._also_names(i)]
+
+        def costs(batch: LayerBatch, sides: Floats) -> Floats:
+            own = [self.costs(batch, sides)] if is_first else []
+            return np.concatenate((*own, *(self.also[i].costs(batch, self.limits) for i in further)), axis=1)
+
+        return CompiledSpace(
+            space,
+            costs,
+            names=names,
+            peaks=self._peaks and is_first,
+            keys=any(model.needs_keys for model in models),
+            runtime=runtime,
+            progress=progress,
+        )
+
+    def _also_names(self, position: int) -> list[str]:
+        """The columns of a further device in the compiled space."""
+        return [f"also {position} {column}" for column in self.also[position].columns(self.limits)]
 
     def sums(self, architectures: Sequence[Architecture]) -> Floats:
-        """All columns of `groups`, summed over the layers of each network, shape (n, columns)."""
+        """All columns of `groups` over the layers of each network, as `Sums` says, shape (n, columns)."""
         chains = [[(place, network.side) for place in places_of(network)] for network in architectures]
         costs = self.layer_costs([place for chain in chains for place in chain])
         starts = np.cumsum([0, *(len(chain) for chain in chains[:-1])])
-        return np.asarray(np.add.reduceat(costs, starts, axis=0))
+        sums = np.asarray(np.add.reduceat(costs, starts, axis=0))
+        if self._peaks:
+            sums[:, -1] = np.maximum.reduceat(costs[:, -1], starts)
+        return sums
+
+    def replaced(self, sums: Floats, layers: Floats, positions: Sequence[int], new: Floats) -> Floats:
+        """`sums` (columns,) of a network with `layers` (layers, columns), where those at `positions` cost `new`."""
+        changed = sums + new.sum(axis=0) - layers[positions].sum(axis=0)
+        if self._peaks:
+            changed[-1] = max(new[:, -1].max(), np.delete(layers[:, -1], positions).max(initial=0.0))
+        return np.asarray(changed)
 
     def layer_costs(self, places: Sequence[SizedPlace]) -> Floats:
         """The same columns for layers in their places, with the sides of their networks: (layers, columns)."""
         self._learn([place for place in places if place not in self._known])
         return np.stack([self._known[place] for place in places])
 
+    @property
+    def tables(self) -> list[tuple[LatencyModel, str]]:
+        """The devices that have a table alone, with the column of a compiled space that counts what it lacks."""
+        columns = ("uncovered", *(f"also {i} uncovered" for i in range(len(self.also))))
+        devices = (self.latency, *(one.latency for one in self.also))
+        return [(one, column) for one, column in zip(devices, columns, strict=True) if one.operators is None]
+
     def covered(self, architectures: Sequence[Architecture]) -> Sequence[Architecture]:
-        """Those of the networks whose every segment has a latency."""
-        if self.latency.operators is not None or not architectures:
+        """Those of the networks whose every segment has a latency, on every device."""
+        if not architectures or not self.tables:
             return architectures
         uncovered = self.figures(architectures).uncovered.tolist()
         return [network for network, lacks in zip(architectures, uncovered, strict=True) if not lacks]
@@ -129,6 +204,8 @@ class Models:
             sums=sums,
             resolution=resolution,
             quick=quick,
+            also=self.also,
+            aim=self.aim,
             usual=self.usual,
         )
 
@@ -151,9 +228,16 @@ class Models:
         new = list(dict.fromkeys(places))
         if not new:
             return
-        batch = LayerBatch.of_places([place for place, _ in new], self.latency.runtime)
+        chosen = [place for place, _ in new]
+        batch = LayerBatch.of_places(chosen, self.latency.runtime, peaks=self._peaks)
         own = np.stack((batch.params, batch.macs), axis=1)
-        costs = np.concatenate((own, self.costs(batch, np.array([side for _, side in new]))), axis=1)
+        further: dict[int, Floats] = {}
+        for runtime, positions in self._runtimes.items():
+            lowered = batch if runtime == self.latency.runtime else LayerBatch.of_places(chosen, runtime)
+            further |= {i: self.also[i].costs(lowered, self.limits) for i in positions}
+        costs = self.costs(batch, np.array([side for _, side in new]))
+        peaks = [] if batch.peaks is None else [batch.peaks[:, None]]
+        costs = np.concatenate((own, costs, *(further[i] for i in range(len(self.also))), *peaks), axis=1)
         self._known.update(zip(new, costs, strict=True))
 
 

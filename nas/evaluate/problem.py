@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.figures import SINGLE, Figures, Group, Sums
+from nas.evaluate.figures import GREATEST, SINGLE, Figures, Group, Sums
 from nas.evaluate.models import Models
 from nas.space.compile.compiled import Compiled, Floats
 from nas.space.search_space import Codes, SearchSpace
@@ -81,20 +81,28 @@ class SpaceProblem:
 
         def sums(group: Group) -> NDArray[np.floating]:
             if group not in self._together:
-                return np.asarray(_sum(self._tables[group], rows))
+                return np.asarray((_greatest if group in GREATEST else _sum)(self._tables[group], rows))
             if not joined:
                 joined.append(_sum(self._tables[group], rows))
             return joined[0][:, self._together[group]]
 
         return sums
 
+    def column(self, name: str, codes: Codes) -> Floats:
+        """A column of `Figures` by its name, shape (n,)."""
+        return np.concatenate([getattr(self.figures(chunk), name) for chunk in _chunks(codes)])
+
     def latency_ms(self, codes: Codes) -> Floats:
         """Milliseconds of each code, shape (n,)."""
-        return np.concatenate([self.figures(chunk).latency_ms for chunk in _chunks(codes)])
+        return self.column("latency_ms", codes)
+
+    def also_ms(self, codes: Codes) -> Floats:
+        """Milliseconds of each code on each further device, shape (n, devices)."""
+        return np.concatenate([self.figures(chunk).also_ms for chunk in _chunks(codes)])
 
     def macs(self, codes: Codes) -> Floats:
         """MACs of each code, shape (n,)."""
-        return np.concatenate([self.figures(chunk).macs for chunk in _chunks(codes)])
+        return self.column("macs", codes)
 
     def evaluate(self, codes: Codes) -> Evaluation:
         """What each code is worth."""
@@ -113,6 +121,15 @@ def _sum(table: NDArray[np.floating], rows: _Rows) -> Any:
         else:
             total += found * (times if table.ndim == 1 else times[:, None].astype(table.dtype))
     return total
+
+
+def _greatest(table: NDArray[np.floating], rows: _Rows) -> Any:
+    """The greatest of a table's entries over the parts of each network."""
+    greatest = np.zeros(len(rows[0][0]), dtype=table.dtype)
+    for places, times in rows:
+        found = table.take(places)
+        np.maximum(greatest, found if times is None else found * (times > 0), out=greatest)
+    return greatest
 
 
 def _chunks(codes: Codes) -> list[Codes]:

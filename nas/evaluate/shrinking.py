@@ -14,7 +14,7 @@ from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
-from nas.strategies import Move, NetAdapt, NetAdaptResult
+from nas.strategies import Goal, Move, NetAdapt, NetAdaptResult
 
 _Place = tuple[int, Layer, Shape]
 """A layer in a network by its position, with the shape of its input."""
@@ -39,9 +39,12 @@ class ChannelAdaptation:
     """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
 
     Widths become multiples of `divisor`; those at which a segment has no latency are left out.
+    `persist` is that of `NetAdapt`.
     """
 
-    def __init__(self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01) -> None:
+    def __init__(
+        self, models: Models, *, divisor: int = 8, beam: int = 5, step: float = 0.01, persist: bool = False
+    ) -> None:
         self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
@@ -51,12 +54,18 @@ class ChannelAdaptation:
             score=lambda states: self._figures(states).score,
             beam=beam,
             step=step,
+            persist=persist,
         )
 
     def shrink(
-        self, start: Architecture, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+        self,
+        start: Architecture,
+        *,
+        target_ms: float,
+        goal: Goal | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> NetAdaptResult[ShrunkNetwork]:
-        """The feasible states that shrinking `start` leads to; `network` turns them into networks.
+        """The answers that shrinking `start` leads to (`NetAdapt.shrink`); `network` turns them into networks.
 
         `progress` is told after each round how much of the way is done, from 0 to 1.
         """
@@ -64,7 +73,7 @@ class ChannelAdaptation:
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
         sums = self._models.sums([start])[0]
         state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms, progress=progress)
+        return self._netadapt.shrink(state, target_ms=target_ms, goal=goal, progress=progress)
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
@@ -86,6 +95,8 @@ class ChannelAdaptation:
     def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
         """Every way to narrow a width or several that are tied."""
         changes = list(width_changes(self._architecture(state), self._divisor))
+        if not changes:
+            return
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]
         places: list[list[_Place]] = []
         for change, positions in zip(changes, touched, strict=True):
@@ -103,7 +114,7 @@ class ChannelAdaptation:
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
-            sums = state.sums + new[at : at + len(positions)].sum(axis=0) - old[positions].sum(axis=0)
+            sums = self._models.replaced(state.sums, old, positions, new[at : at + len(positions)])
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
             for i, layer, shape in changed:

@@ -17,7 +17,7 @@ from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.simplicity import Simplicity, families, named_activations, simplicity
 from nas.space.narrow import fixed_activations
 from nas.space.search_space import Codes, SearchSpace
-from nas.strategies import Evolution, Progress, RandomSearch, SearchResult, SearchTask, Strategy, pareto_front
+from nas.strategies import Evolution, Progress, RandomSearch, SearchResult, SearchTask, Strategy, Sweep, pareto_front
 from nas.strategies.local_search import climb
 from nas.strategies.points import Points
 from nas.strategies.problem import checked_evaluation
@@ -151,9 +151,9 @@ def _part(problem: SpaceProblem, kept: Uniform) -> SpacePart | None:
 
 def _share(strategy: Strategy, count: int) -> Strategy:
     if isinstance(strategy, Evolution):
-        evaluations = max(strategy.evaluations // count, 1)
-        return replace(strategy, evaluations=evaluations, offspring=max(strategy.offspring // count, 1))
-    if isinstance(strategy, RandomSearch):
+        offspring = max(strategy.offspring // count, 1)
+        return replace(strategy, evaluations=max(strategy.evaluations // count, 1), offspring=offspring)
+    if isinstance(strategy, RandomSearch | Sweep):
         return replace(strategy, evaluations=max(strategy.evaluations // count, 1))
     return strategy
 
@@ -164,10 +164,10 @@ def _together(results: Sequence[SearchResult]) -> SearchResult:
     def ranked(name: str) -> Iterator[Any]:
         longest = max(len(getattr(result, name)) for result in results)
         each = [candidate for result in results for candidate in getattr(result, name)]
-        return itertools.islice(sorted(each, key=lambda candidate: -candidate.score), longest)
+        return itertools.islice(sorted(each, key=lambda candidate: -candidate.reward), longest)
 
     # The part with the best answer first.
-    results = sorted(results, key=lambda result: -result.best.score if result.best else math.inf)
+    results = sorted(results, key=lambda result: -result.best.reward if result.best else math.inf)
     top = tuple(ranked("top"))
     front = [candidate for result in results for candidate in result.front]
     first = pareto_front(np.array([c.bounded_ms for c in front]), np.array([c.score for c in front]))

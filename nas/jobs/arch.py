@@ -7,6 +7,7 @@ from typing import Any
 from nas.graph import Graph, OperatorTable
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture, known_as, known_networks
+from nas.space.architecture import layer_peak
 from nas.space.resolution import resolution_document
 
 _PUBLISHED = {"top1": None, "params_M": None, "macs_M": None, "source": ""}
@@ -38,7 +39,8 @@ def describe_architecture(architecture: Architecture, *, training: bool = False)
     """The record of an architecture, its totals, and its structure layer by layer.
 
     `activations` are the numbers that all operators of the inference form write for one image, `memory_bytes` what
-    they read and write with two bytes a number, weights included and nothing kept on chip; `warnings` name operators
+    they read and write with two bytes a number, weights included and nothing kept on chip; `peak_memory_bytes` are the
+    maps alive at once (`nas.graph.memory`), also with two bytes a number; `warnings` name operators
     that are reported to leave Apple's Neural Engine.
     """
     graph = architecture.graph()
@@ -51,6 +53,7 @@ def describe_architecture(architecture: Architecture, *, training: bool = False)
         "input": list(architecture.input_shape),
         "num_classes": architecture.num_classes,
         **_traffic(graph.operators()),
+        "peak_memory_bytes": 2 * architecture.peak_elements,
         "warnings": list(leaves_neural_engine(graph)),
         "layers": [
             {
@@ -60,6 +63,7 @@ def describe_architecture(architecture: Architecture, *, training: bool = False)
                 "params": params[i],
                 "macs": macs[i],
                 **_traffic(graph.segments[i].operators),
+                "peak_memory_bytes": 2 * layer_peak(layer, inputs[i], architecture.num_classes),
             }
             for i, layer in enumerate(architecture.layers)
         ],

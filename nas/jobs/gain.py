@@ -30,9 +30,11 @@ class Gain:
 
 
 def gain_over_known(
-    models: Models, answer: Architecture, known: Sequence[Architecture], *, target_ms: float
+    models: Models, answer: Architecture, known: Sequence[Architecture], *, at_most: float
 ) -> Gain | None:
     """The gain of `answer` over the feasible one of `known` with the best mean accuracy; None where none is feasible.
+
+    `at_most` is the target latency, or whatever else the models aim at (`nas.evaluate.limits.Aim`).
 
     What the answer claims is corrected for its having been chosen (`Models.gains`); nothing is, and the gain is that of
     two networks as they are, where it is one of `known` itself.
@@ -41,7 +43,7 @@ def gain_over_known(
         return None
     figures = models.figures(known)
     # Known networks are compared with, however little is known of their latency.
-    feasible = np.flatnonzero(figures.standing_of_any_width.feasible(target_ms))
+    feasible = np.flatnonzero(figures.standing_of_any_width.feasible(at_most))
     if not len(feasible):
         return None
     best = int(max(feasible, key=lambda i: figures.accuracy.mean[i]))

@@ -20,11 +20,11 @@ from nas.latency.device import DEVICE_FILE, ROOM, read_device
 from nas.latency.estimate import SOURCES
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, load_calibration, published_index
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments
-from nas.latency.published.calibrate import FOLDS, Calibrated, calibrate
+from nas.latency.published.calibrate import FEW, FOLDS, Calibrated
 from nas.latency.published.predictor import OperatorPredictor, make_predictor
 from nas.latency.published.rows import Calibration, PublishedRow
 from nas.latency.published.scores import Verification, read_plan, verify
-from nas.latency.published.validate import Progress
+from nas.latency.published.validate import LeftOut, Progress, fit_and_judge
 from nas.latency.table.coverage import coverage
 from nas.latency.table.rows import TableRow, read_table, table_text
 from nas.resources import check_name, workspace
@@ -38,27 +38,30 @@ TABLE_SPACE, TABLE_SEGMENTS = "mobile", 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What `fit_device` wrote: the predictor and the number of table rows, in `folder`."""
+    """What `fit_device` wrote: the predictor and the number of table rows, in `folder`; how networks left out were
+    predicted, and whether all rows were of one family."""
 
     folder: Path
     predictor: OperatorPredictor
     calibrated: Calibrated
+    left_out: LeftOut
+    one_family: bool
     table_rows: int
 
 
-def fit_device(home: DeviceHome) -> Fitted:
+def fit_device(home: DeviceHome, progress: Progress = lambda done, total: None) -> Fitted:
     """Fit the operator costs of a device to its `networks.csv`; write coefficients.json and table.csv.
 
     Rows of the table that no model printed stay as they are. The files go to the device's folder in the workspace,
     which gets copies of the inputs where the device is a shipped one. The same inputs give the same bytes on the same
-    machine.
+    machine. Raises `NasError`, and writes nothing, where no model predicts networks that were left out.
     """
     source, folder = home.folder, home.own_folder
     data = load_calibration(home)
     with threadpool_limits(limits=1, user_api="blas"):
-        found = calibrate(data, np.ones(len(data.rows), dtype=np.bool_))
+        found, left_out = fit_and_judge(data, progress)
     inputs = [name for name in (NETWORKS_FILE, LISTS_FILE, PLAN_FILE) if (source / name).exists()]
-    manifest = _manifest(home.name, data, found, {name: sha256(source / name) for name in inputs})
+    manifest = _manifest(home.name, data, found, left_out, {name: sha256(source / name) for name in inputs})
     predictor = make_predictor(found, manifest)
     model = LatencyModel(device=home.device, rows={}, operators=predictor)
     printed = {row.segment: row for row in segment_rows(model, table_segments())}
@@ -71,21 +74,35 @@ def fit_device(home: DeviceHome) -> Fitted:
                 write_bytes(folder / name, (source / name).read_bytes())
     write_bytes(folder / COEFFICIENTS_FILE, predictor.to_json().encode())
     write_bytes(folder / TABLE_FILE, table_text(rows).encode())
-    return Fitted(folder=folder, predictor=predictor, calibrated=found, table_rows=len(rows))
+    return Fitted(
+        folder=folder,
+        predictor=predictor,
+        calibrated=found,
+        left_out=left_out,
+        one_family=len(set(data.family.tolist())) == 1,
+        table_rows=len(rows),
+    )
 
 
-def _manifest(device: str, data: Calibration, found: Calibrated, checksums: dict[str, str]) -> dict[str, Any]:
+def _manifest(
+    device: str, data: Calibration, found: Calibrated, left_out: LeftOut, checksums: dict[str, str]
+) -> dict[str, Any]:
+    few = data.by_kind and len(set(data.identity.tolist())) <= FEW
+    groups = "one by one" if few else f"in {FOLDS} groups"
     return {
         "device": device,
         "date": max(row.date for row in data.rows),
+        "model": found.name if data.by_kind or found.share == 0.0 else f"operator costs, own priors ({found.name})",
+        "roofline_share": found.share,
+        "left_out": left_out.as_json(),
         "form": list(found.form),
         "features": "operator columns of nas.graph.operators",
         "kinds": sorted({str(kind) for kind in data.workload.operators.kind}),
         "rows": len(data.rows),
         "networks": len(data.networks),
-        "split": f"form and interval: networks left out in {FOLDS} groups; nested: `nas lut verify --device {device}`",
-        "scores": {" + ".join(form) or "plain": round(loss, 6) for form, loss in found.losses.items()},
-        "score": "mean Student-t loss of log errors on left-out networks, by form; the least one was taken",
+        "split": f"model and interval: networks left out {groups}; nested: `nas lut verify --device {device}`",
+        "scores": {name: round(loss, 6) for name, loss in found.losses.items()},
+        "score": "mean Student-t loss of log errors on left-out networks, by model; see docs/latency.md for the choice",
         "reference": "the average source",
         "source_offsets": {
             name: round(float(offset), 6) for name, offset in zip(data.sources, found.fit.offsets, strict=True)
@@ -174,6 +191,15 @@ def add_device(file: Path) -> tuple[Device, Path]:
         raise InputError(f"a device must be new, but {place} is there already; edit it, or remove it first.")
     write_bytes(place, file.read_bytes())
     return device, place
+
+
+def fitted_model(home: DeviceHome) -> dict[str, Any]:
+    """What the manifest of a fitted device says of its model and of its left-out errors; empty where there is none."""
+    if not (home.folder / COEFFICIENTS_FILE).exists():
+        return {}
+    operators = load_latency(home).operators
+    manifest = operators.manifest if operators else {}
+    return {key: manifest[key] for key in ("model", "left_out") if key in manifest}
 
 
 def describe(home: DeviceHome) -> dict[str, Any]:

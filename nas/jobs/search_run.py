@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.accuracy import PriorModel, load_accuracy
-from nas.errors import InputError, NasError
+from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
 from nas.files import sha256
-from nas.jobs.search import Published, SearchAnswer, search, strategy_for, with_zoo
+from nas.jobs.network import Published
+from nas.jobs.search import ALIKE, STARTS, Searches, strategy_for
+from nas.jobs.search_answer import SearchAnswer, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
-from nas.runs import RunStore
-from nas.space import Architecture, list_known, load_space, space_paths
+from nas.runs import RunHandle, RunStore
+from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Reward
@@ -34,41 +36,56 @@ SCHEMA = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What a user asks of `nas search`, by names; fields as the command's options."""
+    """What a user asks of `nas search`, by names; fields as the command's options, sizes in bytes."""
 
-    target_ms: float
     device: str
+    target_ms: float | None = None
+    targets_ms: tuple[float, ...] = ()
+    also: tuple[tuple[str, float], ...] = ()
     space: str = "mobile"
     settings: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
     accuracy: str = "imagenet"
     strategy: str | None = None
-    reward: str = "soft"
+    reward: str = "hard"
     w: float | None = None
     seed: int = 0
     max_params: int | None = None
     max_macs: int | None = None
+    max_size: int | None = None
+    max_memory: int | None = None
     confidence: float | None = None
     max_novelty: float | None = 1.0
     max_interval: float | None = 1.3
     covered_only: bool = False
+    no_shrink: bool = False
     simple: bool = False
     verify: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
         """The command line that repeats the search."""
-        words = ["nas", "search", "--target-latency", f"{self.target_ms:.12g}ms"]
+        words = ["nas", "search"]
+        if self.target_ms is not None:
+            words += ["--target-latency", f"{self.target_ms:.12g}ms"]
+        if self.targets_ms:
+            words += ["--targets", ",".join(f"{target_ms:.12g}ms" for target_ms in self.targets_ms)]
         for name in (
-            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "confidence",
-            "max_novelty",
+            "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "max_size",
+            "max_memory", "confidence", "max_novelty",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
+                value = f"{value}B" if name in ("max_size", "max_memory") else value
                 words += [f"--{name.replace('_', '-')}", str(value)]
         words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
-        for name in ("covered_only", "simple", "verify"):
+        for device, target_ms in self.also:
+            words += ["--also", f"{device}:{target_ms:.12g}ms"]
+        for reference in self.start:
+            words += ["--start", reference]
+        for name in ("covered_only", "no_shrink", "simple", "verify"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -95,7 +112,25 @@ class SearchOutcome:
         return {"schema": SCHEMA, "run": self.run, **self.answer.as_json(), **verified, "seconds": self.seconds}
 
 
-def run_search(request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent) -> SearchOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetsOutcome:
+    """A finished search for several targets: the answers with their files. `fault` says which targets cannot be met, or
+    what kept answers from being exported or recorded."""
+
+    run: str
+    seconds: float
+    answers: tuple[SearchAnswer, ...]
+    fault: NasError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON of a search for several targets, as the contract has it."""
+        answers = [{"schema": SCHEMA, "run": self.run, **answer.as_json()} for answer in self.answers]
+        return {"schema": SCHEMA, "run": self.run, "answers": answers, "seconds": self.seconds}
+
+
+def run_search(
+    request: SearchRequest, *, storage: str | None = None, progress: OnProgress = silent
+) -> SearchOutcome | TargetsOutcome:
     """Search, export the answer to the zoo, and record the run in `storage` (a URL; by default the workspace's file).
 
     Everything that the request names is checked before anything is written; a database or a disk that takes no record
@@ -105,43 +140,64 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     if not isinstance(space, SearchSpace):
         raise InputError(f"a search by latency needs a space of networks, but {space.name} is a space of codes.")
     space, home = narrow(space, request.settings), device_home(request.device)
+    others = [(device_home(device), target_ms) for device, target_ms in request.also]
     strategy = strategy_for(space, request.strategy)
     check_formats(request.formats)
     if request.verify:  # what fits tables takes a second to import
         from nas.jobs.search_verify import check_reach, verified_search
 
+        if request.target_ms is None:
+            raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
         check_reach(home)
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
+    also = [(load_latency(other), target_ms) for other, target_ms in others]
+    start_from = [load_architecture(reference) for reference in request.start]
     reward = Reward.parse(request.reward, request.w)
     limits = Limits(
         max_params=request.max_params,
         max_macs=request.max_macs,
+        max_size_bytes=request.max_size,
+        max_memory_bytes=request.max_memory,
         confidence=request.confidence,
         max_novelty=request.max_novelty,
         max_interval=request.max_interval,
     )
-    inputs = _inputs(request, home, space, accuracy)
+    if request.targets_ms and (request.target_ms is not None or request.verify):
+        other = "--verify" if request.verify else "--target-latency"
+        raise InputError(f"--targets asks for several answers, but came with {other}; give one of the two.")
+    for target_ms in request.targets_ms or (request.target_ms,):
+        limits.aim(target_ms)  # a question without one is refused before anything is written
+    inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
-            published = _Published(home)
+            published = PublishedFigures(home)
 
-            def searched(model: LatencyModel) -> SearchAnswer:
-                return search(
+            def searches(model: LatencyModel) -> Searches:
+                return Searches(
                     space,
                     latency=model,
                     accuracy=accuracy,
-                    target_ms=request.target_ms,
+                    also=also,
                     reward=reward,
                     seed=request.seed,
                     strategy=strategy,
                     limits=limits,
                     published=published,
+                    starts=0 if request.no_shrink else STARTS,
+                    start_from=start_from,
                     covered_only=request.covered_only,
                     simple=request.simple,
+                    alike=ALIKE,
                     progress=progress,
                 )
+
+            def searched(model: LatencyModel) -> SearchAnswer:
+                return searches(model).answer(request.target_ms)
+
+            if request.targets_ms:
+                return _several(request, searches(latency), run, began, progress)
 
             verification = None
             if request.verify:
@@ -152,7 +208,7 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
                 answer = searched(latency)
             seconds = time.perf_counter() - began
             outcome = SearchOutcome(run=run.id, seconds=seconds, answer=answer, verification=verification)
-            folder = _export(answer, run.id, request, progress)
+            folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
             seconds = time.perf_counter() - began
             outcome = replace(outcome, answer=with_zoo(answer, str(folder)), seconds=seconds)
             run.add_artefact("zoo", folder)
@@ -164,7 +220,29 @@ def run_search(request: SearchRequest, *, storage: str | None = None, progress: 
     return outcome
 
 
-def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: OnProgress) -> Path:
+def _several(
+    request: SearchRequest, searches: Searches, run: RunHandle, began: float, progress: OnProgress
+) -> TargetsOutcome:
+    """The answers for all targets that can be met, exported and recorded."""
+    answers, unmet = [], []
+    for target_ms in request.targets_ms:
+        try:
+            answer = searches.answer(target_ms)
+        except TargetError as error:
+            unmet.append(str(error))
+            continue
+        folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
+        run.add_artefact(f"zoo-{target_ms:g}ms", folder)
+        answers.append(with_zoo(answer, str(folder)))
+    if not answers:
+        raise TargetError(" ".join(unmet))
+    outcome = TargetsOutcome(run=run.id, seconds=time.perf_counter() - began, answers=tuple(answers))
+    run.finish(outcome.as_json())
+    return replace(outcome, fault=TargetError(" ".join(unmet)) if unmet else None)
+
+
+def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:
+    """The folder of the zoo that the answer's network was exported to."""
     from nas.zoo import export_architecture
 
     best = answer.best
@@ -175,25 +253,42 @@ def _export(answer: SearchAnswer, run: str, request: SearchRequest, progress: On
         accuracy=best.accuracy,
         device=answer.device,
         run=run,
-        seed=request.seed,
-        formats=request.formats,
+        seed=seed,
+        formats=formats,
         progress=progress,
     )
 
 
-def _inputs(request: SearchRequest, home: DeviceHome, space: SearchSpace, accuracy: PriorModel) -> dict[str, Any]:
-    """What the search reads, with checksums: the space, the device's files, the predictor's."""
+def _inputs(
+    request: SearchRequest, homes: Sequence[DeviceHome], space: SearchSpace, accuracy: PriorModel
+) -> dict[str, Any]:
+    """What the search reads, with checksums: the space, the files of the first device and of further ones, the
+    predictor's."""
+    space_file = space_paths().get(request.space, Path(request.space))
+    also = [device_inputs(home) for home in homes[1:]]
+    return {
+        "space": {"name": space.name, "sha256": sha256(space_file)},
+        **model_inputs(homes[0], accuracy),
+        **({"also": also} if also else {}),
+    }
+
+
+def device_inputs(home: DeviceHome) -> dict[str, Any]:
+    """The files of a device, with checksums."""
     files = [path for path in sorted(home.folder.iterdir()) if path.is_file()]
-    device = {path.name: sha256(path) for path in files}
+    return {"name": home.name, "sha256": {path.name: sha256(path) for path in files}}
+
+
+def model_inputs(home: DeviceHome, accuracy: PriorModel) -> dict[str, Any]:
+    """The files of a device and of a predictor, with checksums."""
     manifest: Mapping[str, Any] = accuracy.manifest
     return {
-        "space": {"name": space.name, "sha256": sha256(space_paths().get(request.space, Path(request.space)))},
-        "device": {"name": home.name, "sha256": device},
+        "device": device_inputs(home),
         "accuracy": {"name": accuracy.name, "sha256": dict(manifest["sha256"])},
     }
 
 
-class _Published:
+class PublishedFigures:
     """What others printed of known networks: top-1 from the seeds, latency from the device's published rows."""
 
     def __init__(self, home: DeviceHome) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from nas.errors import InputError, TargetError
 from nas.jobs.lut_build import refit_table
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search_answer import SearchAnswer
 from nas.latency import DeviceHome, LatencyModel, load_latency
 from nas.measure.check import Checked, check, usual_reference_ms
 from nas.measure.plan import network_item
@@ -23,9 +24,11 @@ from nas.measure.stopwatch import open_stopwatch
 from nas.measure.store import REFERENCE, VERIFIED, NewTiming, TimingStore
 from nas.runners.find import find_runner
 from nas.runners.protocol import FileFault
+from nas.strategies import Goal
 
 CEILING, FLOOR = 1.02, 0.9
-"""An answer is accepted up to this multiple of the target, and from this one on where something slower is better."""
+"""An answer is accepted up to this multiple of the target (of what its reward allows at most), and from this one on
+where something slower is better."""
 MAX_ROUNDS, RUNNERS_UP = 4, 5
 
 Search = Callable[[LatencyModel], SearchAnswer]
@@ -128,15 +131,16 @@ def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
 def _runners_up(answer: SearchAnswer) -> list[Network]:
     """The networks of the front that are closest to the target, on either side."""
     others = [n for n in answer.front if n.architecture.digest != answer.best.architecture.digest]
-    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.target_ms)))
+    others.sort(key=lambda network: abs(np.log(network.latency.mean_ms / answer.required_ms)))
     return others[:RUNNERS_UP]
 
 
 def _fault(answer: SearchAnswer, checked: Checked) -> str:
     """Why the answer is not accepted; empty where it is."""
-    target = answer.target_ms
-    if checked.measured_ms > CEILING * target:
-        return f"measured at {checked.measured_ms:.3f} ms, above {CEILING:g} times the target"
+    target = answer.required_ms
+    if checked.measured_ms > CEILING * _limit_ms(answer):
+        most = CEILING * answer.reward.reach
+        return f"measured at {checked.measured_ms:.3f} ms, above {most:.3g} times the target"
     if not checked.inside:
         return (
             f"measured at {checked.measured_ms:.3f} ms, outside the predicted interval"
@@ -161,24 +165,35 @@ def _correct(home: DeviceHome, timed: _Timed) -> None:
 def _best_timed(
     found: dict[str, tuple[SearchAnswer, Network, Checked]], rounds: Sequence[VerifiedRound]
 ) -> tuple[SearchAnswer, Verification]:
-    """The timed network that met the target with the best bound, as the answer."""
-    met = [item for item in found.values() if item[2].measured_ms <= CEILING * item[0].target_ms]
+    """The timed network that met the target for which the reward of the bound is best, as the answer."""
+    met = [item for item in found.values() if item[2].measured_ms <= CEILING * _limit_ms(item[0])]
     if not met:
         answer, network, one = min(found.values(), key=lambda item: item[2].measured_ms)
         raise TargetError(
-            f"a network of {answer.space} must be timed at no more than {answer.target_ms:g} ms, but the fastest of"
+            f"a network of {answer.space} must be timed at no more than {answer.required_ms:g} ms, but the fastest of"
             f" {len(found)} that were predicted to be takes {one.measured_ms:.3f} ms ({network.name}); build the table"
             f" again, for this space: `nas lut build --device {answer.device} --space {answer.space} --restart`."
         )
-    answer, network, one = max(met, key=lambda item: (item[1].accuracy.low, -item[2].measured_ms))
+    answer, network, one = max(met, key=lambda item: (_worth(*item), -item[2].measured_ms))
     note = (
         f"The table's predictions strayed: after {len(rounds)} rounds the answer is the best of {len(found)} networks"
         " that were timed, by its measured time."
     )
-    named = network.architecture.named(f"{answer.space}-{answer.target_ms:g}ms-{network.architecture.digest[:8]}")
+    named = network.architecture.named(f"{answer.space}-{answer.required_ms:g}ms-{network.architecture.digest[:8]}")
     best = replace(network, name=named.name, architecture=named)
     chosen = replace(answer, best=best, notes=(*answer.notes, note))
     return chosen, Verification(rounds=tuple(rounds), measured=one, accepted=False)
+
+
+def _limit_ms(answer: SearchAnswer) -> float:
+    """The most milliseconds that an answer may have by the search's reward."""
+    return Goal(target_ms=answer.required_ms, reward=answer.reward).limit_ms
+
+
+def _worth(answer: SearchAnswer, network: Network, one: Checked) -> float:
+    """The reward of the bound at the measured latency; what is above the limit within the ceiling counts as at it."""
+    measured_ms = min(one.measured_ms, _limit_ms(answer))
+    return float(answer.reward.reward(network.accuracy.low, measured_ms, answer.required_ms))
 
 
 def check_reach(home: DeviceHome) -> None:

@@ -50,6 +50,10 @@ def device_home(name: str) -> DeviceHome:
 
     Raises `InputError` for an unknown name (nearest names shown), a path, or a bad `device.yaml`.
     """
+    if "," in name:
+        raise InputError(
+            f"a device must be one name, but got {name!r}; a search takes further ones as --also NAME:30ms."
+        )
     check_name(name, what="device")
     path = find(ROOM, f"{name}/{DEVICE_FILE}")
     if path is None:

@@ -18,7 +18,7 @@ from nas.space import Architecture, load_architecture
 from nas.space.lowering import lower
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
-_MIN_NETWORKS = 4
+_MIN_NETWORKS = 5
 
 
 def load_latency(device: str | DeviceHome) -> LatencyModel:
@@ -70,7 +70,8 @@ def load_calibration(home: DeviceHome) -> Calibration:
     if found < _MIN_NETWORKS:
         raise InputError(
             f"{folder / NETWORKS_FILE} must hold at least {_MIN_NETWORKS} different convolutional networks of at most"
-            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows."
+            f" {MAX_PIXELS} px to fit costs and intervals, but has {found}; add rows (a dozen, of several"
+            " families)."
         )
     return data
 

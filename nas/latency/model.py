@@ -63,11 +63,11 @@ class SegmentCosts:
     source: Ints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LatencyModel:
     """Latency on `device`: rows for the segments that have one, `operators` for the rest.
 
-    `rows` leaves out those that `operators` itself printed.
+    `rows` leaves out those that `operators` itself printed. A model is equal to itself alone, so it may be a key.
     """
 
     device: Device

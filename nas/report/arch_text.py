@@ -9,7 +9,7 @@ from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
 
-_SHOWN = ("input", "output", "params", "macs", "activations", "memory_bytes", "block")
+_SHOWN = ("input", "output", "params", "macs", "activations", "memory_bytes", "peak_memory_bytes", "block")
 
 
 def known_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
@@ -36,12 +36,13 @@ def network_text(record: Mapping[str, Any], training: bool, page: Page = PLAIN) 
     """A record of `nas.jobs.arch.describe_architecture`: facts, then the layers."""
     columns = [
         numeric("#"), textual("block"), textual("output"), numeric("params"), numeric("MACs M"),
-        numeric("activations M", 2), numeric("memory MB", 1), textual("parameters", wrap=True),
+        numeric("activations M", 3), numeric("traffic MB", 2), numeric("alive MB", 1), textual("parameters", wrap=True),
     ]  # fmt: skip
     rows = [
         (
             i, layer["block"], "x".join(map(str, layer["output"])), f"{layer['params']:,}",
             f"{layer['macs'] / 1e6:.2f}", f"{layer['activations'] / 1e6:.3f}", f"{layer['memory_bytes'] / 1e6:.3f}",
+            f"{layer['peak_memory_bytes'] / 1e6:.3f}",
             " ".join(f"{k}={v}" for k, v in layer.items() if k not in _SHOWN),
         )
         for i, layer in enumerate(record["layers"], start=1)
@@ -61,6 +62,7 @@ def _facts(record: Mapping[str, Any], training: bool) -> list[str]:
         f"images {' x '.join(map(str, record['input']))}, {record['num_classes']} classes",
         f"params {record['params']:,}, MACs {record['macs']:,} ({form})",
         f"activations {record['activations']:,}, memory traffic {record['memory_bytes']:,} bytes at 2 bytes a number",
+        f"memory {record['peak_memory_bytes']:,} bytes of maps alive at once, at 2 bytes a number",
     ]
     if record["paper"]:
         facts.append(f"paper: {record['paper']}")

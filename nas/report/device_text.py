@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.report.lut_text import left_out_line
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 
@@ -35,4 +36,6 @@ def device_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
 
 
 def _fact(key: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return left_out_line(value)
     return "as the runtime decides" if key == "threads" and value == 0 else str(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.graph.words import kind_words
+from nas.jobs.lut import Fitted
 from nas.jobs.lut_build import TablePlan
 from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
 from nas.latency.table.lookup import ASSUMED_SPREAD
@@ -103,6 +104,43 @@ def coverage_text(parts: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str
     return table(columns, rows, page)
 
 
+def left_out_line(record: Mapping[str, Mapping[str, float]]) -> str:
+    """The errors of networks left out of a fit, beside those of plainer models: the `left_out` of its manifest."""
+    names = {"ours": "error", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
+    return "; ".join(
+        f"{names[name]} {part['median']:.1%} in the median, {part['mean']:.1%} on average"
+        for name, part in record.items()
+    )
+
+
+def fitted_text(device: str, found: Fitted, page: Page = PLAIN) -> str:
+    """What a device was fitted to, by which model, and how that predicts networks left out."""
+    manifest = found.predictor.manifest
+    fitted = f"fitted to {manifest['rows']} rows of {manifest['networks']} networks"
+    lines = [
+        f"{device}: {fitted}; wrote {found.table_rows} segments to {found.folder}", f"model: {manifest['model']}",
+    ]  # fmt: skip
+    names = {"ours": "a fit without them", "macs_and_parameters": "MACs and parameters alone"}
+    rows = [
+        (names.get(name, "one figure for all"), f"{part['median']:.1%}", f"{part['mean']:.1%}")
+        for name, part in manifest["left_out"].items()
+    ]
+    errors = table([textual("networks left out, by"), numeric("median error"), numeric("mean error")], rows, page)
+    notes = []
+    if found.calibrated.share == 0.0:
+        notes.append(
+            "Operator costs predict networks left out no better than multiply-adds and parameters alone, so these are"
+            " used. They know nothing of kernels, activations and kinds of layers: a search on this device compares"
+            " sizes only."
+        )
+    if found.one_family:
+        notes.append(
+            "All rows are of one family: what others cost is a guess, and intervals are wide. Time networks of other"
+            " families, and fit again."
+        )
+    return "\n".join((*map(page.filled, lines), errors, *map(page.filled, notes)))
+
+
 def costs_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     """The operator costs of a record of `nas.jobs.lut.describe`, and what they were fitted to."""
     manifest = record["manifest"]
@@ -114,6 +152,8 @@ def costs_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
     rows = [(name, f"{value:.4g}", record["meaning"][name]) for name, value in record["coefficients"].items()]
     costs = table([textual("coefficient"), numeric("value"), textual("meaning", wrap=True)], rows, page)
     fitted = f"fitted to {manifest['rows']} rows of {manifest['networks']} networks; {manifest['split']}"
+    if "left_out" in manifest:
+        fitted += f"\nmodel: {manifest['model']}\nnetworks left out: {left_out_line(manifest['left_out'])}"
     return f"{costs}\n\n{page.filled(fitted)}"
 
 

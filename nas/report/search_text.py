@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.front import spread
+from nas.jobs.network import Network
+from nas.jobs.search_answer import SearchAnswer
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
+from nas.units import bytes_text, count_text
 
 if TYPE_CHECKING:
     from nas.jobs.search_verify import Verification
@@ -18,9 +21,8 @@ _NEAR = (0.85, 1.15)
 
 _FRONT_ROWS = 12
 _COLUMNS = (
-    textual(""), textual("network"), numeric("ms"), textual("90 % of ms", 2), textual("source", 5), numeric("top-1 %"),
-    textual("90 % of top-1", 1), numeric("published %", 3), numeric("published ms", 4), numeric("params M", 6),
-    numeric("MACs M", 7),
+    textual("source", 5), numeric("top-1 %"), textual("90 % of top-1", 1), numeric("published %", 3),
+    numeric("published ms", 4), numeric("params M", 6), numeric("MACs M", 7),
 )  # fmt: skip
 
 
@@ -30,16 +32,16 @@ def search_text(
     """The answer, what it gains and what to know of it; then the known networks near it, the front, and the files."""
     best = answer.best
     parts = [
-        page.filled(page.strong(f"{best.name} (untrained) for {answer.device}, target {answer.target_ms:g} ms")),
+        page.filled(page.strong(f"{best.name} (untrained) for {answer.device}, {asked(answer)}")),
         page.filled(gain_text(answer)),
         *(page.filled(f"Note: {note}", hanging="  ") for note in (*_warnings(best), *answer.notes)),
         "\n".join(page.filled(line, hanging=" " * 11) for line in _summary(answer, verification)),
-        page.filled("Beside the known networks (at the same training recipe; * cannot be told from the answer):")
-        + f"\n{_table([best, *_near(answer)], best, page)}\n"
+        page.filled(f"Beside the known networks (at the same training recipe; {_marks(answer)}):")
+        + f"\n{_table([best, *_started(answer), *_near(answer)], answer, page)}\n"
         + page.filled(
             f"{len(answer.baselines) - len(_near(answer))} slower or faster ones are in the JSON document (--json)."
         ),
-        "Pareto front of latency and score:\n" + _table(_thin(answer.front), best, page),
+        front_text(answer, page),
     ]
     if verification is not None:
         parts.insert(-2, _verified(verification, page))
@@ -48,6 +50,32 @@ def search_text(
     if run:
         parts.append(f"Run: {run} (`nas runs show {run}`)")
     return "\n\n".join(parts)
+
+
+def asked(answer: SearchAnswer) -> str:
+    """Target and limits, and the targets on further devices."""
+    limits = answer.limits
+    parts = [] if answer.target_ms is None else [f"target {answer.target_ms:g} ms"]
+    parts += [f"at most {text}" for text in map(_limit, limits.caps, limits.caps.values())]
+    parts += [f"{target_ms:g} ms on {device}" for device, target_ms in answer.also.items()]
+    return ", ".join(parts)
+
+
+def _limit(column: str, at_most: int) -> str:
+    if column.endswith("_bytes"):
+        return bytes_text(at_most) + (" of parameters" if column == "size_bytes" else " of maps")
+    return f"{count_text(at_most)} {'parameters' if column == 'params' else 'MACs'}"
+
+
+def _aimed_at(answer: SearchAnswer) -> str:
+    columns = {"params": "parameters", "macs": "MACs", "size_bytes": "size", "memory_bytes": "memory"}
+    return columns[answer.limits.aim(None).column] if answer.target_ms is None else "latency"
+
+
+def _bytes_of(network: Network) -> str:
+    if network.size_bytes is None or network.memory_bytes is None:
+        return ""
+    return f"; {bytes_text(network.size_bytes)}, {bytes_text(network.memory_bytes)} of maps alive at once"
 
 
 def gain_text(answer: SearchAnswer) -> str:
@@ -70,9 +98,15 @@ def gain_text(answer: SearchAnswer) -> str:
     speaks = _speaks(best, over)
     return (
         f"{own}: {points} against {named}, the known network with the best mean accuracy that meets the target, at"
-        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}, which others have trained"
+        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}{_trained(over)}"
         + (f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else ".")
     )
+
+
+def _trained(network: Network) -> str:
+    """What else speaks for a known network: somebody printed what it reached."""
+    printed = network.published.top1 if network.published else None
+    return "" if printed is None else f", which others have trained ({_percent(printed)} %)"
 
 
 def _speaks(best: Network, over: Network) -> list[str]:
@@ -93,18 +127,25 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
     best, latency, accuracy = answer.best, answer.best.latency, answer.best.accuracy
     searched = "all" if answer.exact else f"{answer.evaluated:,} of {answer.space_size:.2g}"
     lines = [
-        f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}",
+        (
+            f"  latency  {latency.mean_ms:.3f} ms [{latency.low_ms:.3f}, {latency.high_ms:.3f}], {latency.source}"
+            f"{_above(answer)}"
+        ),
+        *(
+            f"           {also.mean_ms:.3f} ms [{also.low_ms:.3f}, {also.high_ms:.3f}], {also.source}, on {device}"
+            for device, also in best.also.items()
+        ),
         (
             f"  top-1    {_percent(accuracy.mean)} % [{_percent(accuracy.low)}, {_percent(accuracy.high)}],"
             f" {accuracy.source} for ImageNet, {accuracy.recipe}"
         ),
         (
             f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.0f} M MACs,"
-            f" {resolution_text(best.architecture.resolution)} px"
+            f" {resolution_text(best.architecture.resolution)} px{_bytes_of(best)}"
         ),
         f"  novelty  {best.novelty:.2f} (1: as far from networks of published accuracy as these from one another)",
         *([f"  made of  {best.simplicity}{_cost(answer)}"] if best.simplicity else []),
-        f"  search   {searched} networks of {answer.space}",
+        f"  search   {searched} networks of {answer.space}; {_found(answer)}",
         "  Intervals are central 90 %.",
     ]
     if verification is not None:
@@ -115,6 +156,17 @@ def _summary(answer: SearchAnswer, verification: Verification | None) -> list[st
             f" processes (by the clock {measured.clock_ms:.3f} ms)",
         )
     return lines
+
+
+def _found(answer: SearchAnswer) -> str:
+    """Where the answer comes from, and whether the space holds it."""
+    ways = {
+        "search": "found by searching",
+        "shrinking": "found by shrinking a slower one (NetAdapt)",
+        "simplifying": "found by simplifying",
+        "known": "a network that was given",
+    }
+    return ways[answer.found_by] + ("" if answer.is_point else f", so no point of {answer.space}")
 
 
 def _cost(answer: SearchAnswer) -> str:
@@ -148,9 +200,26 @@ def _verified(verification: Verification, page: Page) -> str:
     return "Predicted first, then timed in fresh processes:\n" + table(columns, rows, page)
 
 
+def _above(answer: SearchAnswer) -> str:
+    above = answer.above_target_ms
+    return f", {100 * above / answer.required_ms:.1f} % above the target" if above else ""
+
+
+def _marks(answer: SearchAnswer) -> str:
+    return "* cannot be told from the answer" + ("; + the search began from it" if answer.starts else "")
+
+
+def _started(answer: SearchAnswer) -> list[Network]:
+    """The networks that the search began from, but for those that are listed anyway."""
+    listed = {answer.best.architecture.digest, *(network.architecture.digest for network in _near(answer))}
+    return [network for network in answer.starts if network.architecture.digest not in listed]
+
+
 def _near(answer: SearchAnswer) -> list[Network]:
-    """The known networks around the target, and whichever the text names."""
-    low, high = (factor * answer.target_ms for factor in _NEAR)
+    """The known networks around target and answer, and whichever the text names."""
+    own_ms = answer.best.latency.mean_ms
+    ends_ms = sorted((answer.target_ms or own_ms, max(answer.target_ms or own_ms, own_ms)))
+    low, high = (factor * end_ms for factor, end_ms in zip(_NEAR, ends_ms, strict=True))
     named = answer.gain.over if answer.gain else ""
     return [
         network
@@ -161,23 +230,65 @@ def _near(answer: SearchAnswer) -> list[Network]:
     ]
 
 
-def _thin(front: Sequence[Network]) -> list[Network]:
-    step = max(1, -(-len(front) // _FRONT_ROWS))
-    return list(front[::step])
+def front_text(answer: SearchAnswer, page: Page) -> str:
+    """The Pareto front, thinned to what is read at once."""
+    title = f"Pareto front of {_aimed_at(answer)} and top-1, over the whole space and the known networks:"
+    return page.filled(title) + "\n" + _table(spread(answer.front, _FRONT_ROWS), answer, page)
 
 
-def _table(networks: Sequence[Network], best: Network, page: Page) -> str:
+def targets_text(answers: Sequence[SearchAnswer], run: str, page: Page) -> str:
+    """The answers for several targets: a line each, what each gains, then the front and where the files are."""
+    first = answers[0]
+    rows = [
+        (
+            f"{answer.required_ms:g}",
+            answer.best.name,
+            f"{answer.best.latency.mean_ms:.3f}",
+            _percent(answer.best.accuracy.mean),
+            f"{_percent(answer.best.accuracy.low)}–{_percent(answer.best.accuracy.high)}",
+            answer.gain.over if answer.gain else "-",
+            _points(answer.gain.mean) + ("" if answer.gain.told_apart else " *") if answer.gain else "-",
+        )
+        for answer in answers
+    ]
+    columns = [
+        numeric("target ms"), textual("network"), numeric("ms"), numeric("top-1 %"), textual("90 % of top-1", 2),
+        textual("over the known", 1), numeric("points"),
+    ]  # fmt: skip
+    parts = [
+        page.filled(page.strong(f"{len(answers)} targets for {first.device} (all untrained)")),
+        table(columns, rows, page) + "\n" + page.filled("* cannot be told apart from that known network"),
+        *(
+            page.filled(f"Note on {answer.required_ms:g} ms: {note}", hanging="  ")
+            for answer in answers
+            for note in (*_warnings(answer.best), *answer.notes)
+        ),
+        front_text(first, page),
+        "Files:\n" + "\n".join(f"  {answer.best.zoo}" for answer in answers if answer.best.zoo),
+        f"Run: {run} (`nas runs show {run}`)",
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(networks: Sequence[Network], answer: SearchAnswer, page: Page) -> str:
+    others = [column for device in answer.also for column in (numeric(f"{device} ms"), textual("90 % of these", 2))]
+    columns = [textual(""), textual("network"), numeric("ms"), textual("90 % of ms", 2), *others, *_COLUMNS]
     rows = []
+    began = {network.architecture.digest for network in answer.starts}
     for network in networks:
         latency, accuracy, published = network.latency, network.accuracy, network.published
-        same = network.architecture.digest == best.architecture.digest
+        same = network.architecture.digest == answer.best.architecture.digest
         mark = ">" if same else "*" if network.indistinguishable else ""
+        mark += "+" if network.architecture.digest in began else ""
         rows.append(
             (
                 mark,
                 network.name,
-                f"{latency.mean_ms:.3f}",
-                f"{latency.low_ms:.3f}–{latency.high_ms:.3f}",
+                *(
+                    text
+                    for ms in (latency, *network.also.values())
+                    for text in (f"{ms.mean_ms:.3f}", f"{ms.low_ms:.3f}–{ms.high_ms:.3f}")
+                ),
                 latency.source,
                 _percent(accuracy.mean),
                 f"{_percent(accuracy.low)}–{_percent(accuracy.high)}",
@@ -187,7 +298,7 @@ def _table(networks: Sequence[Network], best: Network, page: Page) -> str:
                 f"{network.macs / 1e6:.0f}",
             )
         )
-    return table(_COLUMNS, rows, page)
+    return table(columns, rows, page)
 
 
 def _warnings(best: Network) -> list[str]:

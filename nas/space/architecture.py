@@ -19,6 +19,7 @@ from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
 from nas.graph import Builder, Graph, Segment
 from nas.graph.channels import Flow, channel_flow
+from nas.graph.memory import peak_elements
 from nas.graph.rows import Shape
 from nas.space.resolution import (
     LARGEST,
@@ -76,6 +77,12 @@ def build_layer(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> La
     """The segment of one layer on an input of `input_shape`; raises `ValueError` where it does not fit."""
     graph = layer_graph(layer, input_shape, num_classes)
     return LayerResult(graph.segments[0], graph.output_shape, channel_flow(graph.nodes))
+
+
+@lru_cache(maxsize=200_000)
+def layer_peak(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> int:
+    """The most numbers alive at once inside one layer (`nas.graph.memory`), its input among them."""
+    return int(peak_elements(layer_graph(layer, input_shape, num_classes).nodes))
 
 
 def layer_graph(layer: Layer, input_shape: Shape, num_classes: int = 1000) -> Graph:
@@ -156,6 +163,13 @@ class Architecture:
     def macs(self) -> int:
         """Multiply-adds for one image."""
         return sum(segment.macs for segment in self.segments())
+
+    @property
+    def peak_elements(self) -> int:
+        """The most numbers alive at once while it runs (`nas.graph.memory`): that of the layer that needs the most,
+        since between two layers a single map is alive."""
+        places = zip(self.layers, self.layer_inputs(), strict=True)
+        return max(layer_peak(layer, shape, self.num_classes) for layer, shape in places)
 
     def graph(self) -> Graph:
         """The operators, with shapes. Raises `InputError` where a layer does not fit its input."""

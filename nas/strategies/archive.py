@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.strategies.apart import Apart
 from nas.strategies.front import pareto_front
+from nas.strategies.goal import Goal
 from nas.strategies.points import Points
-from nas.strategies.reward import Reward
+from nas.strategies.reward import REACH
 from nas.strategies.task import Candidate, Progress, SearchResult
 
-START_LIMIT = 1.3
-"""NetAdapt starts from points up to this multiple of the target."""
-
 _BANDS = 6
+
+Value = Callable[[Points], NDArray[np.float64]]
+"""What points are ranked by, shape (n,)."""
 
 
 class Archive:
@@ -23,22 +27,22 @@ class Archive:
     Expects each point once.
     """
 
-    def __init__(self, num_genes: int, *, target_ms: float, num_top: int = 32, num_starts: int = 32) -> None:
+    def __init__(self, num_genes: int, goal: Goal, *, num_top: int = 32, num_starts: int = 32) -> None:
         nothing = Points.none(num_genes)
-        self._target_ms = target_ms
+        self._goal = goal
         self._num_top = num_top
         self._num_starts = num_starts
-        self._edges_ms = target_ms * np.linspace(1.0, START_LIMIT, _BANDS + 1)
+        self._edges = np.linspace(1.0, REACH, _BANDS + 1)
         self._bands = [nothing] * _BANDS
         self._top = nothing
-        self._apart = Apart(num_genes, count=num_top)
+        self._apart = Apart(num_genes, goal, count=num_top)
         self._front = nothing
         self._fastest = nothing
         self.num_points = 0
 
     @property
     def top(self) -> Points:
-        """The best feasible points, best first: by score, of equal ones the faster."""
+        """The best answers, best first: by `Goal.value`, of equal ones the faster."""
         return self._top
 
     @property
@@ -64,28 +68,28 @@ class Archive:
         within = points.within_limits
         if not within.all():
             points = points.select(within)
-        feasible = points.feasible(self._target_ms)
+        feasible = self._goal.feasible(points)
         self._apart.add(points, feasible)
-        self._top = _best(self._top, points, feasible, self._num_top)
-        for i in range(_BANDS):
-            inside = (points.bounded_ms > self._edges_ms[i]) & (points.bounded_ms <= self._edges_ms[i + 1])
-            self._bands[i] = _best(self._bands[i], points, inside, self._num_starts)
+        self._top = _best(self._top, points, feasible, self._num_top, self._goal.value)
+        for i, inside in enumerate(self._inside_bands(points, self._goal.target_ms)):
+            self._bands[i] = _best(self._bands[i], points, inside, self._num_starts, _score)
         self._front = self._joined_front(points)
 
-    def result(self, reward: Reward, *, exact: bool) -> SearchResult:
+    def result(self, *, exact: bool) -> SearchResult:
         """The records of what was found."""
         # So that of equally good points the fastest comes first in both.
         self._apart.add(self._top, np.ones(len(self._top), dtype=np.bool_))
-        top = self._candidates(self._top, reward)
-        fastest = self._candidates(self._fastest, reward)
+        top = self._candidates(self._top)
+        fastest = self._candidates(self._fastest)
         return SearchResult(
-            target_ms=self._target_ms,
+            target_ms=self._goal.target_ms,
+            aim_ms=self._aim_ms,
             best=top[0] if top else None,
             fastest=fastest[0] if fastest else None,
             top=top,
-            apart=self._candidates(self._apart.points(), reward),
-            starts=self._candidates(self._spread_starts(), reward),
-            front=self._candidates(self._front, reward),
+            apart=self._candidates(self._apart.points()),
+            starts=self._candidates(self._spread_starts()),
+            front=self._candidates(self._front),
             evaluated=self.num_points,
             exact=exact,
         )
@@ -99,14 +103,31 @@ class Archive:
         joined = self._front.join(points)
         return joined.select(pareto_front(joined.bounded_ms, joined.score))
 
+    @property
+    def _aim_ms(self) -> float:
+        if self._goal.reward.reach == 1.0:
+            return self._goal.target_ms
+        return float(self._top.bounded_ms[0]) if len(self._top) else self._goal.limit_ms
+
+    def _inside_bands(self, points: Points, aim_ms: float) -> list[NDArray[np.bool_]]:
+        """For each band of latencies above `aim_ms` which points lie in it, shape (n,)."""
+        edges_ms = aim_ms * self._edges
+        return [(points.bounded_ms > low) & (points.bounded_ms <= high) for low, high in pairwise(edges_ms)]
+
     def _spread_starts(self) -> Points:
-        """Up to `num_starts` points above the target, in turn from each band, in which near-copies come last."""
+        """Up to `num_starts` points slower than aimed at, in turn from each band, in which near-copies come last."""
+        bands = self._bands
+        if self._aim_ms != self._goal.target_ms:
+            # Only now is known where those bands are: the front has the best of every latency.
+            inside = self._inside_bands(self._front, self._aim_ms)
+            bands = [self._front.select(rows) for rows in inside]
+            bands = [band.ranked(band.score) for band in bands]
         num_genes = self._top.codes.shape[1]
         far = max(2, num_genes // 20)
         chosen: list[Points] = []
         spare: list[Points] = []
         for rank in range(self._num_starts):
-            for band in self._bands:
+            for band in bands:
                 if rank >= len(band):
                     continue
                 point = band.select(slice(rank, rank + 1))
@@ -117,8 +138,8 @@ class Archive:
             starts = starts.join(point)
         return starts
 
-    def _candidates(self, points: Points, reward: Reward) -> tuple[Candidate, ...]:
-        rewards = reward.reward(points.score, points.bounded_ms, self._target_ms)
+    def _candidates(self, points: Points) -> tuple[Candidate, ...]:
+        rewards = self._goal.value(points)
         return tuple(
             Candidate(
                 codes=tuple(points.codes[i].tolist()),
@@ -131,10 +152,15 @@ class Archive:
         )
 
 
-def _best(old: Points, new: Points, eligible: NDArray[np.bool_], count: int) -> Points:
+def _best(old: Points, new: Points, eligible: NDArray[np.bool_], count: int, value: Value) -> Points:
+    """The `count` best of `old` and of those of `new` that are `eligible`, best first by `value`."""
     if len(old) == count:
-        eligible = eligible & (new.score >= old.score[-1])
+        eligible = eligible & (value(new) >= value(old)[-1])
     if not eligible.any():
         return old
     joined = old.join(new.select(eligible))
-    return joined.by_score().select(slice(0, count))
+    return joined.ranked(value(joined)).select(slice(0, count))
+
+
+def _score(points: Points) -> NDArray[np.float64]:
+    return points.score

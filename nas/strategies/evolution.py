@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.strategies.archive import START_LIMIT, Archive
+from nas.strategies.archive import Archive
+from nas.strategies.goal import Goal
 from nas.strategies.local_search import climb
 from nas.strategies.points import Points
 from nas.strategies.problem import Codes, Problem, checked_cardinalities, checked_evaluation
-from nas.strategies.reward import Reward
+from nas.strategies.reward import REACH
 from nas.strategies.seen import SeenCodes
 from nas.strategies.task import SearchResult, SearchTask
 from nas.strategies.variation import cross, mutate, random_codes
@@ -22,23 +23,18 @@ _INFEASIBLE = -1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Niche:
-    """What a part of the population is selected for: the score at up to `cap_ms`, or the reward.
+    """What a part of the population is selected for: the score at up to `cap_ms`, or the value of a `goal`.
 
-    Points beyond the cap, or that exceed other limits, rank below all others, by how far they are beyond. With a
-    `reward` its value ranks instead, and its target takes the place of the cap.
+    Points beyond the cap, or that exceed other limits, rank below all others, by how far they are beyond.
     """
 
     cap_ms: float
-    reward: Reward | None = None
+    goal: Goal | None = None
 
     def fitness(self, points: Points) -> NDArray[np.float64]:
         """What the niche ranks by, shape (n,): higher is better."""
-        if self.reward is not None:
-            value = self.reward.reward(points.score, points.bounded_ms, self.cap_ms)
-            beyond = points.excess
-        else:
-            value = points.score
-            beyond = points.beyond(self.cap_ms)
+        value = points.score if self.goal is None else self.goal.value(points)
+        beyond = points.beyond(self.cap_ms)
         return np.where(beyond > 0.0, _INFEASIBLE * (1.0 + beyond), value)
 
 
@@ -46,12 +42,12 @@ class Niche:
 class Evolution:
     """A vectorised evolution with niches by latency, and local searches.
 
-    A niche keeps the best `population` of all points that a round has seen: one by score at or under the
-    target, one by the reward, one at or under each of `caps` (multiples of the target: they lead to it from both sides
-    and hold NetAdapt's starts). A generation is `offspring` children; those seen before are not evaluated again. A
-    round ends when the best point of the target's niche has not improved for `stagnation` generations, or when its
-    share of `evaluations` is used up; then a local search climbs from its `climbers` best points, trying `pairs`
-    changes of two genes around each.
+    A niche keeps the best `population` of all points that a round has seen: one by the reward among answers, one by the
+    reward at or under the target or up to `REACH` times it (whichever the answers' is not), one by score at or under
+    each of `caps` (multiples of the target: they lead to it from both sides and hold NetAdapt's starts). A generation
+    is `offspring` children; those seen before are not evaluated again. A round ends when the best point of the answers'
+    niche has not improved for `stagnation` generations, or when its share of `evaluations` is used up; then a local
+    search climbs from its `climbers` best points, trying `pairs` changes of two genes around each.
 
     Spaces of networks have many basins, and a round ends in one. So `rounds` begin anew from random points (the first
     from `initial` too), and a last one crosses the best of all of them, after which every niche is climbed.
@@ -65,7 +61,7 @@ class Evolution:
     rounds: int = 4
     climbers: int = 4
     pairs: int = 3000
-    caps: tuple[float, ...] = (0.6, 0.8, 0.9, 1.1, 1.2, START_LIMIT)
+    caps: tuple[float, ...] = (0.6, 0.8, 0.9, 1.1, 1.2, REACH)
     num_top: int = 32
     num_starts: int = 32
 
@@ -79,7 +75,7 @@ class Evolution:
         """The best points found, as `Strategy.search` says."""
         run = _Run(self, problem, task)
         run.evolve()
-        return run.archive.result(task.reward, exact=False)
+        return run.archive.result(exact=False)
 
 
 class _Run:
@@ -92,17 +88,17 @@ class _Run:
         self._problem = problem
         self._task = task
         self._rng = task.rng
-        # The niche of the target comes first: it is the one whose improvement counts.
-        self._niches = [Niche(cap_ms=task.target_ms), Niche(cap_ms=task.target_ms, reward=task.reward)]
+        # The niche of the answers comes first: it is the one whose improvement counts.
+        goal = task.goal
+        other_ms = task.target_ms if goal.limit_ms > task.target_ms else REACH * task.target_ms
+        self._niches = [Niche(cap_ms=goal.limit_ms, goal=goal), Niche(cap_ms=other_ms, goal=goal)]
         self._niches += [Niche(cap_ms=cap * task.target_ms) for cap in settings.caps]
         self._populations = self._nobody()
         self._seen = SeenCodes(self._num_genes, capacity=2 * settings.evaluations)
         # Counted as seen before anything is: excluded points may be climbed over, but nothing remembers them.
         self._seen.add(task.excluded_codes(problem, self._cardinalities))
         self._evaluated = 0
-        self.archive = Archive(
-            self._num_genes, target_ms=task.target_ms, num_top=settings.num_top, num_starts=settings.num_starts
-        )
+        self.archive = Archive(self._num_genes, goal, num_top=settings.num_top, num_starts=settings.num_starts)
 
     def evolve(self) -> None:
         """All rounds, each with an equal share of what the ones before it left."""
@@ -172,7 +168,7 @@ class _Run:
             best = max(best, value)
 
     def _children(self) -> Codes:
-        """A batch of children, from the niche of the target twice as many as from any other."""
+        """A batch of children, from the niche of the answers twice as many as from any other."""
         counts = np.full(len(self._niches), self._batch() // (len(self._niches) + 1))
         counts[0] = self._batch() - counts[1:].sum()
         narrow = np.min_scalar_type(-int(self._cardinalities.max()))  # small integers: less memory to move

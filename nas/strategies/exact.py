@@ -34,9 +34,7 @@ class Exhaustive:
                 f"an exhaustive search takes at most {self.limit:,} points, but the space has {size:.3g};"
                 " use the evolution strategy."
             )
-        archive = Archive(
-            len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
-        )
+        archive = Archive(len(cardinalities), task.goal, num_top=self.num_top, num_starts=self.num_starts)
         task.initial_codes(cardinalities)  # not needed, but refused where they are none
         # How far a step of each gene leads in the numbering of all codes, the last gene running fastest.
         steps = size // np.cumprod(cardinalities)
@@ -49,7 +47,7 @@ class Exhaustive:
             codes = codes[(problem.canonical(codes) == codes).all(axis=1)]
             archive.add(Points.of(codes, checked_evaluation(problem, codes)))
             task.progress(archive.progress(end, size))
-        return archive.result(task.reward, exact=True)
+        return archive.result(exact=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +61,7 @@ class RandomSearch:
     def search(self, problem: Problem, task: SearchTask) -> SearchResult:
         """The best of `initial` and the points drawn."""
         cardinalities = checked_cardinalities(problem)
-        archive = Archive(
-            len(cardinalities), target_ms=task.target_ms, num_top=self.num_top, num_starts=self.num_starts
-        )
+        archive = Archive(len(cardinalities), task.goal, num_top=self.num_top, num_starts=self.num_starts)
         seen = SeenCodes(len(cardinalities), capacity=2 * self.evaluations)
         seen.add(task.excluded_codes(problem, cardinalities))
         drawn = 0
@@ -79,4 +75,4 @@ class RandomSearch:
             archive.add(Points.of(codes, checked_evaluation(problem, codes)))
             drawn += count
             task.progress(archive.progress(drawn, self.evaluations))
-        return archive.result(task.reward, exact=False)
+        return archive.result(exact=False)

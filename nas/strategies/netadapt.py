@@ -8,13 +8,14 @@ ratio of accuracy change to latency change wins instead of the best accuracy, a 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
+from nas.strategies.goal import Goal
 from nas.strategies.problem import Standing
 
 S = TypeVar("S", bound=Hashable)
@@ -33,34 +34,55 @@ class Move(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk(Generic[S]):
-    """A state with the latency that must meet the target, whether it is feasible (`Standing.feasible`), its score."""
+    """A state with the latency that must meet the target, whether it is an answer (`Goal.feasible`), its score.
+
+    `layer` is the one whose shrink led to it, from the state `parent` (None for a start).
+    """
 
     state: S
     bounded_ms: float
     feasible: bool
     score: float
+    layer: str = field(default="", compare=False)
+    parent: Shrunk[S] | None = field(default=None, compare=False, repr=False)
+
+    def path(self) -> tuple[Shrunk[S], ...]:
+        """The states from the start to this one, both included."""
+        found = [self]
+        while (before := found[-1].parent) is not None:
+            found.append(before)
+        return tuple(reversed(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetAdaptResult(Generic[S]):
     """What shrinking one start gave.
 
-    `met` are all remembered feasible states, best score first, of equal ones the faster; `best` is the first of them,
-    None where no way led to one. `rounds` are the states kept by each round, best first.
+    `met` are all remembered answers, best first by the reward of their scores, of equal ones the faster; `best` is the
+    first of them, None where no way led to one. `rounds` are the states kept by each round, best first. `timed` counts
+    the states whose latency was asked.
     """
 
     start: Shrunk[S]
     best: Shrunk[S] | None
     met: tuple[Shrunk[S], ...]
     rounds: tuple[tuple[Shrunk[S], ...], ...]
+    timed: int = field(compare=False)
+
+    @property
+    def least(self) -> Shrunk[S]:
+        """The fastest of all states that were kept."""
+        kept = (shrunk for kept in self.rounds for shrunk in kept)
+        return min([self.start, *self.met, *kept], key=lambda shrunk: shrunk.bounded_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetAdapt(Generic[S]):
     """Shrinks states by `moves` until they meet a target.
 
-    A round looks at every state of the beam. A move is *enough* if it is faster and wins at least the round's budget
-    (`step` times the latency of the start) or is feasible. The candidates that a layer offers are, by `rule`:
+    A state has *arrived* that keeps all limits at or under the target. A round looks at every state of the beam. A move
+    is *enough* if it is faster and wins at least the round's budget (`step` times the latency of the start) or has
+    arrived. The candidates that a layer offers are, by `rule`:
 
     * "smallest": its first move that is enough (NetAdapt: the largest layer that meets the round's constraint). `moves`
       must give the moves of a layer from the smallest shrink to the largest.
@@ -71,12 +93,18 @@ class NetAdapt(Generic[S]):
     order of the beam, layers and moves in the order of `moves`. A state that several ways lead to counts once, by the
     best of them. Then:
 
-    * with `remember_all` every feasible candidate is remembered, and the best `beam` of the others go on;
-    * without, the best `beam` of all candidates are kept: the feasible ones are remembered, the others go on.
+    * with `remember_all` every candidate that is an answer is remembered, and the best `beam` of those that have not
+      arrived go on;
+    * without, the best `beam` of all candidates are kept: the answers are remembered, what has not arrived goes on.
 
-    It ends when none goes on; each move wins latency, so it always ends. `beam=1, remember_all=False` is the plain
-    greedy rule. `standing` and `score` (an array of shape (states,), higher is better) take a list of states; each is
-    asked about a state once in a run, and the score only about candidates.
+    With the hard reward the two are one: what has arrived is an answer, and nothing else. With a reward that pays for
+    latency there are answers on the way.
+
+    It ends when none goes on; each move wins latency, so it always ends. With `persist` a round in which no layer
+    offers a candidate is had again with half the budget, down to a thousandth of the first, so that a target far from
+    the start is not missed for want of large steps. `beam=1, remember_all=False` is the plain greedy rule. `standing`
+    and `score` (an array of shape (states,), higher is better) take a list of states; each is asked about a state once
+    in a run, and the score only about candidates.
     """
 
     moves: Callable[[S], Iterable[Move[S]]]
@@ -86,6 +114,7 @@ class NetAdapt(Generic[S]):
     beam: int = 5
     step: float = 0.01
     remember_all: bool = True
+    persist: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -96,26 +125,34 @@ class NetAdapt(Generic[S]):
             raise InputError(f"step must be a share of the start's latency between 0 and 1, but got {self.step}.")
 
     def shrink(
-        self, start: S, *, target_ms: float, progress: Callable[[float], None] = lambda share: None
+        self,
+        start: S,
+        *,
+        target_ms: float,
+        goal: Goal | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> NetAdaptResult[S]:
-        """The states feasible at `target_ms` that shrinking leads to; a start that is feasible is its own answer.
+        """The answers that shrinking to `target_ms` leads to; a start that has arrived is its own answer.
 
-        `progress` is told after each round what share of the latency above the target its fastest state has lost.
+        `goal` says what is an answer, and ranks them; by default the hard reward at `target_ms`. `progress` is told
+        after each round what share of the latency above the target its fastest state has lost.
         """
-        return _Descent(self, start, target_ms).run(progress)
+        return _Descent(self, start, target_ms, goal or Goal(target_ms=target_ms)).run(progress)
 
 
 class _Descent(Generic[S]):
     """One run: what is known of states, and the states remembered."""
 
-    def __init__(self, settings: NetAdapt[S], start: S, target_ms: float) -> None:
+    def __init__(self, settings: NetAdapt[S], start: S, target_ms: float, goal: Goal) -> None:
         self._settings = settings
-        self._target_ms = target_ms
+        self._target_ms, self._goal = target_ms, goal
         self._standing: dict[S, tuple[float, bool]] = {}
-        """Of each state the bounded latency, and whether it is feasible."""
+        """Of each state the bounded latency, and whether it is an answer."""
+        self._arrived: set[S] = set()
         self._score: dict[S, float] = {}
         self._start = self._known([start])[0]
         self._budget_ms = settings.step * self._start.bounded_ms
+        self._least_budget_ms = self._budget_ms / 1000
 
     def run(self, progress: Callable[[float], None]) -> NetAdaptResult[S]:
         above_ms = self._start.bounded_ms - self._target_ms
@@ -123,40 +160,52 @@ class _Descent(Generic[S]):
         rounds: list[tuple[Shrunk[S], ...]] = []
         if self._start.feasible:
             met[self._start.state] = self._start
-        beam = [] if met else [self._start]
+        beam = [] if self._start.state in self._arrived else [self._start]
         reached = {self._start.state}
         while beam:
             children = [child for child in self._children(beam) if child.state not in reached]
+            if not children and self._settings.persist and self._budget_ms > self._least_budget_ms:
+                self._budget_ms /= 2
+                continue
             if self._settings.remember_all:
                 met.update((child.state, child) for child in children if child.feasible)
-                kept = [child for child in children if not child.feasible][: self._settings.beam]
+                kept = [child for child in children if child.state not in self._arrived][: self._settings.beam]
             else:
                 kept = children[: self._settings.beam]
                 met.update((child.state, child) for child in kept if child.feasible)
-            beam = [child for child in kept if not child.feasible]
+            beam = [child for child in kept if child.state not in self._arrived]
             reached.update(child.state for child in kept)
             if kept:
                 rounds.append(tuple(kept))
                 won_ms = self._start.bounded_ms - min(child.bounded_ms for child in kept)
                 progress(min(1.0, won_ms / above_ms) if above_ms > 0 else 0.0)
-        answers = sorted(met.values(), key=lambda shrunk: (-shrunk.score, shrunk.bounded_ms))
+        answers = sorted(met.values(), key=lambda shrunk: (-self._value(shrunk), shrunk.bounded_ms))
         return NetAdaptResult(
-            start=self._start, best=answers[0] if answers else None, met=tuple(answers), rounds=tuple(rounds)
+            start=self._start,
+            best=answers[0] if answers else None,
+            met=tuple(answers),
+            rounds=tuple(rounds),
+            timed=len(self._standing),
         )
+
+    def _value(self, shrunk: Shrunk[S]) -> float:
+        return float(self._goal.reward.reward(shrunk.score, shrunk.bounded_ms, self._goal.target_ms))
 
     def _children(self, beam: Sequence[Shrunk[S]]) -> list[Shrunk[S]]:
         """The distinct candidates of all states of the beam, best first."""
-        offers = [(parent, state) for parent, layers in self._layers(beam) for state in layers]
-        known = dict(zip((state for _, state in offers), self._known([state for _, state in offers]), strict=True))
+        offers = self._offers(beam)
+        known = dict(zip((one for _, _, one in offers), self._known([one for _, _, one in offers]), strict=True))
         rates: dict[S, float] = {}
-        for parent, state in offers:
+        for parent, layer, state in offers:
             child = known[state]
             rate = (child.score - parent.score) / (parent.bounded_ms - child.bounded_ms)
-            rates[state] = max(rate, rates.get(state, rate))
+            if state not in rates or rate > rates[state]:
+                rates[state] = rate
+                known[state] = replace(child, layer=layer, parent=parent)
         return [known[state] for state in sorted(rates, key=lambda state: -rates[state])]
 
-    def _layers(self, beam: Sequence[Shrunk[S]]) -> list[tuple[Shrunk[S], list[S]]]:
-        """For each parent the states that its layers offer, in the order of `moves`."""
+    def _offers(self, beam: Sequence[Shrunk[S]]) -> list[tuple[Shrunk[S], str, S]]:
+        """(parent, layer, state that it offers), in the order of `moves`."""
         queues: list[dict[str, list[S]]] = []
         for parent in beam:
             layers: dict[str, list[S]] = {}
@@ -166,12 +215,14 @@ class _Descent(Generic[S]):
         if self._settings.rule == "every":
             self._time([state for layers in queues for states in layers.values() for state in states])
             return [
-                (parent, [s for states in layers.values() for s in states if self._enough(parent, s)])
+                (parent, layer, state)
                 for parent, layers in zip(beam, queues, strict=True)
+                for layer, states in layers.items()
+                for state in states
+                if self._enough(parent, state)
             ]
-        return [
-            (parent, list(chosen.values())) for parent, chosen in zip(beam, self._smallest(beam, queues), strict=True)
-        ]
+        chosen = zip(beam, self._smallest(beam, queues), strict=True)
+        return [(parent, layer, state) for parent, found in chosen for layer, state in found.items()]
 
     def _smallest(self, beam: Sequence[Shrunk[S]], queues: list[dict[str, list[S]]]) -> list[dict[str, S]]:
         """For each parent, layer → the first of its states that is enough.
@@ -199,16 +250,17 @@ class _Descent(Generic[S]):
         ]
 
     def _enough(self, parent: Shrunk[S], state: S) -> bool:
-        bounded_ms, feasible = self._standing[state]
-        won_ms = parent.bounded_ms - bounded_ms
-        return won_ms > 0 and (won_ms >= self._budget_ms or feasible)
+        won_ms = parent.bounded_ms - self._standing[state][0]
+        return won_ms > 0 and (won_ms >= self._budget_ms or state in self._arrived)
 
     def _time(self, states: Iterable[S]) -> None:
         unknown = list(dict.fromkeys(state for state in states if state not in self._standing))
         if unknown:
             found = self._settings.standing(unknown)
-            columns = zip(found.bounded_ms.tolist(), found.feasible(self._target_ms).tolist(), strict=True)
+            columns = zip(found.bounded_ms.tolist(), self._goal.feasible(found).tolist(), strict=True)
             self._standing.update(zip(unknown, columns, strict=True))
+            arrived = found.feasible(self._target_ms).tolist()
+            self._arrived.update(state for state, there in zip(unknown, arrived, strict=True) if there)
 
     def _known(self, states: list[S]) -> list[Shrunk[S]]:
         self._time(states)

@@ -35,9 +35,9 @@ class Points(Evaluation):
         columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS}
         return Points(codes=np.concatenate([self.codes, other.codes]), **columns)
 
-    def by_score(self) -> Points:
-        """The same points, best first; of equal scores the faster, then the earlier."""
-        return self.select(np.lexsort((self.bounded_ms, -self.score)))
+    def ranked(self, value: NDArray[np.float64]) -> Points:
+        """The same points by `value` (n,), the highest first; of equal values the faster, then the earlier."""
+        return self.select(np.lexsort((self.bounded_ms, -value)))
 
 
 _COLUMNS = tuple(field.name for field in fields(Evaluation))

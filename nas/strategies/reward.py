@@ -14,6 +14,9 @@ from nas.errors import InputError, unknown_name
 Form = Literal["soft", "hard", "absolute"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
+REACH = 1.3
+"""Rewards that pay for latencies above the target do so up to this multiple of it; NetAdapt starts as far above."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reward:
@@ -25,10 +28,11 @@ class Reward:
     * absolute: ACC + beta * |LAT / TAR - 1|, beta < 0 (TuNAS, arXiv:2008.06120). -0.10 is the default of the
       authors' released code (google-research/tunas, `rl_cost_model_exponent` with the reward `abs`).
 
-    `Reward(form=...)` without numbers takes the form's own; `InputError` for numbers that would reward slowness.
+    `Reward()` is hard; `Reward(form=...)` without numbers takes the form's own. `InputError` for numbers that would
+    reward slowness.
     """
 
-    form: Form = "soft"
+    form: Form = "hard"
     w_under: float | None = None
     w_over: float | None = None
     beta: float | None = None
@@ -67,15 +71,23 @@ class Reward:
             return cls(form=form, w_under=_negative("w", w), w_over=w)
         return cls(form=form, w_over=w) if form == "hard" else cls(form=form, beta=w)
 
+    @property
+    def reach(self) -> float:
+        """The greatest multiple of the target that an answer may have: 1 for hard, above which nothing wins."""
+        return 1.0 if self.form == "hard" else REACH
+
     def reward(self, accuracy: ArrayLike, latency_ms: ArrayLike, target_ms: float) -> NDArray[np.float64]:
-        """The rewards, in the unit of `accuracy`; arrays broadcast against each other, latencies in milliseconds."""
+        """The rewards, in the unit of `accuracy`; arrays broadcast against each other, latencies in milliseconds.
+
+        A score may be below 0, where penalties exceed it: the power then divides, so that slower stays worse.
+        """
         value = np.asarray(accuracy, dtype=np.float64)
         ratio = np.asarray(latency_ms, dtype=np.float64) / target_ms
         if self.beta is not None:
             return np.asarray(value + self.beta * np.abs(ratio - 1.0))
         assert self.w_under is not None and self.w_over is not None
         exponent = np.where(ratio <= 1.0, self.w_under, self.w_over)
-        return np.asarray(value * np.power(ratio, exponent))
+        return np.asarray(value * np.power(ratio, np.where(value < 0.0, -exponent, exponent)))
 
     def as_json(self) -> dict[str, str | float]:
         """The form and the numbers that it uses."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,14 +9,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import InputError
+from nas.strategies.goal import Goal
 from nas.strategies.problem import Codes, Problem, checked_codes
 from nas.strategies.reward import Reward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One point that a search found; `codes` are canonical, the other fields are those of `Evaluation`."""
+    """One point that a search found; `codes` are canonical, `reward` is that of the score, the other fields are those
+    of `Evaluation`."""
 
     codes: tuple[int, ...]
     bounded_ms: float
@@ -28,7 +28,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a search is: `evaluated` of about `limit` points, and the best feasible one, None while there is none:
+    """How far a search is: `evaluated` of about `limit` points, and the best answer so far, None while there is none:
     its score, and its mean accuracy."""
 
     evaluated: int
@@ -42,9 +42,9 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchTask:
-    """What a strategy is asked: good points at or under `target_ms` (milliseconds).
+    """What a strategy is asked: the best points by `goal`, a target of `target_ms` milliseconds and a `reward`.
 
-    `reward` guides where to look, `rng` is the only source of chance. `initial`, shape (n, genes), are points to begin
+    `rng` is the only source of chance. `initial`, shape (n, genes), are points to begin
     with. Points of `exclude`, shape (n, genes), are not proposed: whatever a strategy returns, they are not in it.
     `InputError` for a target that is not positive and finite.
     """
@@ -57,8 +57,12 @@ class SearchTask:
     progress: OnProgress = lambda progress: None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.target_ms) and self.target_ms > 0):
-            raise InputError(f"the target must be positive and finite, but got target_ms={self.target_ms}.")
+        _ = self.goal  # refuses a target that is none
+
+    @property
+    def goal(self) -> Goal:
+        """Which points are answers, and which of them is best."""
+        return Goal(target_ms=self.target_ms, reward=self.reward)
 
     def initial_codes(self, cardinalities: NDArray[np.int64]) -> Codes:
         """`initial`, perhaps none; `InputError` where they are no codes of genes with so many choices."""
@@ -73,15 +77,17 @@ class SearchTask:
 class SearchResult:
     """What a search found, without the points that the task excluded.
 
-    `best` is the feasible point (`Standing.feasible`) with the best score, or None where no such point was found;
-    `fastest` is the point with the lowest latency of those that exceed other limits least, None only where every point
-    is excluded. `top` are the best feasible points, best first; `apart` good feasible ones, best first, of which any
-    two differ in many genes. `starts` are good points above the target for NetAdapt, `front` the Pareto front of
-    latency and score over everything seen that keeps the other limits, by latency. `evaluated` counts distinct points;
-    `exact` says whether they were all there are.
+    `best` is the answer (`Goal.feasible`) with the best `Goal.value`, or None where no such point was found; `fastest`
+    is the point with the lowest latency of those that exceed other limits least, None only where every point is
+    excluded. `top` are the best answers, best first; `apart` good ones, best first, of which any two differ in many
+    genes. `starts` are good points for NetAdapt that are slower than `aim_ms`, to which it shrinks: the target with the
+    hard reward, the latency of the best answer with one that pays for latency. `front` is the Pareto front of latency
+    and score over everything seen that keeps the other limits, by latency. `evaluated` counts distinct points; `exact`
+    says whether they were all there are.
     """
 
     target_ms: float
+    aim_ms: float
     best: Candidate | None
     fastest: Candidate | None
     top: tuple[Candidate, ...]
@@ -92,7 +98,7 @@ class SearchResult:
     exact: bool
 
     def spread(self, count: int) -> list[Candidate]:
-        """Up to `count` good feasible points far from one another, the best one first.
+        """Up to `count` good answers far from one another, the best one first.
 
         Those of `apart`; where these are not enough, of `top` those that differ in most genes from all chosen before.
         """

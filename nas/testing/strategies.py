@@ -12,16 +12,26 @@ import pytest
 from nas.errors import InputError
 from nas.strategies import Candidate, Evaluation, Progress, Reward, SearchResult, SearchTask, Strategy
 from nas.strategies.problem import Codes
+from nas.strategies.reward import FORMS
 from nas.testing.problems import RandomProblem
 
 _REWARD = Reward()
 
 
+EXPONENTS = (-0.02, -0.07, -0.15, -0.5, -1.0)
+
+
 def _search(
-    strategy: Strategy, problem: RandomProblem, target_ms: float, *, seed: int = 0, **task: Any
+    strategy: Strategy,
+    problem: RandomProblem,
+    target_ms: float,
+    *,
+    seed: int = 0,
+    reward: Reward = _REWARD,
+    **task: Any,
 ) -> SearchResult:
     rng = np.random.default_rng(seed)
-    return strategy.search(problem, SearchTask(target_ms=target_ms, reward=_REWARD, rng=rng, **task))
+    return strategy.search(problem, SearchTask(target_ms=target_ms, reward=reward, rng=rng, **task))
 
 
 def _every(problem: RandomProblem) -> tuple[Codes, Evaluation]:
@@ -34,6 +44,20 @@ def optimum(problem: RandomProblem, target_ms: float) -> float:
     """The best score of all points that are feasible, by looking at each."""
     _, every = _every(problem)
     return float(every.score[(every.bounded_ms <= target_ms) & (every.excess <= 0)].max())
+
+
+def best_by_reward(problem: RandomProblem, target_ms: float, form: str, w: float) -> tuple[float, float]:
+    """The reward and the latency of the best of all points by a reward, by looking at each: written down a second time,
+    from the papers' formulas. Above the target a hard reward has no answers, the others up to 1.3 times it."""
+    _, every = _every(problem)
+    ratio = every.bounded_ms / target_ms
+    if form == "absolute":
+        worth = every.score + w * np.abs(ratio - 1.0)
+    else:
+        worth = every.score * (ratio**w if form == "soft" else 1.0)
+    eligible = np.flatnonzero((every.excess <= 0) & (ratio <= (1.0 if form == "hard" else 1.3)))
+    best = max(eligible, key=lambda i: (worth[i], -every.bounded_ms[i]))
+    return float(worth[best]), float(every.bounded_ms[best])
 
 
 def _listed(result: SearchResult) -> tuple[tuple[Candidate, ...], ...]:
@@ -70,6 +94,24 @@ class StrategyConformance:
             assert best is not None
             assert best.score == optimum(problem, target_ms)
             assert best.bounded_ms <= target_ms
+
+    @pytest.mark.parametrize("limited", [False, True])
+    @pytest.mark.parametrize("form", FORMS)
+    def test_the_best_is_the_one_with_the_best_reward(self, strategy: Strategy, form: str, limited: bool) -> None:
+        for seed, w in enumerate(EXPONENTS):
+            problem = RandomProblem(seed, limited=limited)
+            target_ms = problem.target_ms(0.4)
+            reward, latency_ms = best_by_reward(problem, target_ms, form, w)
+            result = _search(strategy, problem, target_ms, seed=seed, reward=Reward.parse(form, w))
+            assert result.best is not None
+            assert result.best.reward == pytest.approx(reward, rel=1e-12)
+            assert result.best.bounded_ms == latency_ms
+            assert result.best == result.top[0] == result.apart[0]
+            rewards = [candidate.reward for candidate in result.top]
+            assert rewards == sorted(rewards, reverse=True)
+            if form != "hard":
+                assert result.aim_ms == latency_ms
+                assert all(latency_ms < start.bounded_ms <= 1.3 * latency_ms for start in result.starts)
 
     def test_the_figures_of_candidates_are_those_of_their_codes(self, strategy: Strategy) -> None:
         problem = RandomProblem(2)

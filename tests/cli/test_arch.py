@@ -74,6 +74,8 @@ def test_show(capfd: pytest.CaptureFixture[str]) -> None:
     written = 32 * 112 * 112
     assert stem["activations"] == 2 * written
     assert stem["memory_bytes"] == 2 * (3 * 224 * 224 + written + 2 * written + 32 * 27)
+    assert stem["peak_memory_bytes"] == 2 * (3 * 224 * 224 + written)  # the activation lies over what it reads
+    assert record["peak_memory_bytes"] == max(layer["peak_memory_bytes"] for layer in record["layers"])
     assert record["layers"][-1]["output"] == [1000]
 
 

@@ -24,6 +24,7 @@ from nas.errors import NasError
 from nas.resources import shipped_room
 from nas.runs import RunStore
 from nas.space import read_architecture
+from nas.zoo.formats import FORMATS, Format
 
 SMALL = {
     "schema": 1,
@@ -84,7 +85,7 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     assert document["device"] == "iphone12"
     assert document["target_ms"] == pytest.approx(0.8)
     assert document["seed"] == 3
-    assert document["reward"] == {"form": "soft", "w_under": -0.07, "w_over": -0.07}
+    assert document["reward"] == {"form": "hard", "w_under": 0.0, "w_over": -1.0}
     # 2 resolutions; a stage has 2 widths times one or two blocks of 2 kernels.
     assert int(document["space_size"]) == 2 * (2 * (2 + 4)) ** 4
     assert document["evaluated"] > 0
@@ -116,16 +117,30 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
         "runs",
     ):
         assert words in text
+    # Scores with penalties are no accuracies.
+    assert "shrinking" not in text
 
 
-def test_a_run_is_recorded_and_repeats(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _small("--json") == 0
+def test_a_run_is_recorded_and_repeats(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"litert": "0", "max_relative_error": 0.0, "limit": 1e-3, "operators": {"conv": 1}}
+
+    def write(module: object, path: Path, trained: bool) -> None:
+        path.write_text("a model")
+
+    quick = Format("model.tflite", "{image} {logits}", write, lambda module, path: facts)
+    monkeypatch.setitem(FORMATS, "litert", quick)
+    assert _small("--format", "onnx,litert", "--json") == 0
     first = json.loads(capsys.readouterr().out)
+    assert (Path(first["best"]["zoo"]) / "model.tflite").read_text() == "a model"
+    assert (Path(first["best"]["zoo"]) / "model.onnx").is_file()
     assert main(["runs", "show", first["run"], "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["status"] == "done"
     assert record["result"]["best"]["digest"] == first["best"]["digest"]
     command = shlex.split(record["command"])
+    assert command[-2:] == ["--format", "onnx,litert"]
     other = f"sqlite:///{workspace}/other.db"
     assert main([*command[1:], "--json", "--storage", other]) == 0
     again = json.loads(capsys.readouterr().out)
@@ -133,6 +148,44 @@ def test_a_run_is_recorded_and_repeats(workspace: Path, capsys: pytest.CaptureFi
     assert [run["run"] for run in json.loads(capsys.readouterr().out)] == [again["run"]]
     assert again["best"]["digest"] == first["best"]["digest"]
     assert again["run"] != first["run"]
+
+
+def test_further_devices_and_starts_are_in_the_document_and_in_the_command(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["arch", "export", "mobilenetv3-small-1.0", "--out", str(workspace / "own.yaml")]) == 0
+    own = str(workspace / "own.yaml")
+    assert _small("--also", "pixel3-cpu:30ms", "--start", own, "--start", "mobilenetv1-0.25", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["also"] == [{"device": "pixel3-cpu", "target_ms": 30.0}]
+    for network in (document["best"], *document["front"], *document["baselines"], *document["starts"]):
+        assert set(network["also"]) == {"pixel3-cpu"}
+        elsewhere = network["also"]["pixel3-cpu"]
+        assert 0 < elsewhere["low_ms"] < elsewhere["mean_ms"] < elsewhere["high_ms"]
+    assert document["best"]["also"]["pixel3-cpu"]["mean_ms"] <= 30.0
+    assert [network["name"] for network in document["starts"]] == ["mobilenetv3-small-1.0", "mobilenetv1-0.25"]
+    assert main(["runs", "show", document["run"], "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    command = shlex.split(record["command"])
+    assert command[command.index("--also") + 1] == "pixel3-cpu:30ms"
+    assert [command[i + 1] for i, word in enumerate(command) if word == "--start"] == [own, "mobilenetv1-0.25"]
+    assert [device["name"] for device in record["inputs"]["also"]] == ["pixel3-cpu"]
+
+
+def test_a_target_elsewhere_that_cannot_be_met_names_that_device(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _small("--also", "pixel3-cpu:0.1ms") == 1
+    _one_paragraph(capsys, "at most 0.1 ms on pixel3-cpu", "the fastest one found there")
+
+
+def test_a_soft_reward_says_how_far_its_answer_is_above(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _small("--reward", "soft", "--w", "-0.001", "--json", target="0.5ms") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["reward"] == {"form": "soft", "w_under": -0.001, "w_over": -0.001}
+    above_ms = document["best"]["latency"]["mean_ms"] - 0.5
+    assert document["above_target_ms"] == pytest.approx(above_ms)
+    assert 0.0 < above_ms <= 0.3 * 0.5
 
 
 @pytest.mark.parametrize("target", ["0ms", "-1ms", "1", "abc", "nanms", "infms", ""])
@@ -162,6 +215,15 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--reward", "sofd"), ("reward", "soft")),
         (("--w", "0.5"), ("w", "negative")),
         (("--confidence", "nan"), ("confidence", "at least 0.5")),
+        (("--confidence", "0.9", "--reward", "soft"), ("confidence", "hard reward alone", "soft")),
+        (("--device", "iphone12,pixel3-cpu"), ("one name", "--also")),
+        (("--also", "pixel3-cpu"), ("--also", "pixel3-cpu:30ms")),
+        (("--also", "pixel3-cpu:30"), ("--also pixel3-cpu", "with a unit")),
+        (("--also", "pixel4-cpu:30ms"), ("device", "pixel3-cpu")),
+        (("--also", "iphone12:30ms"), ("one target", "iphone12")),
+        (("--also", "pixel3-cpu:30ms", "--also", "pixel3-cpu:20ms"), ("one target", "pixel3-cpu")),
+        (("--start", "mobilenetv2-1.0x"), ("network", "mobilenetv2-1.0")),
+        (("--start", "nowhere/net.yaml"), ("nowhere/net.yaml",)),
         (("--max-novelty", "inf"), ("max_novelty", "finite")),
         (("--storage", "runs.db"), ("storage", "SQLAlchemy URL")),
     ],

@@ -5,20 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.errors import InputError
+from nas.errors import InputError, NasError
 from nas.graph.operators import read_operator_lists
+from nas.jobs import lut
 from nas.jobs.lut import (
     TABLE_SEGMENTS,
     add_device,
     describe,
     fit_device,
+    fitted_model,
     predict,
 )
 from nas.latency import device_home, load_latency
 from nas.latency.device import device_names
 from nas.latency.load import load_calibration, published_index
+from nas.latency.published import validate
+from nas.latency.published.rows import COLUMNS
+from nas.latency.published.validate import LeftOut
 from nas.latency.table.rows import read_table
 from nas.nets.onnx_writer import export_onnx
+from nas.report.lut_text import fitted_text
 from nas.space import known_network
 from tests.shared_data import shared_data
 
@@ -32,6 +38,10 @@ def test_the_shipped_files_are_what_a_fit_to_the_shipped_rows_gives(
     shipped = load_latency(device)
     rows = read_table(device_home(device).folder / "table.csv")
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    scored = int(load_calibration(device_home(device)).scored.sum())
+    good, bad = np.zeros(scored), np.ones(scored)
+    left = LeftOut(ours=good, macs_and_parameters=bad, constant=bad)  # `nas lut verify` tests the scores
+    monkeypatch.setattr(validate, "left_out_errors", lambda data, progress: left)
     found = fit_device(device_home(device))
     assert found.folder == tmp_path.resolve() / "latency_tables" / device
     again = load_latency(device)  # the workspace's own now
@@ -100,5 +110,63 @@ def test_a_device_is_added_to_the_workspace_once(tmp_path: Path, monkeypatch: py
         fit_device(device_home("phone"))
     rows = (device_home("pixel3-cpu").folder / "networks.csv").read_text("utf-8").splitlines()[:7]  # two widths
     (place.parent / "networks.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match="at least 4 different convolutional networks of at most 300 px .* but has 2"):
+    with pytest.raises(InputError, match="at least 5 different convolutional networks of at most 300 px .* but has 2"):
         fit_device(device_home("phone"))
+
+
+SEVEN = (
+    "mobilenetv1-0.5",
+    "mobilenetv2-0.5",
+    "mobilenetv2-1.0",
+    "repvgg-a0",
+    "squeezenet-1.1",
+    "mnasnet-b1",
+    "fbnet-c",
+)
+
+
+def own_device(workspace: Path, latency_ms: dict[str, float]) -> None:
+    """A device `phone` of the workspace, with these latencies of known networks."""
+    folder = workspace / "latency_tables" / "phone"
+    folder.mkdir(parents=True)
+    text = (device_home("iphone12").folder / "device.yaml").read_text("utf-8")
+    (folder / "device.yaml").write_text(text.replace("name: iphone12", "name: phone"), encoding="utf-8")
+    rows = [
+        f"{name},{name.partition('-')[0]},224,yes,convolutional,{ms!r},{1e-6 * ms!r},mine,here,2026"
+        for name, ms in latency_ms.items()
+    ]
+    (folder / "networks.csv").write_text("\n".join((",".join(COLUMNS), *rows, "")), encoding="utf-8")
+
+
+def test_a_few_timed_networks_make_a_device_that_says_how_good_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(lut, "TABLE_SEGMENTS", 40)
+    graphs = {name: known_network(name).graph() for name in SEVEN}
+    # A slow board, where multiply-adds and parameters are all that counts.
+    slow = {name: 11.0 + graph.macs / 0.27e6 + graph.params / 0.1e6 for name, graph in graphs.items()}
+    own_device(tmp_path, slow)
+    found = fit_device(device_home("phone"))
+    assert found.calibrated.share == 0.0
+    estimate = predict(device_home("phone"), "mobilenetv2-1.4").estimate
+    graph = known_network("mobilenetv2-1.4").graph()
+    assert estimate.mean_ms == pytest.approx(11.0 + graph.macs / 0.27e6 + graph.params / 0.1e6, rel=0.01)
+    assert any("MACs and parameters alone" in warning for warning in estimate.warnings)
+    told = fitted_model(device_home("phone"))
+    assert told["model"] == "MACs and parameters"
+    assert told["left_out"]["macs_and_parameters"]["mean"] < 0.01 < 0.3 < told["left_out"]["constant"]["mean"]
+    text = fitted_text("phone", found)
+    assert "no better than multiply-adds and" in text
+    assert "one family" not in text
+
+
+def test_a_device_that_nothing_predicts_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    own_device(tmp_path, dict(zip(SEVEN, (30.0, 31.0, 29.5, 30.5, 30.2, 29.0, 30.8), strict=True)))
+    with pytest.raises(NasError, match="Nothing was written"):
+        fit_device(device_home("phone"))
+    assert not (tmp_path / "latency_tables" / "phone" / "coefficients.json").exists()
+    assert fitted_model(device_home("phone")) == {}

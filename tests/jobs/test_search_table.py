@@ -13,8 +13,9 @@ import nas
 from nas.errors import TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Limits, Models
 from nas.jobs.lut_import import import_tables
-from nas.jobs.search import SearchAnswer, search
-from nas.jobs.search_run import SearchRequest, run_search
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
+from nas.jobs.search_run import SearchOutcome, SearchRequest, run_search
 from nas.latency import LatencyModel, device_home
 from nas.latency.table.rows import read_table
 from nas.space import Architecture, known_names, known_network, load_architecture, space_paths
@@ -174,6 +175,7 @@ def test_from_tables_to_files(note10: Path, tmp_path: Path) -> None:
         shipped = shipped.replace(old, new)
     (tmp_path / "search_spaces" / "ofa-mobilenetv3.yaml").write_text(shipped, encoding="utf-8")
     outcome = run_search(SearchRequest(target_ms=25.0, device="note10", space="ofa-mobilenetv3"))
+    assert isinstance(outcome, SearchOutcome)
     assert outcome.fault is None
     assert (outcome.answer.exact, outcome.answer.evaluated) == (True, 4**5)
     best = outcome.answer.best

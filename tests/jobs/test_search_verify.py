@@ -16,7 +16,8 @@ from nas.errors import InputError, TargetError
 from nas.evaluate import Limits
 from nas.jobs import search_verify
 from nas.jobs.lut_build import TableRequest, build_table
-from nas.jobs.search import Network, SearchAnswer
+from nas.jobs.network import Network
+from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
 from nas.latency import Estimate, LatencyModel, device_home, load_latency
 from nas.measure.build import new_timing, reference_item
@@ -325,3 +326,26 @@ def test_devices_that_are_not_reached_are_refused() -> None:
     with pytest.raises(InputError, match=r"^--verify times the answer on the device\. .*reach must be 'local'"):
         check_reach(device_home("iphone12"))
     check_reach(device_home("local"))
+
+
+class SoftSearch(Search):
+    """By a reward that pays for latencies up to 1.3 times the target."""
+
+    def __call__(self, model: LatencyModel) -> SearchAnswer:
+        return replace(super().__call__(model), reward=Reward.parse("soft"))
+
+
+@pytest.mark.parametrize(
+    ("search", "factor", "fault"),
+    [
+        (Search, 1.15, "above 1.02 times the target"),
+        (SoftSearch, 1.15, "outside the predicted interval"),
+        (SoftSearch, 2.0, "above 1.33 times the target"),
+    ],
+)
+def test_an_answer_may_be_timed_as_far_above_the_target_as_its_reward_pays(
+    search: type[Search], factor: float, fault: str, target_ms: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, lambda number, network: factor if number == 1 else 1.0)
+    _, found = verified(search(target_ms))
+    assert fault in found.rounds[0].fault

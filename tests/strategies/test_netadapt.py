@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.strategies import ChannelMoves, Move, NetAdapt, Standing, shrink_choices
+from nas.strategies import ChannelMoves, Goal, Move, NetAdapt, Reward, Standing, shrink_choices
 from nas.strategies.netadapt import Rule
 
 State = tuple[int, ...]
@@ -83,7 +84,10 @@ def test_greedy_rounds_as_worked_by_hand() -> None:
     Loss per millisecond of the smallest shrinks: a.hidden 0.6 / 1; out 1.2 / 4 = 0.3; b.hidden 0.1, then 0.2, 0.4, 0.8.
     So: b to 40 (0.1), b to 32 (0.2), out to 16 (0.3; b would cost 0.4), out to 8 (0.3), b to 24 (0.4), a (0.6; b 0.8).
     """
-    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=20.0)
+    told: list[float] = []
+    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=20.0, progress=told.append)
+    # Of the 12 ms above the target.
+    assert told == pytest.approx([1 / 12, 2 / 12, 6 / 12, 10 / 12, 11 / 12, 1.0])
     kept = [states[0].state for states in result.rounds]
     assert kept == [
         (32, 24, 40, 24),  # 31 ms
@@ -299,3 +303,47 @@ def test_of_equal_scores_the_first_offered_wins() -> None:
 def test_bad_settings_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         netadapt(**options)
+
+
+@pytest.mark.parametrize(("w", "latency"), [(-0.02, 32.0), (-0.07, 31.0), (-0.15, 22.0)])
+def test_with_a_reward_that_pays_for_latency_what_lies_on_the_way_may_be_the_answer(w: float, latency: float) -> None:
+    """The greedy way of above to 24 ms, for a target of 25 ms: 70 points at 32 ms, 69.9 at 31, 69.7 at 30, 68.5 at 26,
+    67.3 at 22. All of it lies within 1.3 times the target, the start among it.
+
+    By (LAT / 25)^w these are worth 69.66, 69.60, 69.45, 68.45, 67.47 (w = -0.02); 68.80, 68.86, 68.82, 68.31, 67.91
+    (-0.07); 67.46, 67.68, 67.82, 68.10, 68.60 (-0.15).
+    """
+    goal = Goal(target_ms=25.0, reward=Reward.parse("soft", w))
+    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=24.0, goal=goal)
+    assert sorted(shrunk.bounded_ms for shrunk in result.met) == [22.0, 26.0, 30.0, 31.0, 32.0]
+    assert result.best is not None
+    assert result.best.bounded_ms == latency
+
+
+def test_an_answer_on_the_way_may_be_no_slower_than_the_reward_pays_for() -> None:
+    goal = Goal(target_ms=23.5, reward=Reward.parse("soft"))  # 1.3 times it: 30.55 ms
+    result = netadapt(beam=1, remember_all=False).shrink(START, target_ms=23.5, goal=goal)
+    assert sorted(shrunk.bounded_ms for shrunk in result.met) == [22.0, 26.0, 30.0]
+
+
+def test_a_path_tells_the_layers_in_turn() -> None:
+    """With steps of 2 ms and the plain rule: from 32 ms to 28 ms by two shrinks of b, or more."""
+    result = netadapt(beam=1, remember_all=False, step=2 / 32).shrink(START, target_ms=28.0)
+    assert result.best is not None
+    path = result.best.path()
+    assert path[0].state == START and path[0].layer == "" and path[-1] == result.best
+    for before, after in itertools.pairwise(path):
+        changed = {i for i in range(4) if before.state[i] != after.state[i]}
+        assert changed == set(LAYERS[after.layer])
+    assert result.least.bounded_ms == min(one.bounded_ms for one in path)
+
+
+def test_persisting_takes_smaller_steps_where_no_layer_has_a_large_one_left() -> None:
+    """Steps of half the latency, 16 ms: no width of the chain is worth as much. Halved twice, 4 ms, some are."""
+    assert netadapt(step=0.5).shrink(START, target_ms=20.0).best is None
+    found = netadapt(step=0.5, persist=True).shrink(START, target_ms=20.0)
+    assert found.best is not None and found.best.bounded_ms <= 20.0
+    # All widths at 8: 10 + 1 + 2 + 1 + 2 = 16 ms; less there is not.
+    nothing = netadapt(step=0.5, persist=True).shrink(START, target_ms=15.0)
+    assert nothing.best is None
+    assert nothing.least.bounded_ms == 16.0

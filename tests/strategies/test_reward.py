@@ -74,3 +74,21 @@ def test_above_the_target_slower_is_never_better(form: str, accuracy: float, lat
     fast, slow = sorted(latencies_ms)
     found = Reward.parse(form).reward(np.full(2, accuracy), np.array([fast, slow]), 0.1)
     assert found[1] <= found[0] + 1e-12
+
+
+@given(
+    form=st.sampled_from(["soft", "hard", "absolute"]),
+    accuracy=st.floats(-1.0, -0.01),
+    latencies_ms=st.tuples(st.floats(0.1, 10.0), st.floats(0.1, 10.0)),
+)
+def test_slower_is_never_better_for_scores_that_penalties_left_below_0(
+    form: str, accuracy: float, latencies_ms: tuple[float, float]
+) -> None:
+    fast, slow = sorted(latencies_ms)
+    found = Reward.parse(form).reward(np.full(2, accuracy), np.array([fast, slow]), 0.1)
+    assert found[1] <= found[0] + 1e-12
+
+
+def test_an_answer_lies_above_the_target_where_the_reward_pays_for_it() -> None:
+    assert [Reward.parse(form).reach for form in ("hard", "soft", "absolute")] == [1.0, 1.3, 1.3]
+    assert Reward() == Reward.parse("hard")

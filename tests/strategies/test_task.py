@@ -25,6 +25,7 @@ def test_spread_takes_what_is_apart_and_then_what_differs_most() -> None:
     )
     result = SearchResult(
         target_ms=1.0,
+        aim_ms=1.0,
         best=best,
         fastest=best,
         top=(best, near, other, last),

@@ -34,33 +34,37 @@ _CHUNK = 16384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coefficient:
-    """A coefficient's meaning, the centre of its prior, the prior's standard deviation in logarithms, and the value
-    that takes a refinement out of the model (None: the coefficient is always there)."""
+    """A coefficient's meaning, the centre of its prior, the prior's standard deviation in logarithms, the value
+    that takes a refinement out of the model (None: the coefficient is always there), and the power of a device's pace
+    that it goes with (1: a time, -1: a rate; 0: neither, or the fixed time, which has a scale of its own)."""
 
     meaning: str
     prior: float
     log_sd: float
     neutral: float | None = None
+    pace: int = 0
 
 
 COEFFICIENTS: Mapping[str, Coefficient] = {
     "fixed": Coefficient(meaning="ms a network", prior=0.4, log_sd=1.0),
-    "rate": Coefficient(meaning="multiply-adds a ms, dense", prior=5.5e9, log_sd=0.3),
-    "rate_depthwise": Coefficient(meaning="multiply-adds a ms, depthwise 3x3", prior=1.0e9, log_sd=1.0),
-    "onchip": Coefficient(meaning="bytes a ms, maps that fit", prior=3e8, log_sd=1.0),
-    "memory": Coefficient(meaning="bytes a ms, weights and maps that spill", prior=36e6, log_sd=0.3),
-    "memory_linear": Coefficient(meaning="bytes a ms, weights of linear layers", prior=25e6, log_sd=0.7),
+    "rate": Coefficient(meaning="multiply-adds a ms, dense", prior=5.5e9, log_sd=0.3, pace=-1),
+    "rate_depthwise": Coefficient(meaning="multiply-adds a ms, depthwise 3x3", prior=1.0e9, log_sd=1.0, pace=-1),
+    "onchip": Coefficient(meaning="bytes a ms, maps that fit", prior=3e8, log_sd=1.0, pace=-1),
+    "memory": Coefficient(meaning="bytes a ms, weights and maps that spill", prior=36e6, log_sd=0.3, pace=-1),
+    "memory_linear": Coefficient(meaning="bytes a ms, weights of linear layers", prior=25e6, log_sd=0.7, pace=-1),
     "buffer": Coefficient(meaning="bytes at which half a map spills", prior=2e6, log_sd=1.0),
     "sharpness": Coefficient(meaning="exponent of the spill", prior=2.0, log_sd=0.5, neutral=1.0),
-    "overhead": Coefficient(meaning="ms an operator", prior=1e-4, log_sd=1.5),
-    "broadcast": Coefficient(meaning="ms a product of a map and values computed from it", prior=1e-3, log_sd=1.5),
-    "simple_activation": Coefficient(meaning="ms an element, ReLU and its like", prior=1e-9, log_sd=1.5),
-    "gelu": Coefficient(meaning="ms an element, GELU", prior=5e-9, log_sd=1.0),
-    "silu": Coefficient(meaning="ms an element, SiLU", prior=1e-8, log_sd=1.5),
+    "overhead": Coefficient(meaning="ms an operator", prior=1e-4, log_sd=1.5, pace=1),
+    "broadcast": Coefficient(
+        meaning="ms a product of a map and values computed from it", prior=1e-3, log_sd=1.5, pace=1
+    ),
+    "simple_activation": Coefficient(meaning="ms an element, ReLU and its like", prior=1e-9, log_sd=1.5, pace=1),
+    "gelu": Coefficient(meaning="ms an element, GELU", prior=5e-9, log_sd=1.0, pace=1),
+    "silu": Coefficient(meaning="ms an element, SiLU", prior=1e-8, log_sd=1.5, pace=1),
     "silu_passes": Coefficient(meaning="traffic of SiLU against elementwise", prior=1.0, log_sd=0.7, neutral=1e-9),
     "hswish": Coefficient(meaning="hard swish against SiLU", prior=1.0, log_sd=0.5),
     "other_activation": Coefficient(meaning="other functions against SiLU", prior=1.0, log_sd=0.7),
-    "gate": Coefficient(meaning="ms an element, sigmoid", prior=3e-8, log_sd=1.5),
+    "gate": Coefficient(meaning="ms an element, sigmoid", prior=3e-8, log_sd=1.5, pace=1),
     "elementwise": Coefficient(meaning="traffic of sums and products of maps", prior=1.0, log_sd=0.5, neutral=1.0),
     "depthwise_maps": Coefficient(meaning="traffic of depthwise convolutions", prior=1.0, log_sd=0.3, neutral=1.0),
     "depthwise_large": Coefficient(meaning="multiply-adds, kernels of 5 and more against 3", prior=1.0, log_sd=0.3),
@@ -164,9 +168,21 @@ class CostModel:
     values: Floats
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The coefficients, in the order of `values` and of the columns of `gradient_ms`."""
+        return NAMES
+
+    @property
     def fixed_ms(self) -> float:
         """The time of a network without operators."""
         return float(self.values[_AT["fixed"]])
+
+    @property
+    def fixed_gradient(self) -> Floats:
+        """Derivatives of `fixed_ms` by the coefficients' logarithms, shape (len(NAMES),)."""
+        gradient = np.zeros(len(NAMES))
+        gradient[_AT["fixed"]] = self.fixed_ms
+        return gradient
 
     def value(self, name: str) -> float:
         """The coefficient `name`."""
@@ -181,9 +197,14 @@ class CostModel:
 
         The column of `fixed` is 0: it belongs to the network.
         """
-        return np.concatenate([self._gradient(part) for part in _chunks(table)] or [np.zeros((0, len(NAMES)))])
+        return self.with_gradient(table)[1]
 
-    def _gradient(self, table: OperatorTable) -> Floats:
+    def with_gradient(self, table: OperatorTable) -> tuple[Floats, Floats]:
+        """`operator_ms` and `gradient_ms`, for little more than one of them."""
+        parts = [self._with_gradient(part) for part in _chunks(table)] or [(np.zeros(0), np.zeros((0, len(NAMES))))]
+        return np.concatenate([ms for ms, _ in parts]), np.concatenate([gradient for _, gradient in parts])
+
+    def _with_gradient(self, table: OperatorTable) -> tuple[Floats, Floats]:
         terms = self._terms(table)
         role, roof, largest = terms.role, terms.roof, terms.largest
         compute, traffic, weights = (np.where(largest == i, roof, 0.0) for i in range(3))
@@ -208,7 +229,7 @@ class CostModel:
         gradient[:, _AT["buffer"]] -= moved * terms.spill_slope * self.value("sharpness")
         gradient[:, _AT["sharpness"]] += moved * terms.spill_slope * self.value("sharpness") * terms.log_excess
         gradient[:, _AT["fixed"]] = 0.0
-        return gradient[:, : len(NAMES)]
+        return terms.total, gradient[:, : len(NAMES)]
 
     def _terms(self, table: OperatorTable) -> _Terms:
         values = np.append(self.values, (1.0, 0.0))

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable
+from nas.latency.published.blend import Costs
 from nas.latency.published.cost_model import COEFFICIENTS, NAMES, REFINEMENTS, CostModel, Floats, Ints
+
+AnyCosts = TypeVar("AnyCosts", bound=Costs, covariant=True)
 
 Form = tuple[str, ...]
 """The refinements (`nas.latency.published.cost_model.REFINEMENTS`) that a model has; the others stay out of it."""
@@ -27,7 +31,9 @@ Priors = Mapping[str, tuple[float, float]]
 
 ERROR_SD, OFFSET_SD, DEGREES_OF_FREEDOM = 0.04, 0.03, 4.0
 """Scales of a row's and of a source's log error, and the Student-t's degrees of freedom."""
-_MAX_STEPS, _ENOUGH = 500, 1e-7
+ENOUGH = 1e-7
+"""A step that lowers the loss by less is the last."""
+_MAX_STEPS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +55,15 @@ class Workload:
         np.add.at(counts, (owner, inverse.reshape(-1)), 1.0)
         return cls(operators=table.select(first), counts=counts)
 
-    def network_ms(self, model: CostModel) -> Floats:
+    def network_ms(self, model: Costs) -> Floats:
         """Milliseconds of each network, shape (n,)."""
         return np.asarray(model.fixed_ms + self.counts @ model.operator_ms(self.operators))
 
-    def log_gradient(self, model: CostModel) -> tuple[Floats, Floats]:
-        """Milliseconds of each network, and the derivatives of their logarithms, shape (n, len(NAMES))."""
-        mean = self.network_ms(model)
-        gradient = self.counts @ model.gradient_ms(self.operators)
-        gradient[:, NAMES.index("fixed")] = model.fixed_ms
-        return mean, gradient / mean[:, None]
+    def log_gradient(self, model: Costs) -> tuple[Floats, Floats]:
+        """Milliseconds of each network, and the derivatives of their logarithms, shape (n, len(model.names))."""
+        each, by_operator = model.with_gradient(self.operators)
+        mean = model.fixed_ms + self.counts @ each
+        return mean, (self.counts @ by_operator + model.fixed_gradient) / mean[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +84,11 @@ class Observations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """A fitted model, the log offsets of the sources, shape (s,), and the covariance of the logarithms of the
-    model's values, shape (len(NAMES), len(NAMES))."""
+class Fit(Generic[AnyCosts]):
+    """A fitted model, the log offsets of the sources, shape (s,), and the covariance of the logarithms of the k
+    coefficients that are `model.names`, shape (k, k)."""
 
-    model: CostModel
+    model: AnyCosts
     offsets: Floats
     covariance: Floats
 
@@ -95,33 +100,43 @@ def fit(
     form: Form,
     *,
     priors: Priors | None = None,
-    start: Fit | None = None,
-) -> Fit:
-    """Fit a model of the given form to `rows` of `workload`.
+    pace_sd: float = 0.0,
+    start: Fit[CostModel] | None = None,
+    enough: float = ENOUGH,
+) -> Fit[CostModel]:
+    """Fit a roofline of the given form to `rows` of `workload`.
 
-    `priors` replace those of `COEFFICIENTS`; `start` (a fit to similar rows) shortens the way.
+    `priors` replace those of `COEFFICIENTS`; `pace_sd` is the deviation of a factor that all times and rates have in
+    common beside their own (0: none); `start` (a fit of a roofline to similar rows) shortens the way; a
+    step that lowers the loss by less than `enough` is the last.
     """
     num = len(NAMES)
     target = np.log(rows.latency_ms)
     spread = np.sqrt(ERROR_SD**2 + (rows.rounding_ms / rows.latency_ms) ** 2 / 12.0)
     given = [(priors or {}).get(name, (c.prior, c.log_sd)) for name, c in COEFFICIENTS.items()]
-    centre = np.append(np.log([prior for prior, _ in given]), np.zeros(num_sources))
-    sd = np.append([log_sd for _, log_sd in given], np.full(num_sources, OFFSET_SD))
+    # Coordinates: the coefficients' logarithms, the sources' offsets, the common pace.
+    centre = np.concatenate((np.log([prior for prior, _ in given]), np.zeros(num_sources + 1)))
+    sd = np.concatenate(([log_sd for _, log_sd in given], np.full(num_sources, OFFSET_SD), [pace_sd or 1.0]))
+    pace = np.array([c.pace for c in COEFFICIENTS.values()])
     free = np.ones(len(centre), dtype=np.bool_)
+    free[-1] = pace_sd > 0.0
     for name in REFINEMENTS:
         if name not in form:
             free[NAMES.index(name)] = False
             centre[NAMES.index(name)] = np.log(COEFFICIENTS[name].neutral or 1.0)
-    point = centre.copy() if start is None else np.append(np.log(start.model.values), start.offsets)
+    point = centre.copy()
+    if start is not None:
+        point = np.concatenate((np.log(start.model.values), start.offsets, [0.0]))
     point[~free] = centre[~free]
 
     def look(at: Floats) -> tuple[float, Floats, Floats]:
         """Loss, its gradient and Gauss-Newton curvature by the free coordinates."""
-        mean, gradient = workload.log_gradient(CostModel(values=np.exp(at[:num])))
+        mean, gradient = workload.log_gradient(CostModel(values=np.exp(at[:num] + pace * at[-1])))
         error = (np.log(mean)[rows.network] + at[num + rows.source] - target) / spread
         slopes = np.zeros((len(rows), len(at)))
         slopes[:, :num] = gradient[rows.network]
         slopes[np.arange(len(rows)), num + rows.source] = 1.0
+        slopes[:, -1] = (gradient @ pace)[rows.network]
         slopes = slopes[:, free] / spread[:, None]
         prior = ((at - centre) / sd)[free]
         weight = (DEGREES_OF_FREEDOM + 1.0) / (DEGREES_OF_FREEDOM + error**2)
@@ -143,8 +158,13 @@ def fit(
         gain, point = loss - seen[0], tried
         loss, slope, curvature = seen
         damping = max(damping / 5.0, 1e-6)
-        if gain < _ENOUGH:
+        if gain < enough:
             break
     covariance = np.zeros((len(point), len(point)))
     covariance[np.ix_(free, free)] = np.linalg.inv(curvature)
-    return Fit(model=CostModel(values=np.exp(point[:num])), offsets=point[num:], covariance=covariance[:num, :num])
+    own = covariance[:num, :num]
+    if pace_sd:
+        cross = np.outer(covariance[:num, -1], pace)
+        own = own + cross + cross.T + covariance[-1, -1] * np.outer(pace, pace)
+    values = np.exp(point[:num] + pace * point[-1])
+    return Fit(model=CostModel(values=values), offsets=point[num:-1], covariance=own)

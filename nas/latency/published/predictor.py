@@ -21,25 +21,27 @@ from numpy.typing import NDArray
 from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
-from nas.latency.published.calibrate import CONFLICTING, Calibrated
+from nas.latency.published.blend import Blend, Costs
+from nas.latency.published.calibrate import CONFLICTING, SIMPLE, Calibrated
 from nas.latency.published.cost_model import COEFFICIENTS, NAMES, CostModel, Floats
+from nas.latency.published.simple import MEANINGS, SimpleModel
 from nas.latency.published.warnings import warnings_of
 
 SCHEMA = 1
-_FIXED = NAMES.index("fixed")
+_BLIND = "which knows nothing of kernels, activations and kinds of layers: a search may abuse that"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPredictor:
     """Latency of operators: a fixed time and a sum, with what the interval needs, all additive.
 
-    `root`, shape (len(NAMES), k), turns derivatives by the logarithms of the coefficients into k independent
+    `root`, shape (len(model.names), k), turns derivatives by the logarithms of the coefficients into k independent
     deviations, of half the width of a 90 % interval each.
     """
 
     source: ClassVar[Source] = "modelled"
 
-    model: CostModel
+    model: Costs
     root: Floats
     floor: float
     beyond: float
@@ -57,7 +59,8 @@ class OperatorPredictor:
 
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
         """See `nas.latency.operator_model.OperatorModel`."""
-        return self.model.operator_ms(table), np.asarray(self.model.gradient_ms(table) @ self.root)
+        each, gradient = self.model.with_gradient(table)
+        return each, np.asarray(gradient @ self.root)
 
     def half_width(
         self,
@@ -69,21 +72,26 @@ class OperatorPredictor:
         whole: bool = True,
     ) -> Floats:
         """See `nas.latency.operator_model.OperatorModel`."""
-        fixed = self.fixed_ms * self.root[_FIXED] if whole else 0.0
+        fixed = self.model.fixed_gradient @ self.root if whole else 0.0
         own = np.hypot(self.floor, np.linalg.norm(sums + fixed, axis=1) / mean_ms)
         own = np.where(large, np.maximum(own, self.beyond), own)
         return np.asarray(np.hypot(rows_ms / mean_ms, own))
 
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
         """See `nas.latency.published.warnings.warnings_of`."""
-        return warnings_of(table, self.model, self.manifest.get("kinds", ()))
+        found = warnings_of(table, self.model, self.manifest.get("kinds", ()))
+        share = _roofline_share(self.model)
+        return found if share == 1.0 else (f"{1.0 - share:.0%} of the latency is by {SIMPLE} alone, {_BLIND}", *found)
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""
+        meaning = {name: coefficient.meaning for name, coefficient in COEFFICIENTS.items()} | MEANINGS
+        share = _roofline_share(self.model)
         return {
             "schema": SCHEMA,
-            "coefficients": {name: self.model.value(name) for name in NAMES},
-            "meaning": {name: coefficient.meaning for name, coefficient in COEFFICIENTS.items()},
+            **({} if share == 1.0 else {"roofline_share": share}),
+            "coefficients": dict(zip(self.model.names, self.model.values.tolist(), strict=True)),
+            "meaning": {name: meaning[name] for name in self.model.names},
             "interval": {"floor": self.floor, "beyond": self.beyond, "root": self.root.tolist()},
             "manifest": dict(self.manifest),
         }
@@ -95,8 +103,7 @@ class OperatorPredictor:
 
 def make_predictor(found: Calibrated, manifest: Mapping[str, Any]) -> OperatorPredictor:
     """The predictor of a calibrated fit."""
-    conflict = np.zeros((len(NAMES), 1))
-    conflict[[NAMES.index(name) for name in CONFLICTING]] = found.spread.conflict
+    conflict = np.array([[found.spread.conflict if name in CONFLICTING else 0.0] for name in found.fit.model.names])
     values, vectors = np.linalg.eigh(found.fit.covariance)
     return OperatorPredictor(
         model=found.fit.model,
@@ -113,7 +120,8 @@ def read_predictor(path: Path) -> OperatorPredictor:
         record = json.loads(path.read_text("utf-8"))
         if record["schema"] != SCHEMA:
             raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; fit it again.")
-        values = np.array([float(record["coefficients"][name]) for name in NAMES])
+        share = float(record.get("roofline_share", 1.0))
+        model = _model(record["coefficients"], share)
         interval = record["interval"]
         root = np.array(interval["root"], dtype=np.float64)
         floor, beyond = float(interval["floor"]), float(interval["beyond"])
@@ -122,8 +130,26 @@ def read_predictor(path: Path) -> OperatorPredictor:
         raise InputError(
             f"{path} must be a coefficients file written by `nas lut fit`, but: {type(error).__name__}: {error}."
         ) from error
-    fits = root.ndim == 2 and len(root) == len(NAMES) and bool(np.isfinite(root).all())
-    positive = bool((values > 0).all() and np.isfinite(values).all()) and 0 < floor < 10 and 0 < beyond < 10
-    if not (fits and positive):
+    fits = root.ndim == 2 and len(root) == len(model.names) and bool(np.isfinite(root).all())
+    finite = bool((model.values >= 0).all() and np.isfinite(model.values).all())
+    # A roofline divides by its rates and takes logarithms; MACs or parameters may cost nothing.
+    positive = finite and bool((model.values[: len(NAMES)] > 0).all() if share else model.values.any())
+    if not (fits and positive and 0.0 <= share <= 1.0 and 0 < floor < 10 and 0 < beyond < 10):
         raise InputError(f"{path}: coefficients must be positive and finite with a matching interval; fit it again.")
-    return OperatorPredictor(model=CostModel(values=values), root=root, floor=floor, beyond=beyond, manifest=manifest)
+    return OperatorPredictor(model=model, root=root, floor=floor, beyond=beyond, manifest=manifest)
+
+
+def _roofline_share(model: Costs) -> float:
+    """How much of the latency a roofline says."""
+    if isinstance(model, Blend):
+        return model.share
+    return 1.0 if isinstance(model, CostModel) else 0.0
+
+
+def _model(coefficients: Mapping[str, Any], share: float) -> Costs:
+    """The model whose coefficients these are, `share` of it a roofline."""
+    roofline = CostModel(values=np.array([float(coefficients[name]) for name in NAMES])) if share else None
+    if roofline and share == 1.0:
+        return roofline
+    simple = SimpleModel(values=np.array([float(coefficients[name]) for name in MEANINGS]))
+    return Blend(first=roofline, second=simple, share=share) if roofline else simple

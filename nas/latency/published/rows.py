@@ -88,12 +88,13 @@ class Calibration:
 
     All arrays have one element a row. `identity` numbers networks: two are one network where they share every
     convolution, whatever their names, input size, classifier, activations or squeeze-and-excitation. `priors` are the
-    device's own.
+    device's own; where `by_kind`, the rows choose them among `nas.latency.published.priors.PRIOR_SETS` instead.
     """
 
     rows: Sequence[PublishedRow]
     tables: Mapping[str, OperatorTable]
     priors: Priors = field(default_factory=dict)
+    by_kind: bool = False
 
     @cached_property
     def networks(self) -> tuple[str, ...]:
@@ -164,6 +165,7 @@ def calibration(
     priors: Priors | None = None,
 ) -> Calibration:
     """The convolutional `rows` with their operators, from `lists` or else from `resolve` (a name, a digest, a file).
+    Without `priors` the rows choose them.
 
     Raises `InputError` naming the network for which neither has operators, and where no row is convolutional.
     """
@@ -180,7 +182,7 @@ def calibration(
             raise InputError(
                 f"a network of networks.csv must have its operators in operators.csv.gz, but {name!r} has not."
             )
-    return Calibration(rows=kept, tables=tables, priors=priors or {})
+    return Calibration(rows=kept, tables=tables, priors=priors or {}, by_kind=priors is None)
 
 
 class PublishedIndex:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,20 @@ from nas.latency.published.validate import (
     relative,
 )
 
+NEURAL_ENGINE = "neural-engine"
+"""In the place of priors: those of the cost model, which are Apple's Neural Engine's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a device is calibrated and scored.
 
-    `priors` replace those of the cost model; the families `aside` are scored beside the rest; the rows of
-    `order_source` in the families `order_without` are predicted without these families, and again with the priors of
-    the coefficients `order_vary` halved and doubled.
+    `priors` replace those of the cost model (None: the rows choose those of a kind of hardware); the families `aside`
+    are scored beside the rest; the rows of `order_source` in the families `order_without` are predicted without these
+    families, and again with the priors of the coefficients `order_vary` halved and doubled.
     """
 
-    priors: Priors = field(default_factory=dict)
+    priors: Priors | None = None
     aside: tuple[str, ...] = ()
     order_source: str = ""
     order_without: tuple[str, ...] = ()
@@ -49,10 +52,11 @@ def read_plan(path: Path) -> Plan:
     if not path.exists():
         return Plan()
     record = check_keys(read_yaml(path), ("priors", "aside", "order"), str(path))
-    priors = check_keys(record.get("priors", {}), NAMES, f"{path}: priors")
+    given = record.get("priors")
+    priors = check_keys({} if given == NEURAL_ENGINE else given, NAMES, f"{path}: priors") if given else {}
     order = check_keys(record.get("order", {}), ("source", "without", "vary"), f"{path}: order")
     return Plan(
-        priors={name: _prior(value, f"{path}: priors.{name}") for name, value in priors.items()},
+        priors={name: _prior(value, f"{path}: priors.{name}") for name, value in priors.items()} if given else None,
         aside=_names(record.get("aside", []), f"{path}: aside"),
         order_source=str(order.get("source", "")),
         order_without=_names(order.get("without", []), f"{path}: order.without"),

@@ -1,4 +1,5 @@
-"""How well the whole calibration predicts networks it has not seen: nested scores, beside two plain baselines.
+"""How well the whole calibration predicts networks it has not seen: nested scores, beside plain baselines; and what a
+fit makes of them: where the operator costs lose, MACs and parameters alone serve, and where nothing wins, it says no.
 
 Each score leaves rows out, runs `nas.latency.published.calibrate.calibrate` on the rest (form, coefficients and
 interval are chosen there), and predicts the rows left out. Predictions are those a user gets: of the average source,
@@ -13,12 +14,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.published.calibrate import COVERAGE, MISS_PENALTY, calibrate, errors_of
+from nas.errors import NasError
+from nas.latency.published.calibrate import (
+    COVERAGE,
+    FEW,
+    MISS_PENALTY,
+    Calibrated,
+    Memo,
+    calibrate,
+    errors_of,
+    student_loss,
+)
 from nas.latency.published.cost_model import Floats
 from nas.latency.published.rows import Calibration
 
 Progress = Callable[[int, int], None]
 """Called with (done, all) after each calibration."""
+_OUTER = 4
+"""Groups that many networks are left out in; `nas lut verify` leaves out one by one."""
+_HEDGED = (0.0, 0.25, 0.5)
+"""What the roofline may have where the whole procedure predicts networks left out no better than MACs and parameters:
+the score of a dozen rows is too unsure to give up on it (two models hedged stray less than either), but not to lead."""
+_CLEARLY = 5.0
+"""Nats over all scored rows by which the procedure loses clearly: nothing is left of the roofline."""
+_LUCK = 0.9
+"""A model predicts where its mean left-out error is below 1 - _LUCK / sqrt(rows) of a constant's: on devices that take
+30 ms for anything, within 4 %, chance alone wins up to a fifth in eight rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +61,69 @@ def hold_out(data: Calibration, groups: NDArray[np.int64], progress: Progress, *
     error, offset, half = (np.full(count, np.nan) for _ in range(3))
     forms: dict[str, int] = {}
     wanted = np.unique(groups[only])
+    memo: Memo = {}
     for done, group in enumerate(wanted.tolist(), start=1):
         out = groups == group
-        found = calibrate(data, ~out)
-        name = " + ".join(found.form) or "plain"
-        forms[name] = forms.get(name, 0) + 1
+        found = calibrate(data, ~out, memo=memo)
+        forms[found.name] = forms.get(found.name, 0) + 1
         part = errors_of(data, found.fit, out)
         error[out], offset[out] = part.error[out], part.with_offset[out]
         width = found.spread.half_width(part.deviation, part.share)
         half[out] = np.where(data.in_scope, width, np.maximum(width, found.spread.beyond))[out]
         progress(done, len(wanted))
     return HeldOut(error=error, with_offset=offset, half_width=half, forms=forms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Log errors of the scored rows, each predicted without its network: of the whole procedure, of MACs and parameters
+    alone, and of a constant, the median of the others."""
+
+    ours: Floats
+    macs_and_parameters: Floats
+    constant: Floats
+
+    def as_json(self) -> dict[str, dict[str, float]]:
+        """Median and mean of |predicted / printed - 1|, of all three."""
+        columns = {
+            "ours": self.ours, "macs_and_parameters": self.macs_and_parameters, "constant": self.constant
+        }  # fmt: skip
+        return {
+            name: {"median": round(float(np.median(off)), 6), "mean": round(float(np.mean(off)), 6)}
+            for name, off in ((name, relative(error)) for name, error in columns.items())
+        }
+
+
+def left_out_errors(data: Calibration, progress: Progress) -> LeftOut:
+    """Leave networks out, each by itself where they are few, else in groups."""
+    networks = data.identity % _OUTER if len(set(data.identity.tolist())) > FEW else data.identity
+    held = hold_out(data, networks, progress, only=data.scored)
+    constant = np.zeros(len(data.rows))
+    for out in _groups(data.identity):
+        constant[out] = np.median(data.log_latency[~out]) - data.log_latency[out]
+    kept = data.scored
+    return LeftOut(ours=held.error[kept], macs_and_parameters=baseline_errors(data)[kept], constant=constant[kept])
+
+
+def fit_and_judge(data: Calibration, progress: Progress) -> tuple[Calibrated, LeftOut]:
+    """Calibrate on all rows and leave networks out; with less of the roofline where that loses, none where clearly.
+
+    Raises `NasError` where neither it nor MACs and parameters predict networks that were left out better than a
+    constant does.
+    """
+    rows, left = np.ones(len(data.rows), dtype=np.bool_), left_out_errors(data, progress)
+    lost = len(left.ours) * (student_loss(left.ours) - student_loss(left.macs_and_parameters))
+    shares = (0.0,) if lost > _CLEARLY else _HEDGED if lost > 0.0 and data.by_kind else None
+    found = calibrate(data, rows, shares=shares)
+    used = left.macs_and_parameters if lost > 0.0 else left.ours
+    if not relative(used).mean() < (1.0 - _LUCK / np.sqrt(len(used))) * relative(left.constant).mean():
+        raise NasError(
+            "a fit must predict networks that it has not seen better than one figure for all does, but is off by"
+            f" {relative(used).mean():.1%} on average where a constant is off by {relative(left.constant).mean():.1%};"
+            " check the names, units and latencies of networks.csv, or add networks of other sizes and kinds. Nothing"
+            " was written."
+        )
+    return found, left
 
 
 def relative(error: Floats) -> Floats:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from nas.graph.operators import LAYOUTS, OperatorTable
 from nas.graph.words import kinds_words
-from nas.latency.published.cost_model import CostModel, charged_alike
+from nas.latency.published.blend import Costs
+from nas.latency.published.cost_model import charged_alike
 from nas.latency.published.rows import MAX_PIXELS
 
 _SHARE = 0.03
@@ -26,7 +27,7 @@ _GROUPS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }  # fmt: skip
 
 
-def warnings_of(table: OperatorTable, model: CostModel, calibrating: Iterable[str]) -> tuple[str, ...]:
+def warnings_of(table: OperatorTable, model: Costs, calibrating: Iterable[str]) -> tuple[str, ...]:
     """One sentence for each reason to doubt the latency that `model` gives the network with the operators `table`;
     `calibrating` are the kinds of operators that the networks had which it was fitted to."""
     cost = model.operator_ms(table)

@@ -13,10 +13,11 @@ from nas.blocks import BLOCKS
 from nas.blocks.activations import DYNAMIC_ACTIVATIONS
 from nas.graph import Builder, OperatorTable, Segment
 from nas.graph.classifier import classifier_rows
+from nas.graph.memory import peak_elements
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Shape
 from nas.runtimes import OWN, Runtime
-from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES, Architecture, Layer
+from nas.space.architecture import IMAGENET_CHANNELS, IMAGENET_CLASSES, Architecture, Layer, layer_peak
 from nas.space.compile.sizes import MixedSizes, Printed, Sizes, fill
 from nas.space.lowering import lower_layer
 
@@ -27,8 +28,8 @@ class LayerBatch:
 
     `operators` holds the operators of all; `owner` (operators,) says to which layer each belongs, `classifier`
     (operators,) which give the logits. `output` is the shape of the results, one array (n,) an axis. `keys` are the
-    segments' canonical texts, or None where nobody asked. `on_imagenet` are the same layers in networks for ImageNet,
-    None where they are these very ones.
+    segments' canonical texts, `peaks` (n,) the most numbers alive at once in each; None where nobody asked.
+    `on_imagenet` are the same layers in networks for ImageNet, None where they are these very ones.
     """
 
     operators: OperatorTable
@@ -38,6 +39,7 @@ class LayerBatch:
     macs: NDArray[np.int64]
     output: tuple[NDArray[np.int64], ...]
     keys: list[str] | None
+    peaks: NDArray[np.int64] | None = None
     on_imagenet: LayerBatch | None = None
 
     @property
@@ -46,7 +48,7 @@ class LayerBatch:
         return self.on_imagenet or self
 
     @classmethod
-    def of_places(cls, places: Sequence[Place], runtime: Runtime = OWN) -> LayerBatch:
+    def of_places(cls, places: Sequence[Place], runtime: Runtime = OWN, *, peaks: bool = False) -> LayerBatch:
         """Layers built one by one, as `runtime` executes them; the shapes of their results are not known here."""
         segments = [lower_layer(place.layer, place.input_shape, place.num_classes, runtime) for place in places]
         ends = [_takes_classes(place.layer) for place in places]
@@ -63,6 +65,7 @@ class LayerBatch:
             macs=np.array([segment.macs for segment in segments], dtype=np.int64),
             output=(),
             keys=[segment.key for segment in segments],
+            peaks=np.array([layer_peak(*place[:3]) for place in places], dtype=np.int64) if peaks else None,
             on_imagenet=None if judged == list(places) else cls.of_places(judged),
         )
 
@@ -109,6 +112,7 @@ def build_batch(
     *,
     keys: bool,
     runtime: Runtime,
+    peaks: bool = False,
 ) -> LayerBatch:
     """`count` layers of one block as `runtime` executes them, their integer parameters and input sizes given as numbers
     or arrays (count,).
@@ -117,6 +121,7 @@ def build_batch(
     """
     params = np.zeros(count, dtype=np.int64)
     macs = np.zeros(count, dtype=np.int64)
+    most = np.zeros(count, dtype=np.int64)
     texts: list[str] = [""] * count
     kinds: list[NDArray[np.str_]] = []
     columns = [np.zeros((len(NUMERIC_COLUMNS), 0))]
@@ -124,11 +129,12 @@ def build_batch(
     marks = [np.zeros(0, dtype=np.bool_)]
     shapes = []
     is_head = BLOCKS.get(block, "layer").takes_classes
-    for part in _parts(block, args, input_shape, count, num_classes, runtime):
+    for part in _parts(block, args, input_shape, count, num_classes, runtime, peaks=peaks):
         members, segment = part.members, part.segment
         assert segment is not None
         shapes.append((members, part.shape))
         params[members], macs[members] = _numbers(segment.params), _numbers(segment.macs)
+        most[members] = part.peak
         classifies = _classifier(segment) if is_head else np.zeros(len(segment.rows), dtype=np.bool_)
         marks.append(np.repeat(classifies, len(members)))
         for row in segment.rows:
@@ -149,6 +155,7 @@ def build_batch(
         macs=macs,
         output=_joined(shapes, count),
         keys=texts if keys else None,
+        peaks=most if peaks else None,
     )
 
 
@@ -167,12 +174,14 @@ def output_shapes(
 
 
 class _Part(NamedTuple):
-    """Members of a batch that have one structure: the sizes they print, the shape of their result, their segment."""
+    """Members of a batch that have one structure: the sizes they print, the shape of their result, their segment, and
+    the most numbers alive at once in each (0 where nobody asked)."""
 
     members: NDArray[np.int64]
     printed: Printed
     shape: tuple[Any, ...]
     segment: Segment | None
+    peak: Any
 
 
 def _parts(
@@ -182,6 +191,8 @@ def _parts(
     count: int,
     num_classes: int,
     runtime: Runtime | None,
+    *,
+    peaks: bool = False,
 ) -> Iterator[_Part]:
     """A batch in as many parts as it takes for each to have one structure, what `runtime` adds included; without one,
     no segments."""
@@ -197,13 +208,15 @@ def _parts(
         builder.layer = 1
         try:
             result = declared.function(builder, builder.input, **sizes)
-            segment = runtime.segments(builder.build())[0] if runtime else None
+            graph = builder.build()
+            segment = runtime.segments(graph)[0] if runtime else None
+            peak = peak_elements(graph.nodes) if peaks else 0
         except MixedSizes as mixed:
             waiting += [members[mixed.mask], members[~mixed.mask]]
             continue
         except ValueError as error:
             raise ValueError(fill(str(error), printed, len(members))[0]) from error
-        yield _Part(members, printed, result.shape, segment)
+        yield _Part(members, printed, result.shape, segment, peak)
 
 
 def _joined(shapes: Sequence[tuple[NDArray[np.int64], tuple[Any, ...]]], count: int) -> tuple[NDArray[np.int64], ...]:

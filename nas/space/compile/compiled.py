@@ -70,12 +70,14 @@ class Part:
 
 
 class CompiledSpace:
-    """The additive costs of a space's networks, as one table and the places of its parts.
+    """The costs of a space's networks, as one table and the places of its parts.
 
-    `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `keys` the
-    layers carry their segments' canonical texts (for devices whose tables hold measured rows); the operators are those
-    that `runtime` executes, by default the networks' own. `table` has shape (rows, columns); `places` are the parts of
-    the stem, of each stage, and of the head. `progress` is told now and then how many layers are compiled.
+    `costs` turns layers into additive columns called `names`; "params" and "macs" come before them. With `peaks` a last
+    column "peak" holds the most numbers alive at once in a part: of a network that is the greatest over its parts, not
+    their sum, since between two layers a single map is alive. With `keys` the layers carry their segments' canonical
+    texts (for devices whose tables hold measured rows); the operators are those that `runtime` executes, by default the
+    networks' own. `table` has shape (rows, columns); `places` are the parts of the stem, of each stage, of the head.
+    `progress` is told now and then how many layers are compiled.
     """
 
     def __init__(
@@ -84,13 +86,14 @@ class CompiledSpace:
         costs: Costs,
         *,
         names: Sequence[str],
+        peaks: bool = False,
         keys: bool = False,
         runtime: Runtime = OWN,
         progress: Compiled = lambda done, of: None,
     ) -> None:
         self.space = space
-        self.names = ("params", "macs", *names)
-        self._costs, self._keys, self._runtime = costs, keys, runtime
+        self.names = ("params", "macs", *names, *(["peak"] if peaks else []))
+        self._costs, self._keys, self._runtime, self._peaks = costs, keys, runtime, peaks
         self._blocks: list[Floats] = [np.zeros((1, len(self.names)))]  # row 0 stands for an absent part
         self._num_rows = 1
         strides = sorted(set(space.stem_strides))
@@ -122,6 +125,12 @@ class CompiledSpace:
         found = self.table[:, [self.names.index(name) for name in names]]
         return np.ascontiguousarray(found[:, 0] if len(names) == 1 else found)
 
+    def join(self, other: CompiledSpace) -> None:
+        """Take over the columns of the same space, compiled for another runtime; its rows are the same."""
+        names = [name for name in other.names if name not in self.names]
+        self.table = np.concatenate((self.table, other.columns(names).reshape(len(self.table), -1)), axis=1)
+        self.names = (*self.names, *names)
+
     def _add(self, values: Floats) -> int:
         """Append rows to the table; the number of the first."""
         start = self._num_rows
@@ -132,15 +141,18 @@ class CompiledSpace:
     def _built(self, block: str, args: Mapping[str, Any], shape: Sizes, count: int) -> LayerBatch:
         """`count` layers of one block, in a network of this space."""
         classes = self.space.num_classes
-        return build_batch(block, args, shape, count, classes, keys=self._keys, runtime=self._runtime)
+        return build_batch(
+            block, args, shape, count, classes, keys=self._keys, runtime=self._runtime, peaks=self._peaks
+        )
 
     def _layer_costs(self, batch: LayerBatch, sides: Floats) -> Floats:
         """The costs of n layers, shape (n, columns); `sides` (n,) are those of their networks."""
         own = np.stack((batch.params, batch.macs), axis=1).astype(np.float64)
-        return np.concatenate((own, self._costs(batch, sides)), axis=1)
+        peaks = [] if batch.peaks is None else [batch.peaks[:, None]]
+        return np.concatenate((own, self._costs(batch, sides), *peaks), axis=1)
 
     def _chain_costs(self, layers: Sequence[Layer], shape: Sizes, sides: Floats, judged: Sizes | None = None) -> Floats:
-        """The summed costs of a chain of given layers, shape (n, columns); sizes and `sides` have shape (n,).
+        """The costs of a chain of given layers, shape (n, columns); sizes and `sides` have shape (n,).
 
         `judged` is what the chain reads in the network for ImageNet, None where that is `shape`.
         """
@@ -152,7 +164,11 @@ class CompiledSpace:
             if ends or judged is not None:
                 other = build_batch(block, args, judged or shape, count, IMAGENET_CLASSES, keys=False, runtime=OWN)
                 batch = replace(batch, on_imagenet=other)
-            total += self._layer_costs(batch, sides)
+            costs = self._layer_costs(batch, sides)
+            peak = np.maximum(total[:, -1], costs[:, -1])
+            total += costs
+            if self._peaks:
+                total[:, -1] = peak
             shape, judged = batch.output, batch.on_imagenet.output if batch.on_imagenet else None
         return total
 

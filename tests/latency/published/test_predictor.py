@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
+from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
 from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
+from nas.latency.published.simple import SimpleModel
 from nas.testing.operator_models import OperatorModelConformance
 from tests.latency.examples import calibration, model, pointwise, row, table
 
@@ -26,6 +28,47 @@ class TestOperatorPredictor(OperatorModelConformance):
     @pytest.fixture
     def model(self) -> OperatorPredictor:
         return predictor(fixed=0.4)
+
+
+SIMPLE = SimpleModel(values=np.array([0.5, 1e-6, 0.0, 1e-9]))
+
+
+def of(costs: Costs) -> OperatorPredictor:
+    """A predictor of these costs, unsure by ±10 % of each coefficient."""
+    return OperatorPredictor(model=costs, root=0.1 * np.eye(len(costs.names)), floor=0.05, beyond=0.5)
+
+
+class TestMacsAndParametersAlone(OperatorModelConformance):
+    @pytest.fixture
+    def model(self) -> OperatorPredictor:
+        return of(SIMPLE)
+
+
+class TestBlend(OperatorModelConformance):
+    @pytest.fixture
+    def model(self) -> OperatorPredictor:
+        return of(Blend(first=model(fixed=0.4), second=SIMPLE, share=0.75))
+
+
+@pytest.mark.parametrize(
+    ("costs", "share"), [(SIMPLE, "100%"), (Blend(first=model(), second=SIMPLE, share=0.75), "25%")]
+)
+def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, share: str, tmp_path: Path) -> None:
+    path = tmp_path / "coefficients.json"
+    path.write_text(of(costs).to_json(), encoding="utf-8")
+    again = read_predictor(path)
+    assert again.to_json() == of(costs).to_json()
+    operators = table(row("act:silu"), pointwise(8, 8, 4))
+    assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
+    assert again.fixed_ms == costs.fixed_ms
+    assert again.warnings(operators)[0].startswith(f"{share} of the latency is by MACs and parameters alone")
+
+
+def test_the_fixed_time_of_a_blend_is_unsure_with_both_of_its_parts() -> None:
+    one = of(Blend(first=model(fixed=0.4), second=SIMPLE, share=0.75))
+    # No operators: 0.75 · 0.4 + 0.25 · 0.5 ms, each ±10 %, independent.
+    half = one.half_width(np.array([one.fixed_ms]), np.zeros((1, one.num_features)), np.zeros(1))
+    assert half == pytest.approx(np.hypot(0.05, 0.1 * np.hypot(0.3, 0.125) / 0.425))
 
 
 def test_the_floor_the_rows_and_the_shares_of_what_is_uncertain_join_in_squares() -> None:
@@ -90,6 +133,7 @@ def broken(**changes: object) -> str:
         "", "{", "[]", "null", "[" * 100_000, broken(schema=99), broken(coefficients={}), broken(interval={}),
         broken(coefficients=dict.fromkeys(NAMES, -1.0)), broken(manifest=3),
         broken(interval={"floor": 0.1, "beyond": 0.2, "root": [[1.0]]}),
+        broken(roofline_share=0.5), broken(roofline_share=0.0), broken(roofline_share=-1.0),
         broken(interval={"floor": -0.1, "beyond": 0.2, "root": [[1.0]] * len(NAMES)}),
     ],
 )  # fmt: skip

@@ -25,6 +25,12 @@ def test_a_plan_is_read_and_checked(tmp_path: Path) -> None:
     assert read_plan(path) == Plan(aside=("A",), order_source="a paper", order_without=("B", "C"))
     path.write_text("priors: {rate: [3e7, 0.5]}\n", encoding="utf-8")
     assert read_plan(path).priors == {"rate": (3e7, 0.5)}
+    path.write_text("priors: neural-engine\n", encoding="utf-8")
+    assert read_plan(path).priors == {}  # the cost model's own, and nothing to choose
+    assert Plan().priors is None
+    path.write_text("priors: neural\n", encoding="utf-8")
+    with pytest.raises(InputError, match="priors must be a mapping"):
+        read_plan(path)
     path.write_text("priors: {rate: 3e7}\n", encoding="utf-8")
     with pytest.raises(InputError, match="rate must be a list of a centre"):
         read_plan(path)

@@ -37,6 +37,15 @@ def _compile(space: SearchSpace) -> CompiledSpace:
     return CompiledSpace(space, _costs, names=NAMES, keys=True)
 
 
+def test_progress_counts_every_layer_of_the_stages_to_the_end() -> None:
+    space = space_of(TINY)
+    told: list[tuple[int, int]] = []
+    CompiledSpace(space, _costs, names=NAMES, keys=True, progress=lambda done, of: told.append((done, of)))
+    done, of = zip(*told, strict=True)
+    assert list(done) == sorted(done) and len(set(of)) == 1
+    assert done[-1] == of[0] > 0
+
+
 def _sums(compiled: CompiledSpace, codes: Codes) -> Floats:
     total = np.zeros((len(codes), len(compiled.names)))
     for rows, times in compiled.rows(codes):

@@ -1,0 +1,75 @@
+"""`nas adapt`: one network, made narrower until it meets a latency."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from nas.cli.limits import target_and_limits
+from nas.cli.names import known_accuracy, known_device, known_formats, known_network
+from nas.cli.progress import progress
+from nas.cli.storage import storage_option
+from nas.cli.terminal import page, wide_option
+
+
+@click.command()
+@click.argument("network", callback=known_network)
+@target_and_limits
+@click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option(
+    "--accuracy",
+    default="imagenet",
+    callback=known_accuracy,
+    show_default=True,
+    metavar="NAME",
+    help="The accuracy predictor.",
+)
+@click.option(
+    "--divisor", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Widths are multiples of N."
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1.0, max_open=True),
+    metavar="P",
+    help="Keep the latency under the target with probability P (one-sided).  [default: its mean]",
+)
+@click.option(
+    "--max-novelty",
+    type=click.FloatRange(0.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="D",
+    help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
+)
+@click.option(
+    "--format",
+    "formats",
+    default="onnx",
+    callback=known_formats,
+    show_default=True,
+    metavar="F,F",
+    help="The file formats of the answer: onnx, coreml, litert.",
+)
+@storage_option
+@wide_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(as_json: bool, storage: str | None, **options: Any) -> None:
+    """Make NETWORK narrower, layer by layer, until it meets a latency on a device, or limits alone (NetAdapt).
+
+    NETWORK is a known name, an architecture file or a zoo folder. Exits with 1 where the target cannot be met, and
+    tells what was reached.
+    """
+    with progress() as show:
+        from nas.jobs.adapt_run import AdaptRequest, run_adapt
+
+        outcome = run_adapt(AdaptRequest(**options), storage=storage, progress=show)
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=1))
+    else:
+        from nas.report.adapt_text import adapt_text
+
+        click.echo(adapt_text(outcome.found, outcome.run, page()))
+    if outcome.fault is not None:
+        raise outcome.fault

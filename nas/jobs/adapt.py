@@ -1,0 +1,217 @@
+"""NetAdapt alone: one network, made narrower until it meets a latency or other limits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nas.accuracy import AccuracyModel, load_accuracy
+from nas.errors import InputError
+from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
+from nas.jobs.front import FRONT_SIZE
+from nas.jobs.gain import gain_over_known
+from nas.jobs.network import Network, NetworkRecords, Published
+from nas.jobs.search import NO_LIMITS
+from nas.jobs.search_answer import SearchAnswer
+from nas.jobs.unmet import unmet_by_shrinking
+from nas.latency import LatencyModel
+from nas.progress import OnProgress, Step, silent
+from nas.space import Architecture, list_known
+from nas.space.shrink import inner_places, tied_widths
+from nas.strategies import NetAdaptResult, Reward, Shrunk, pareto_front
+
+REWARD = Reward(form="hard")
+"""Nothing above the target is an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One step of the way: a width made narrower, and the network behind it: accuracy a fraction, latency the mean.
+
+    `layer` is the number of the layer, from 1 on, and its parameter; a bottleneck width goes by the first of the layers
+    that residuals tie.
+    """
+
+    layer: str
+    before: int
+    after: int
+    accuracy: float
+    latency_ms: float
+    params: int
+    macs: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The record of the contract."""
+        return {
+            "layer": self.layer,
+            "from": self.before,
+            "to": self.after,
+            "accuracy": self.accuracy,
+            "latency_ms": self.latency_ms,
+            "params": self.params,
+            "macs": self.macs,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """What adapting a network gave: the answer of a search among its narrower forms, and the way to it.
+
+    `start` is the network that was adapted, as it is; its accuracy and latency in the unit of the rounds are
+    `start_accuracy` (believed as that of a chosen network) and `start.latency`.
+    """
+
+    answer: SearchAnswer
+    start: Network
+    start_accuracy: float
+    rounds: tuple[Round, ...]
+
+    @property
+    def best(self) -> Network:
+        """The answer's network."""
+        return self.answer.best
+
+    @property
+    def front(self) -> tuple[Network, ...]:
+        """The Pareto front of latency and score over all states that were kept."""
+        return self.answer.front
+
+    def as_json(self) -> dict[str, Any]:
+        """The record of the contract, without `run` and `seconds`."""
+        rounds = [one.as_json() for one in self.rounds]
+        return {**self.answer.as_json(), "start": self.start.as_json(), "rounds": rounds}
+
+
+def adapt(
+    network: Architecture,
+    *,
+    latency: LatencyModel,
+    target_ms: float | None = None,
+    accuracy: AccuracyModel | None = None,
+    limits: Limits = NO_LIMITS,
+    divisor: int = 8,
+    published: Callable[[Architecture], Published | None] = lambda network: None,
+    progress: OnProgress = silent,
+) -> Adaptation:
+    """The narrower form of `network` with the best score that meets the target, by NetAdapt.
+
+    Each round makes one width narrower, an expansion or a bottleneck width that residuals tie, to a multiple of
+    `divisor`, and wins 1 % of the start's latency (less where no width has as much left); of the ways on, those go on
+    that lose the least of the score for each millisecond. Without `target_ms` the first of the limits takes the place
+    of the latency (`Limits.aim`). `accuracy` is by default the shipped model. A network that meets everything is its
+    own answer. Same arguments, same answer. Raises `TargetError` with the least that was reached where that is not
+    enough.
+    """
+    if divisor < 1:
+        raise InputError(f"divisor must be at least 1, but got {divisor}.")
+    aim = limits.aim(target_ms)
+    judge = load_accuracy("imagenet") if accuracy is None else accuracy
+    # With several threads sums round differently, and the way would depend on the machine's number of cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        listed = list_known()
+        known = [
+            one.architecture.adapted(num_classes=network.num_classes, in_channels=network.in_channels) for one in listed
+        ]
+        # Claims are measured against networks of published accuracy, as in a search.
+        yardstick = [other for other, one in zip(known, listed, strict=True) if one.published.get("top1") is not None]
+        models = Models(latency, judge, limits, known=yardstick, aim=aim.column)
+        beside = models.covered(known)
+        records = NetworkRecords(models=models, known=beside, aim=aim, reward=REWARD, published=published)
+        start = records([network])[0]  # says what has no latency, before anything is shrunk
+        adaptation = ChannelAdaptation(models, divisor=divisor, persist=True)
+
+        def report(share: float) -> None:
+            progress(Step(doing="shrinking", done=share, of=1.0))
+
+        report(0.0)
+        result = adaptation.shrink(network, target_ms=aim.at_most, progress=report)
+        if result.best is None:
+            least = ChannelAdaptation.network(result.least.state, network)
+            raise unmet_by_shrinking(network, least, models, aim)
+        path = result.best.path()
+        best = _best(result.best, network, aim)
+        front = _front(models, result, network, best)
+        not_known = best.digest not in {other.digest for other in beside}
+        answer = SearchAnswer(
+            space=network.name,
+            space_size=_size(network, divisor),
+            device=latency.device.name,
+            target_ms=aim.target_ms,
+            reward=REWARD,
+            seed=0,
+            limits=limits,
+            evaluated=result.timed,
+            exact=False,
+            best=records([best])[0],
+            gain=gain_over_known(models, best, beside, at_most=aim.at_most),
+            before_shrinking=None,
+            after_shrinking=result.best.score,
+            front=tuple(records(front)),
+            baselines=tuple(
+                sorted(records.beside(best, beside, chosen=not_known), key=lambda one: one.latency.mean_ms)
+            ),
+            notes=(f"{network.name} meets target and limits as it is.",) if len(path) == 1 else (),
+        )
+        figures = models.figures([network, *(ChannelAdaptation.network(step.state, network) for step in path[1:])])
+        accuracies = figures.believed.mean.tolist()
+    return Adaptation(
+        answer=answer, start=start, start_accuracy=accuracies[0], rounds=tuple(_rounds(path, accuracies, figures))
+    )
+
+
+def _best(chosen: Shrunk[ShrunkNetwork], start: Architecture, aim: Aim) -> Architecture:
+    """The network of the answer, named after the start, the target and its own digest."""
+    if chosen.parent is None:
+        return start
+    network = ChannelAdaptation.network(chosen.state, start)
+    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", start.name), network.digest[:8]]  # it becomes the name of a folder
+    if aim.target_ms is not None:
+        words.insert(1, f"{aim.target_ms:g}ms")
+    return network.named("-".join(words))
+
+
+def _rounds(path: Sequence[Shrunk[ShrunkNetwork]], accuracies: Sequence[float], figures: Figures) -> Iterator[Round]:
+    for i, (before, after) in enumerate(itertools.pairwise(path), start=1):
+        position, _, parameter = after.layer.partition(".")
+        widths = [shrunk.state.layers[int(position)].arg(parameter) for shrunk in (before, after)]
+        yield Round(
+            layer=f"{int(position) + 1}.{parameter}",
+            before=int(widths[0]),
+            after=int(widths[1]),
+            accuracy=accuracies[i],
+            latency_ms=float(figures.latency_ms[i]),
+            params=int(figures.params[i]),
+            macs=int(figures.macs[i]),
+        )
+
+
+def _front(
+    models: Models, result: NetAdaptResult[ShrunkNetwork], start: Architecture, best: Architecture
+) -> list[Architecture]:
+    """The Pareto front over all states that were kept and that keep the limits, the answer among them."""
+    states = [result.start, *(one for kept in result.rounds for one in kept), *result.met]
+    places = pareto_front(np.array([one.bounded_ms for one in states]), np.array([one.score for one in states]))
+    networks = [ChannelAdaptation.network(states[i].state, start) if states[i].parent else start for i in places]
+    networks = list({network.digest: network for network in [*networks, best]}.values())
+    figures = models.figures(networks)
+    kept = np.flatnonzero(figures.standing.within_limits)
+    order = pareto_front(figures.standing.bounded_ms[kept], figures.score[kept])
+    found = [networks[kept[i]] for i in order]
+    if len(found) <= FRONT_SIZE:
+        return found
+    return [found[round(i * (len(found) - 1) / (FRONT_SIZE - 1))] for i in range(FRONT_SIZE)]
+
+
+def _size(network: Architecture, divisor: int) -> int:
+    """How many networks there are that are as wide or narrower."""
+    layers = network.layers
+    widths = [layers[i].arg(parameter) for i, parameter in inner_places(network)]
+    widths += [layers[group[0]].arg("out") for group in tied_widths(network)]
+    return math.prod(1 + (int(width) - 1) // divisor for width in widths)

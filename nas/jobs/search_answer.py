@@ -1,0 +1,107 @@
+"""What a search answers: the record that is printed, kept and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nas.evaluate import Limits
+from nas.jobs.gain import Gain
+from nas.jobs.network import Network
+from nas.strategies import Reward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchAnswer:
+    """What a search found; `target_ms` is None where only limits were given.
+
+    `found_by` says where the answer comes from: "search", "shrinking", "simplifying", or "known" networks (and what a
+    user named); `is_point` whether it is a point of the space: a network that was shrunk need be none.
+
+    `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
+    NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and printed accuracy over
+    the whole space and the known networks, `baselines` are these, both fastest first; `starts` are the networks that a
+    user named to begin from; `also` the targets on further devices, by their names; `gain` is over the best known
+    network that meets the target (None where none does). `simple` says that only networks of one kind of block and one
+    activation were searched; `cost` what the score of the answer lies below the best one that was found, for being
+    simpler (None: it has the best). `notes` say what a reader should know of the answer.
+    """
+
+    space: str
+    space_size: int
+    device: str
+    target_ms: float | None
+    reward: Reward
+    seed: int
+    limits: Limits
+    evaluated: int
+    exact: bool
+    best: Network
+    before_shrinking: float | None
+    after_shrinking: float | None
+    front: tuple[Network, ...]
+    baselines: tuple[Network, ...]
+    starts: tuple[Network, ...] = ()
+    also: Mapping[str, float] = field(default_factory=dict)
+    gain: Gain | None = None
+    found_by: str = "search"
+    is_point: bool = True
+    simple: bool = False
+    cost: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def above_target_ms(self) -> float:
+        """How far the answer lies above the target, in milliseconds: 0 unless a reward pays for it."""
+        return 0.0 if self.target_ms is None else max(self.best.latency.mean_ms - self.target_ms, 0.0)
+
+    @property
+    def required_ms(self) -> float:
+        """The target of a search that had one."""
+        assert self.target_ms is not None
+        return self.target_ms
+
+    def as_json(self) -> dict[str, Any]:
+        """The search record of the contract, without `run` and `seconds`."""
+        return {
+            "space": self.space,
+            "device": self.device,
+            "target_ms": self.target_ms,
+            "also": [{"device": device, "target_ms": target_ms} for device, target_ms in self.also.items()],
+            "above_target_ms": self.above_target_ms,
+            "reward": self.reward.as_json(),
+            "seed": self.seed,
+            "confidence": self.limits.confidence,
+            "max_novelty": self.limits.max_novelty,
+            "max_interval": self.limits.max_interval,
+            "max_params": self.limits.max_params,
+            "max_macs": self.limits.max_macs,
+            "max_size_bytes": self.limits.max_size_bytes,
+            "max_memory_bytes": self.limits.max_memory_bytes,
+            "simple": self.simple,
+            "simpler": None if self.cost is None else {"cost": self.cost},
+            "evaluated": self.evaluated,
+            "space_size": str(self.space_size),
+            "exact": self.exact,
+            "found_by": self.found_by,
+            "is_point_of_space": self.is_point,
+            "score_before_shrinking": self.before_shrinking,
+            "score_after_shrinking": self.after_shrinking,
+            "notes": list(self.notes),
+            "best": self.best.as_json(),
+            "gain": self.gain.as_json() if self.gain else None,
+            "front": [network.as_json() for network in self.front],
+            "baselines": [network.as_json() for network in self.baselines],
+            "starts": [network.as_json() for network in self.starts],
+        }
+
+
+def with_zoo(answer: SearchAnswer, folder: str) -> SearchAnswer:
+    """The answer, its network exported to `folder`; the front's copy of it too."""
+
+    def marked(networks: Iterable[Network]) -> tuple[Network, ...]:
+        digest = answer.best.architecture.digest
+        return tuple(replace(n, zoo=folder) if n.architecture.digest == digest else n for n in networks)
+
+    return replace(answer, best=marked([answer.best])[0], front=marked(answer.front))
