@@ -11,7 +11,8 @@ import pytest
 
 import nas
 from nas.evaluate import Limits, Models, SpaceProblem
-from nas.jobs.search import SearchAnswer, search
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
 from nas.space import known_networks
 from nas.space.search_space import SearchSpace
 from nas.strategies import Evolution
