@@ -46,7 +46,7 @@ _TEXT = """\
 {alike:g} points of that; and with `--simple`. *Bound* is what answers are ranked by (`Figures.score`), in percent;
 *interval* is the central 90 % of the latency; *× usual* is its width, log(high / low), in that of the median of the
 five known networks nearest in latency. The last columns count what a network is made of (`nas.evaluate.simplicity`):
-families of blocks, activations, kernel sizes, widths that are no multiple of 16. Known networks, for comparison: {known}.
+families of blocks, activations, kernel sizes, widths that are no multiple of 16. Known networks: {known}.
 
 {sections}
 
