@@ -1,0 +1,71 @@
+"""Several targets in one search, and the front over all latencies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.cli.main import main
+from nas.evaluate import Limits, Models
+from nas.jobs.beginnings import Beginnings
+from nas.jobs.front import front_of
+from nas.jobs.search import search
+from nas.jobs.search_answer import SearchAnswer
+from nas.space import known_network, known_networks
+from nas.strategies import Evolution
+from tests.evaluate.hand import HandAccuracy
+from tests.jobs.small import small_space, tiny_document
+
+
+def _run(target_ms: float) -> SearchAnswer:
+    strategy = Evolution(evaluations=6000, population=64, offspring=512)
+    return search(
+        small_space(), latency=nas.load_latency("iphone12"), accuracy=HandAccuracy(), target_ms=target_ms,
+        limits=Limits(max_novelty=None), strategy=strategy, starts=1,
+    )  # fmt: skip
+
+
+def test_the_front_is_one_by_what_is_printed_and_spans_the_space() -> None:
+    answer = _run(0.65)
+    latency = [network.latency.mean_ms for network in answer.front]
+    accuracy = [network.accuracy.mean for network in answer.front]
+    assert latency == sorted(latency)
+    assert accuracy == sorted(accuracy)
+    assert len(set(accuracy)) == len(accuracy)
+    # From below the target to above it, and nothing known lies above it.
+    assert latency[0] < 0.6 and latency[-1] > 0.7
+    for known in answer.baselines:
+        better = [n for n in answer.front if n.latency.mean_ms <= known.latency.mean_ms * (1 + 1e-12)]
+        assert better and better[-1].accuracy.mean >= known.accuracy.mean - 1e-12
+
+
+def test_known_networks_that_lie_above_what_was_found_are_on_the_front() -> None:
+    latency = nas.load_latency("iphone12")
+    models = Models(latency, HandAccuracy(), Limits(), known=Beginnings.of(small_space()).yardstick)
+    slow = known_network("mobilenetv1-0.25@320")
+    front = front_of(models, [slow], known_networks())
+    assert slow.digest not in {network.digest for network in front}
+    assert {network.digest for network in front} <= {network.digest for network in known_networks()}
+
+
+def test_each_target_is_answered_and_what_cannot_be_met_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "search_spaces"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(json.dumps({**tiny_document(), "name": "tiny"}), encoding="utf-8")
+    arguments = ["search", "--device", "iphone12", "--space", "tiny", "--targets", "0.001ms,0.6ms,0.7ms", "--json"]
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["schema"], [answer["target_ms"] for answer in found["answers"]]) == (2, [0.6, 0.7])
+    for answer in found["answers"]:
+        assert answer["best"]["latency"]["mean_ms"] <= answer["target_ms"]
+        assert (tmp_path / answer["best"]["zoo"] / "model.onnx").exists()
+    assert "must take at most 0.001 ms" in err
+    assert main([*arguments[:-1], "--target-latency", "1ms"]) == 2
+    assert "--targets asks for several answers" in capsys.readouterr().err
