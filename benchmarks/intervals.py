@@ -44,9 +44,9 @@ _TEXT = """\
 `nas search --space {space}`, seed 0, four times a target: with `--max-interval none`; with the default,
 `--max-interval {ratio:g}`, and of these the network with the best bound; the default answer, the simplest within
 {alike:g} points of that; and with `--simple`. *Bound* is what answers are ranked by (`Figures.score`), in percent;
-*interval* is the central 90 % of the latency; *× usual* is its width, log(high / low), in that of the median of the
-five known networks nearest in latency. The last columns count what a network is made of (`nas.evaluate.simplicity`):
-families of blocks, activations, kernel sizes, widths that are no multiple of 16. Known networks: {known}.
+*interval* is the central 90 % of the latency; *× usual* is its width, log(high / low), in the median width of the five
+known networks nearest in latency. The last columns count what a network is made of (`nas.evaluate.simplicity`):
+families of blocks, activations, kernel sizes, widths that are no multiple of 16. For comparison: {known}.
 
 {sections}
 

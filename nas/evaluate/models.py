@@ -39,9 +39,9 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
-    have a latency, and what the widths of intervals are measured against (`Limits.max_interval`); without any, claims
-    are taken as they are, and intervals may be as wide as they come out. `also` are further devices, whose targets are
-    limits; `aim` is the column of `Figures` that the target is for.
+    have a latency; without any, claims are taken as they are. `usual` are those whose intervals say how wide one may be
+    (`Limits.max_interval`), by default the same; without any, as wide as it comes out. `also` are further devices,
+    whose targets are limits; `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Models:
         limits: Limits,
         *,
         known: Sequence[Architecture] = (),
+        usual: Sequence[Architecture] | None = None,
         also: Sequence[Also] = (),
         aim: str = LATENCY,
     ) -> None:
@@ -77,6 +78,9 @@ class Models:
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
+        usual = known if usual is None else self.covered(usual)
+        if usual:
+            figures = self.figures(usual)
             low, high = figures.interval_ms
             self.usual = UsualWidths.of(figures.latency_ms, np.log(high / low))
 

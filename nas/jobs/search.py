@@ -206,6 +206,7 @@ class Searches:
                 self._accuracy,
                 self.limits,
                 known=self._begin.yardstick,
+                usual=self._begin.known,
                 also=further(self._also, self._latency),
                 aim=aim.column,
             )
