@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from nas.cli.answer_options import accuracy_option, formats_option
 from nas.cli.limits import target_and_limits
-from nas.cli.names import known_accuracy, known_device, known_formats, known_network
+from nas.cli.names import known_device, known_network
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
@@ -18,40 +19,11 @@ from nas.cli.terminal import page, wide_option
 @click.argument("network", callback=known_network)
 @target_and_limits
 @click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
-@click.option(
-    "--accuracy",
-    default="imagenet",
-    callback=known_accuracy,
-    show_default=True,
-    metavar="NAME",
-    help="The accuracy predictor.",
-)
+@accuracy_option
 @click.option(
     "--divisor", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Widths are multiples of N."
 )
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1.0, max_open=True),
-    metavar="P",
-    help="Keep the latency under the target with probability P (one-sided).  [default: its mean]",
-)
-@click.option(
-    "--max-novelty",
-    type=click.FloatRange(0.0, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="D",
-    help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
-)
-@click.option(
-    "--format",
-    "formats",
-    default="onnx",
-    callback=known_formats,
-    show_default=True,
-    metavar="F,F",
-    help="The file formats of the answer: onnx, coreml, litert.",
-)
+@formats_option
 @storage_option
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -53,11 +53,25 @@ _OPTIONS = (
         metavar="SIZE",
         help="At most SIZE of maps alive at once, at the device's precision: 2MB.",
     ),
+    click.option(
+        "--confidence",
+        type=click.FloatRange(0.5, 1.0, max_open=True),
+        metavar="P",
+        help="Keep the latency under the target with probability P (one-sided; the hard reward).  [default: its mean]",
+    ),
+    click.option(
+        "--max-novelty",
+        type=click.FloatRange(0.0, min_open=True),
+        default=1.0,
+        show_default=True,
+        metavar="D",
+        help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
+    ),
 )
 
 
 def target_and_limits(function: _F) -> _F:
-    """The options `--target-latency`, `--max-params`, `--max-macs`, `--max-size` and `--max-memory`."""
+    """The options of a target and of all limits that an answer keeps."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

@@ -7,15 +7,9 @@ from typing import Any
 
 import click
 
+from nas.cli.answer_options import accuracy_option, formats_option
 from nas.cli.limits import target_and_limits
-from nas.cli.names import (
-    known_accuracy,
-    known_device,
-    known_formats,
-    known_reward,
-    known_space,
-    known_strategy,
-)
+from nas.cli.names import known_device, known_reward, known_space, known_strategy
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
@@ -90,14 +84,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     metavar="GENE=CHOICES",
     help="Keep some choices of the space only: act=relu, stage3.kernel=3,5. Repeatable.",
 )
-@click.option(
-    "--accuracy",
-    default="imagenet",
-    callback=known_accuracy,
-    show_default=True,
-    metavar="NAME",
-    help="The accuracy predictor.",
-)
+@accuracy_option
 @click.option(
     "--strategy",
     callback=known_strategy,
@@ -122,20 +109,6 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--w", type=float, help="Exponent of the reward, or slope of the absolute one.  [default: the form's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same answer.")
 @click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1.0, max_open=True),
-    metavar="P",
-    help="Keep the latency under the target with probability P (one-sided; the hard reward).  [default: its mean]",
-)
-@click.option(
-    "--max-novelty",
-    type=click.FloatRange(0.0, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="D",
-    help="How far from networks of published accuracy an answer may lie; 1: as far as these from one another.",
-)
-@click.option(
     "--max-interval",
     callback=_interval,
     default="1.3",
@@ -155,15 +128,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
-@click.option(
-    "--format",
-    "formats",
-    default="onnx",
-    callback=known_formats,
-    show_default=True,
-    metavar="F,F",
-    help="The file formats of the answer: onnx, coreml, litert.",
-)
+@formats_option
 @storage_option
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from nas.cli.names import known_formats
+from nas.cli.answer_options import formats_option
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
@@ -47,15 +47,7 @@ def show_network(name: str, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("reference", metavar="RUN|ARCHITECTURE")
-@click.option(
-    "--format",
-    "formats",
-    default="onnx",
-    callback=known_formats,
-    show_default=True,
-    metavar="F,F",
-    help="The file formats: onnx, coreml, litert.",
-)
+@formats_option
 @click.option("--name", metavar="NAME", help="The folder's name in the zoo.  [default: the network's]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random weights.")
 @storage_option
