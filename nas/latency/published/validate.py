@@ -33,8 +33,8 @@ Progress = Callable[[int, int], None]
 _OUTER = 4
 """Groups that many networks are left out in; `nas lut verify` leaves out one by one."""
 _CLEARLY = 5.0
-"""Nats over all scored rows by which the procedure must lose to MACs and parameters alone for these to serve: the nested
-score of a dozen rows strays by less."""
+"""Nats over all scored rows by which the procedure must lose to MACs and parameters alone for these to serve: less is
+what the nested score of a dozen rows strays by."""
 _LUCK = 0.9
 """A model predicts where its mean left-out error is below 1 - _LUCK / sqrt(rows) of a constant's: on devices that take
 30 ms for anything, within 4 %, chance alone wins up to a fifth in eight rows."""
@@ -104,7 +104,7 @@ def left_out_errors(data: Calibration, progress: Progress) -> LeftOut:
 
 
 def fit_and_judge(data: Calibration, progress: Progress) -> tuple[Calibrated, LeftOut]:
-    """Calibrate on all rows and leave networks out; MACs and parameters alone where the procedure clearly loses to them.
+    """Calibrate on all rows and leave networks out; MACs and parameters alone where it clearly loses to them.
 
     Raises `NasError` where neither it nor MACs and parameters predict networks that were left out better than a
     constant does.
