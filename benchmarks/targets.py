@@ -52,7 +52,7 @@ says whether that finds a network that is slower than the answer and scores high
 """
 
 
-def _key(device: str) -> str:
+def inputs_key(device: str) -> str:
     paths = (
         predictor_folder(PREDICTOR) / ARRAYS_FILE,
         device_home(device).folder / COEFFICIENTS_FILE,
@@ -67,7 +67,7 @@ class Searches:
 
     def __init__(self, device: str) -> None:
         self._kept = runs_folder() / "targets.json"
-        self._device, self._prefix = device, f"{device} {_key(device)}"
+        self._device, self._prefix = device, f"{device} {inputs_key(device)}"
         self._space, self._latency = nas.load_space(SPACE), nas.load_latency(device)
         self._accuracy = nas.load_accuracy(PREDICTOR)
 

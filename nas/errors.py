@@ -34,6 +34,10 @@ class UnknownOperatorError(InputError):
     """A latency or a lowering was asked for an operator that nothing here describes."""
 
 
+class ConversionError(NasError):
+    """A converter of another's refused a network; it may take others, and other formats may hold this one."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str], *, remedy: str = "", or_file: bool = False) -> InputError:
     """An `InputError` that a name is not known, with the nearest known names.
 

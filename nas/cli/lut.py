@@ -11,6 +11,7 @@ import click
 
 from nas.cli.device_option import device_option
 from nas.cli.lut_build import build, plan
+from nas.cli.lut_bundle import bundle, import_times, is_bundled
 from nas.cli.names import known_network, known_space
 from nas.cli.progress import progress
 from nas.cli.terminal import page, tell, wide_option
@@ -29,6 +30,7 @@ def command() -> None:
 
 command.add_command(plan)
 command.add_command(build)
+command.add_command(bundle)
 
 
 @command.command()
@@ -64,9 +66,13 @@ def show(home: DeviceHome, as_json: bool) -> None:
 )
 @_JSON
 def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[str, ...], as_json: bool) -> None:
-    """Take over measured tables: files like table.csv, lookup tables of once-for-all, ProxylessNAS, NSGANetV2, or
-    PaddleSlim's operators."""
+    """Take over what was measured elsewhere: timings.csv of a bundle, files like table.csv, lookup tables of
+    once-for-all, ProxylessNAS, NSGANetV2, or PaddleSlim's operators."""
     from nas.jobs.lut_import import Imported, import_any
+
+    if any(is_bundled(path) for path in files):
+        import_times(home, files, as_json)
+        return
 
     found = import_any(home, files, activations)
     if as_json:
@@ -86,15 +92,17 @@ def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[s
 def fit(home: DeviceHome, as_json: bool) -> None:
     """Fit operator costs to the device's networks.csv, or to its timings; write coefficients.json and table.csv."""
     from nas.jobs.lut import fit_device
+    from nas.jobs.lut_build import has_timings
 
-    if home.device.reach:
+    if has_timings(home):
         from nas.jobs.lut_build import refit_table
         from nas.report.lut_text import built_text
 
         with progress() as show:
             show(Step(doing="fitting what was timed"))
             built = refit_table(home)
-        click.echo(json.dumps(built.as_json(), indent=1) if as_json else built_text(built, page()))
+        text = built_text(built, page(), reached=bool(home.device.reach))
+        click.echo(json.dumps(built.as_json(), indent=1) if as_json else text)
         return
 
     with progress() as show:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from nas.accuracy.model import AccuracyModel
 from nas.accuracy.selection import SELECTION
 from nas.evaluate.also import Also, by_runtime
 from nas.evaluate.figures import SINGLE, Figures, Group, Sums
+from nas.evaluate.kept import compiled_once, content_key
 from nas.evaluate.limits import LATENCY, Limits
 from nas.evaluate.usual import UsualWidths
 from nas.latency.model import LatencyModel
@@ -37,9 +39,9 @@ class Models:
     """A latency model and an accuracy model, asked about the same operators.
 
     `known` are the networks whose frontier the claims of others are measured against (`Figures.believed`), those that
-    have a latency, and what the widths of intervals are measured against (`Limits.max_interval`); without any, claims
-    are taken as they are, and intervals may be as wide as they come out. `also` are further devices, whose targets are
-    limits; `aim` is the column of `Figures` that the target is for.
+    have a latency; without any, claims are taken as they are. `usual` are those whose intervals say how wide one may be
+    (`Limits.max_interval`), by default the same; without any, as wide as it comes out. `also` are further devices,
+    whose targets are limits; `aim` is the column of `Figures` that the target is for.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Models:
         limits: Limits,
         *,
         known: Sequence[Architecture] = (),
+        usual: Sequence[Architecture] | None = None,
         also: Sequence[Also] = (),
         aim: str = LATENCY,
     ) -> None:
@@ -75,6 +78,9 @@ class Models:
         if known:
             figures = self.figures(known)
             self.frontier = Frontier.of(figures.latency_ms, figures.accuracy.mean)
+        usual = known if usual is None else self.covered(usual)
+        if usual:
+            figures = self.figures(usual)
             low, high = figures.interval_ms
             self.usual = UsualWidths.of(figures.latency_ms, np.log(high / low))
 
@@ -104,9 +110,11 @@ class Models:
             parts.append(np.where(self.latency.covers(keys), 0.0, 1.0)[:, None])
         return np.concatenate(parts, axis=1)
 
-    def compile(self, space: SearchSpace, progress: Compiled = lambda done, of: None) -> CompiledSpace:
+    def compile(
+        self, space: SearchSpace, progress: Compiled = lambda done, of: None, *, kept: Path | None = None
+    ) -> CompiledSpace:
         """The space with these models' costs, compiled once for each runtime among the devices; `progress` is told of
-        the layers that are compiled."""
+        the layers that are compiled, `kept` is a folder where tables are kept (`nas.evaluate.kept`)."""
         runtimes = list(dict.fromkeys((self.latency.runtime, *self._runtimes)))
         parts: list[CompiledSpace] = []
 
@@ -114,12 +122,12 @@ class Models:
             progress(len(parts) * of + done, len(runtimes) * of)
 
         for runtime in runtimes:
-            parts.append(self._compiled(space, runtime, told))
+            parts.append(self._compiled(space, runtime, told, kept))
         for other in parts[1:]:
             parts[0].join(other)
         return parts[0]
 
-    def _compiled(self, space: SearchSpace, runtime: Runtime, progress: Compiled) -> CompiledSpace:
+    def _compiled(self, space: SearchSpace, runtime: Runtime, progress: Compiled, kept: Path | None) -> CompiledSpace:
         """The space with the costs of the devices of one runtime, and all that is no latency beside the first's."""
         is_first, further = runtime == self.latency.runtime, self._runtimes.get(runtime, [])
         models = [self.latency] * is_first + [self.also[i].latency for i in further]
@@ -131,15 +139,16 @@ class Models:
             own = [self.costs(batch, sides)] if is_first else []
             return np.concatenate((*own, *(self.also[i].costs(batch, self.limits) for i in further)), axis=1)
 
-        return CompiledSpace(
-            space,
-            costs,
-            names=names,
-            peaks=self._peaks and is_first,
-            keys=any(model.needs_keys for model in models),
-            runtime=runtime,
-            progress=progress,
-        )
+        peaks = self._peaks and is_first
+
+        def make(table: Floats | None) -> CompiledSpace:
+            keys = any(model.needs_keys for model in models)
+            return CompiledSpace(
+                space, costs, names=names, peaks=peaks, keys=keys, runtime=runtime, progress=progress, table=table
+            )
+
+        key = None if kept is None else content_key(space, models, self.accuracy, names, peaks, runtime.name)
+        return compiled_once(kept, key, make)
 
     def _also_names(self, position: int) -> list[str]:
         """The columns of a further device in the compiled space."""

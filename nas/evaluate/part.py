@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from nas.space.search_space import Codes, SearchSpace
 from nas.space.template import Kind
 from nas.strategies import Candidate, Evaluation, SearchResult
 
+Property = Literal["families", "activations", "kernels"]
+"""What the networks of a part may be limited in, widths apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uniform:
@@ -25,6 +29,11 @@ class Uniform:
     activations: frozenset[str] | None = None
     kernels: frozenset[int] | None = None
     regular: bool = False
+
+    def but(self, name: Property, values: frozenset[Any]) -> Uniform:
+        """The same, but of one property only these values."""
+        changed: dict[str, Any] = {name: values}
+        return replace(self, **changed)
 
     @classmethod
     def of(cls, network: Architecture) -> Uniform:

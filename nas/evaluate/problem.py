@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,16 @@ class SpaceProblem:
     """
 
     def __init__(
-        self, space: SearchSpace, models: Models, *, exact: bool = False, progress: Compiled = lambda done, of: None
+        self,
+        space: SearchSpace,
+        models: Models,
+        *,
+        exact: bool = False,
+        progress: Compiled = lambda done, of: None,
+        kept: Path | None = None,
     ) -> None:
         self.space = space
-        self.compiled = models.compile(space, progress)
+        self.compiled = models.compile(space, progress, kept=kept)
         self._models = models
         self._quick = not exact
         self._tables: dict[Group, NDArray[np.floating]] = {}

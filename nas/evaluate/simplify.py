@@ -5,19 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.evaluate.part import SpacePart, Uniform
+from nas.evaluate.part import Property, SpacePart, Uniform
 from nas.evaluate.problem import SpaceProblem
 from nas.evaluate.simplicity import Simplicity, families, named_activations, simplicity
 from nas.space.narrow import fixed_activations
 from nas.space.search_space import Codes, SearchSpace
-from nas.strategies import Evolution, Progress, RandomSearch, SearchResult, SearchTask, Strategy, pareto_front
+from nas.strategies import Evolution, Progress, RandomSearch, SearchResult, SearchTask, Strategy, Sweep, pareto_front
 from nas.strategies.local_search import climb
 from nas.strategies.points import Points
 from nas.strategies.problem import checked_evaluation
@@ -28,7 +28,7 @@ _MOST = 12
 Fitness = Callable[[Points], NDArray[np.float64]]
 
 
-def properties(space: SearchSpace) -> dict[str, list[Any]]:
+def properties(space: SearchSpace) -> dict[Property, list[Any]]:
     """What the networks of a space may be made of: the values of each field of `Uniform` that is a set."""
     kinds = [space.kinds[name] for stage in space.stages for name in stage.kinds]
     chains = [layer for chain in (*space.stems, *space.heads) for layer in chain]
@@ -55,28 +55,25 @@ class Simplifier:
     fitness: Fitness
     floor: float
     rng: np.random.Generator
-    _found: list[Codes] = field(default_factory=list)
 
     def simpler(self, begin: Codes) -> Codes:
         """Codes of points that reach the floor, simpler from property to property; perhaps none."""
-        kept, near = Uniform(), begin
+        kept, near, found = Uniform(), begin, [begin[:0]]
         for name, values in properties(self.problem.space).items():
             used = getattr(Uniform.of(self.problem.space.decode(near[0])), name)
             for count in range(1, len(used)):
-                changes: list[dict[str, Any]] = [
-                    {name: frozenset(some)} for some in itertools.combinations(values, count)
-                ]
-                parts = [replace(kept, **change) for change in changes]
+                parts = [kept.but(name, frozenset(some)) for some in itertools.combinations(values, count)]
                 if len(parts) > _MOST:
                     continue
                 better = self._best(parts, near)
                 if better is not None:
                     kept, near = better[0], np.concatenate((better[1], near))
+                    found.append(better[1])
                     break
             else:
-                kept = replace(kept, **{name: used})
-        self._best([replace(kept, regular=True)], near)
-        return np.concatenate([begin[:0], *self._found])
+                kept = kept.but(name, used)
+        better = self._best([replace(kept, regular=True)], near)
+        return np.concatenate(found if better is None else [*found, better[1]])
 
     def _simplicity(self, code: Codes) -> Simplicity:
         return simplicity(self.problem.space.decode(code))
@@ -94,7 +91,6 @@ class Simplifier:
         if not reached:
             return None
         _, part, codes = min(reached, key=lambda one: one[0])
-        self._found.append(codes)
         return part, codes
 
     def _climbed(self, kept: Uniform, begin: Codes) -> Points | None:
@@ -125,10 +121,12 @@ def search_uniform(strategy: Strategy, problem: SpaceProblem, task: SearchTask) 
             " another space, or leave --simple out."
         )
     strategy, results = _share(strategy, len(parts)), []
-    done = 0
+    done = reported = 0
     for number, part in enumerate(parts):
 
         def progress(state: Progress, done: int = done, left: int = len(parts) - number) -> None:
+            nonlocal reported
+            reported = done + state.evaluated
             task.progress(replace(state, evaluated=done + state.evaluated, limit=done + left * state.limit))
 
         own = replace(
@@ -138,7 +136,7 @@ def search_uniform(strategy: Strategy, problem: SpaceProblem, task: SearchTask) 
             exclude=None if task.exclude is None else part.inside(problem.canonical(task.exclude)),
         )
         results.append(part.result(strategy.search(part, own)))
-        done += results[-1].evaluated
+        done = reported
     return _together(results)
 
 
@@ -153,9 +151,9 @@ def _part(problem: SpaceProblem, kept: Uniform) -> SpacePart | None:
 
 def _share(strategy: Strategy, count: int) -> Strategy:
     if isinstance(strategy, Evolution):
-        evaluations = max(strategy.evaluations // count, 1)
-        return replace(strategy, evaluations=evaluations, offspring=max(strategy.offspring // count, 1))
-    if isinstance(strategy, RandomSearch):
+        offspring = max(strategy.offspring // count, 1)
+        return replace(strategy, evaluations=max(strategy.evaluations // count, 1), offspring=offspring)
+    if isinstance(strategy, RandomSearch | Sweep):
         return replace(strategy, evaluations=max(strategy.evaluations // count, 1))
     return strategy
 
@@ -166,10 +164,10 @@ def _together(results: Sequence[SearchResult]) -> SearchResult:
     def ranked(name: str) -> Iterator[Any]:
         longest = max(len(getattr(result, name)) for result in results)
         each = [candidate for result in results for candidate in getattr(result, name)]
-        return itertools.islice(sorted(each, key=lambda candidate: -candidate.score), longest)
+        return itertools.islice(sorted(each, key=lambda candidate: -candidate.reward), longest)
 
     # The part with the best answer first.
-    results = sorted(results, key=lambda result: -result.best.score if result.best else math.inf)
+    results = sorted(results, key=lambda result: -result.best.reward if result.best else math.inf)
     top = tuple(ranked("top"))
     front = [candidate for result in results for candidate in result.front]
     first = pareto_front(np.array([c.bounded_ms for c in front]), np.array([c.score for c in front]))

@@ -106,8 +106,8 @@ def adapt(
     `divisor`, and wins 1 % of the start's latency (less where no width has as much left); of the ways on, those go on
     that lose the least of the score for each millisecond. Without `target_ms` the first of the limits takes the place
     of the latency (`Limits.aim`). `accuracy` is by default the shipped model. A network that meets everything is its
-    own answer. Same arguments, same answer. Raises `TargetError` with the least that was reached where that is not
-    enough.
+    own answer; its latency may be known as little as it is (`Limits.max_interval` limits what a search chooses). Same
+    arguments, same answer. Raises `TargetError` with the least that was reached where that is not enough.
     """
     if divisor < 1:
         raise InputError(f"divisor must be at least 1, but got {divisor}.")
@@ -121,7 +121,7 @@ def adapt(
         ]
         # Claims are measured against networks of published accuracy, as in a search.
         yardstick = [other for other, one in zip(known, listed, strict=True) if one.published.get("top1") is not None]
-        models = Models(latency, judge, limits, known=yardstick, aim=aim.column)
+        models = Models(latency, judge, limits, known=yardstick, usual=(), aim=aim.column)
         beside = models.covered(known)
         records = NetworkRecords(models=models, known=beside, aim=aim, reward=REWARD, published=published)
         start = records([network])[0]  # says what has no latency, before anything is shrunk

@@ -11,14 +11,14 @@ from nas.evaluate import Models
 from nas.space import Architecture
 from nas.strategies import pareto_front
 
-FRONT_SIZE = 32
+FRONT_SIZE = 64
 
 _T = TypeVar("_T")
 
 
 def front_of(models: Models, own: Sequence[Architecture], known: Sequence[Architecture]) -> list[Architecture]:
-    """At most `FRONT_SIZE` networks that no other beats in what is aimed at (the latency) and in accuracy, the least
-    first: `own` as they are believed, `known` as they are. What exceeds a limit is left out."""
+    """Networks that no other beats in what is aimed at (the latency) and in accuracy, the least first: all of `known`,
+    as they are, and at most `FRONT_SIZE` of `own`, as they are believed. What exceeds a limit is left out."""
     theirs = {network.digest: network for network in known}
     networks = [*theirs.values(), *{n.digest: n for n in own if n.digest not in theirs}.values()]
     if not networks:
@@ -28,7 +28,8 @@ def front_of(models: Models, own: Sequence[Architecture], known: Sequence[Archit
     accuracy = np.where(chosen, figures.believed.mean, figures.accuracy.mean)
     kept = np.flatnonzero(figures.standing_of_any_width.within_limits)
     first = pareto_front(figures.standing.bounded_ms[kept], accuracy[kept])
-    return spread([networks[i] for i in kept[first]], FRONT_SIZE)
+    some = set(spread([i for i in kept[first].tolist() if chosen[i]], FRONT_SIZE))
+    return [networks[i] for i in kept[first].tolist() if not chosen[i] or i in some]
 
 
 def spread(items: Sequence[_T], count: int) -> list[_T]:

@@ -11,11 +11,12 @@ from nas.latency import DeviceHome, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
-from nas.measure.fit import BuiltTable, fit_table
+from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
 from nas.progress import OnProgress, Step, counted, silent
+from nas.runners.find import is_reached
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -79,7 +80,7 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
         pace = look(watch)
     roles: dict[str, int] = {}
     seconds, left = 0.0, _for_timing(request) - spent
-    for batch in batches(_items(space, request), done):
+    for batch in batches(table_items(home, space, request.seed), done):
         progress(Step(doing="choosing networks", done=seconds, of=left))
         expected = pace.seconds(batch)
         if seconds + expected > left:
@@ -114,7 +115,7 @@ def build_table(
     """
     check_budget(request.budget_s)
     home, space = request.home, measured_space(request.space)
-    _check_table(home)
+    check_table(home)
     faults: dict[str, str] = {}
 
     def told(state: BuildProgress) -> None:
@@ -126,7 +127,7 @@ def build_table(
         with TimingStore(home.timings, environment, restart=request.restart) as store:
             remove_dead_files(home)
             if store.seconds() < _for_timing(request):
-                items, budget_s = _items(space, request), _for_timing(request)
+                items, budget_s = table_items(home, space, request.seed), _for_timing(request)
                 build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=told)
             timings = store.timings()
     if len(timings) < MIN_NETWORKS:
@@ -143,8 +144,7 @@ def refit_table(home: DeviceHome) -> BuiltTable:
 
     Raises `InputError` where there are none.
     """
-    with open_stopwatch(home) as watch:
-        environment = watch.environment()
+    environment = measured_environment(home)
     if not home.timings.exists():
         raise InputError(
             f"{home.name} must have timings to be fitted, but {home.timings} is not there; `nas lut build` takes them."
@@ -152,6 +152,25 @@ def refit_table(home: DeviceHome) -> BuiltTable:
     with TimingStore(home.timings, environment) as store:
         timings = store.timings()
     return fit_table(home, measured_space(table_space(home)), timings, environment)
+
+
+def measured_environment(home: DeviceHome) -> dict[str, str]:
+    """Where and how the device is timed: what is found there, or what its file says of a device that is not reached.
+
+    Raises `InputError` for a device that is reached, and cannot be measured as its file says.
+    """
+    if not is_reached(home):
+        return home.device.environment
+    with open_stopwatch(home) as watch:
+        return watch.environment()
+
+
+def has_timings(home: DeviceHome) -> bool:
+    """Whether the table of the device comes of its timings: it is measured here, or was with a bundle elsewhere."""
+    if home.device.reach or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
+        return home.device.reach != ""
+    model = load_latency(home).operators
+    return model is not None and TIMINGS_SHA256 in model.manifest
 
 
 def table_space(home: DeviceHome) -> str:
@@ -166,8 +185,8 @@ def table_space(home: DeviceHome) -> str:
     return space
 
 
-def _check_table(home: DeviceHome) -> None:
-    """Raises `InputError` where the workspace has a table of the device that a build would overwrite."""
+def check_table(home: DeviceHome) -> None:
+    """Raises `InputError` where the workspace has a table of the device that a fit to timings would overwrite."""
     folder = home.own_folder
     if (folder / TABLE_FILE).exists() and not (folder / COEFFICIENTS_FILE).exists():
         raise InputError(
@@ -176,8 +195,9 @@ def _check_table(home: DeviceHome) -> None:
         )
 
 
-def _items(space: SearchSpace, request: TableRequest) -> Iterator[Item]:
-    runtime, seed = request.home.runtime, request.seed
+def table_items(home: DeviceHome, space: SearchSpace, seed: int) -> Iterator[Item]:
+    """What is timed for a table, without end, in its order."""
+    runtime = home.runtime
     return ordered(generic_items(runtime, seed), space_items(space, runtime, seed), further_items(runtime))
 
 

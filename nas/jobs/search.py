@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -140,7 +141,8 @@ def search(
 
 class Searches:
     """Searches of one space by the same models, for one target after another: the space is compiled once, and the
-    front over all its latencies looked for once. Arguments as those of `search`."""
+    front over all its latencies looked for once. Arguments as those of `search`; `kept` is a folder where compiled
+    spaces are kept for the next time."""
 
     def __init__(
         self,
@@ -160,7 +162,9 @@ class Searches:
         simple: bool,
         alike: float,
         progress: OnProgress,
+        kept: Path | None = None,
     ) -> None:
+        self._kept = kept
         self.space, self.reward, self.seed, self.strategy, self.limits = space, reward, seed, strategy, limits
         self.published, self.starts, self.covered_only = published, starts, covered_only
         # A reward that weighs latency says itself which of two answers is better.
@@ -202,6 +206,7 @@ class Searches:
                 self._accuracy,
                 self.limits,
                 known=self._begin.yardstick,
+                usual=self._begin.known,
                 also=further(self._also, self._latency),
                 aim=aim.column,
             )
@@ -212,7 +217,9 @@ class Searches:
         if models.aim not in self._problems:
             exact = isinstance(self.strategy, Exhaustive)
             compiled = counted("compiling the space", self.progress)
-            self._problems[models.aim] = SpaceProblem(self.space, models, exact=exact, progress=compiled)
+            self._problems[models.aim] = SpaceProblem(
+                self.space, models, exact=exact, progress=compiled, kept=self._kept
+            )
         return self._problems[models.aim].under(models)
 
     def sweep(self, models: Models) -> list[Codes]:

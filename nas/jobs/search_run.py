@@ -19,6 +19,7 @@ from nas.jobs.search_answer import SearchAnswer, with_zoo
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
+from nas.resources import runs_folder
 from nas.runs import RunHandle, RunStore
 from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
@@ -191,6 +192,7 @@ def run_search(
                     simple=request.simple,
                     alike=ALIKE,
                     progress=progress,
+                    kept=runs_folder() / "compiled",
                 )
 
             def searched(model: LatencyModel) -> SearchAnswer:

@@ -18,7 +18,7 @@ class Device:
     """What `device.yaml` says: all text, but `threads` (0 where the runtime decides).
 
     `protocol` is how latencies are timed, `source` who timed them, `date` when (YYYY-MM-DD or a year), `reach` how the
-    program gets there to measure ("local": it is this machine; empty: it does not).
+    program gets there to measure ("local": it is this machine; empty, in the file also "none": it does not).
     """
 
     name: str
@@ -42,6 +42,11 @@ class Device:
             "compute_unit": self.compute_unit,
         }
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its own file says of where and how latencies are timed: for those that were timed out of reach."""
+        return {"chip": self.chip, "runtime": self.runtime, **self.conditions}
+
     def as_json(self) -> dict[str, str | int]:
         """The record as a mapping."""
         return asdict(self)
@@ -61,6 +66,8 @@ def read_device(path: Path) -> Device:
     if type(threads) is not int or threads < 0:
         raise InputError(f"{path}: threads must be a whole number of at least 0, but got {threads!r}.")
     check_name(texts["name"], what=f"{path}: name")
+    if texts.get("reach") == "none":
+        del texts["reach"]
     return Device(threads=threads, **texts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from nas.measure.drift import CALM, at_usual_speed, slowness, usual_ms
 from nas.measure.plan import space_keys
 from nas.measure.store import REFERENCE, VERIFIED, StoredSegment, StoredTiming
 from nas.space.search_space import SearchSpace
+
+TIMINGS_SHA256 = "timings_sha256"
+"""The key of a table's manifest that tells which timings it was fitted to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,12 @@ class Observations:
         return cls(each=tuple(each), usual=usual, slow=slow)
 
 
+def timings_digest(timings: Sequence[StoredTiming]) -> str:
+    """The SHA-256 of what a fit takes of `timings`: a table that has it is the table of these."""
+    lines = (f"{timing.batch} {timing.role} {timing.digest} {timing.latency_ms!r}\n" for timing in timings)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _reference_ms(timings: Sequence[StoredTiming]) -> dict[int, float]:
     """The reference's time in each batch that has one, in ms: the mean, where it was timed before and behind."""
     found: dict[int, list[float]] = {}
@@ -160,6 +170,7 @@ def fit_table(
         "roles": {role: roles.count(role) for role in sorted(set(roles))},
         "split": "interval: networks left out one at a time",
         "features": "operator columns of nas.graph.operators",
+        TIMINGS_SHA256: timings_digest(timings),
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
     regression = _fitted(found.each, manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from nas.errors import InputError
 from nas.graph import Graph, Segment
 from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
@@ -26,18 +28,21 @@ REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000
 """Networks above this take too long for what they tell about phones."""
+_PROBES = {"probe": probe_graph, "repeat": repeat_graph}
+_PROBE = re.compile(rf"({'|'.join(_PROBES)})-([0-9]{{1,6}})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A network to be timed: `role` is known, probe or space; `graph` builds it, `segments` are as the device's runtime
-    executes it."""
+    executes it, `architecture` is None for a probe, which its name alone describes."""
 
     name: str
     digest: str
     role: str
     segments: Sequence[Segment]
     graph: Callable[[], Graph]
+    architecture: Architecture | None = None
 
     @property
     def macs(self) -> int:
@@ -47,8 +52,14 @@ class Item:
 
 def network_item(network: Architecture, role: str, runtime: Runtime) -> Item:
     """An architecture as an item for a device of this runtime."""
-    segments = lower(network, runtime)
-    return Item(name=network.name, digest=network.digest, role=role, segments=segments, graph=network.graph)
+    return Item(
+        name=network.name,
+        digest=network.digest,
+        role=role,
+        segments=lower(network, runtime),
+        graph=network.graph,
+        architecture=network,
+    )
 
 
 def generic_items(runtime: Runtime, seed: int = 0) -> list[Item]:
@@ -56,9 +67,9 @@ def generic_items(runtime: Runtime, seed: int = 0) -> list[Item]:
     is mixed by `seed`."""
     others = [network for network in known_networks() if network.name != REFERENCE_NETWORK]
     found = [network_item(network, "known", runtime) for network in others if network.macs <= _LARGEST_MACS]
-    probes = [_probe(f"probe-{number}", probe_graph(number), runtime) for number in range(NUM_PROBES)]
+    probes = [probe_item(f"probe-{number}", runtime) for number in range(NUM_PROBES)]
     found += [probe for probe in probes if probe.macs <= _LARGEST_MACS]
-    repeats = [_probe(f"repeat-{number}", repeat_graph(number), runtime) for number in range(NUM_REPEATS)]
+    repeats = [probe_item(f"repeat-{number}", runtime) for number in range(NUM_REPEATS)]
     found += {repeat.digest: repeat for repeat in repeats}.values()
     order = np.random.default_rng(seed).permutation(len(found))
     return [found[i] for i in order]
@@ -67,15 +78,22 @@ def generic_items(runtime: Runtime, seed: int = 0) -> list[Item]:
 def further_items(runtime: Runtime) -> Iterator[Item]:
     """Probes and repeats by turns without end, none of which is among `generic_items`."""
     for number in itertools.count():
-        probe = _probe(f"probe-{NUM_PROBES + number}", probe_graph(NUM_PROBES + number), runtime)
+        probe = probe_item(f"probe-{NUM_PROBES + number}", runtime)
         if probe.macs <= _LARGEST_MACS:
             yield probe
-        yield _probe(f"repeat-{NUM_REPEATS + number}", repeat_graph(NUM_REPEATS + number), runtime)
+        yield probe_item(f"repeat-{NUM_REPEATS + number}", runtime)
 
 
-def _probe(name: str, graph: Graph, runtime: Runtime) -> Item:
-    """The graph as an item, its segments as this very network needs them. Its digest does not depend on the device: any
-    runtime's keys would tell graphs apart, and these are the ones that stores know."""
+def probe_item(name: str, runtime: Runtime) -> Item:
+    """The probe or repeat called `name` ("probe-7"), its segments as this very network needs them.
+
+    Its digest does not depend on the device: any runtime's keys would tell graphs apart, and these are the ones that
+    stores know. Raises `InputError` for another name.
+    """
+    match = _PROBE.fullmatch(name)
+    if match is None:
+        raise InputError(f"a probe must be called probe-NUMBER or repeat-NUMBER, but got {name!r}.")
+    graph = _PROBES[match[1]](int(match[2]))
     keys = "\n".join(segment.key for segment in ONNX_RUNTIME.in_context(graph))
     digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
     return Item(name=name, digest=digest, role="probe", segments=runtime.in_context(graph), graph=lambda: graph)

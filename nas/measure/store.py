@@ -43,6 +43,8 @@ CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operator
 CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NOT NULL);
 """
 """Batches, their timings, and the segments of these; a timing has its runs as JSON, or a summary."""
+_CALLED = "batch "
+"""Before the name of a batch, in `meta`."""
 _CONDITIONS_4 = {"threads": "1", "precision": "float32", "compute_unit": "CPU"}
 """How everything was timed while files had schema 4."""
 
@@ -140,7 +142,8 @@ class TimingStore:
             if before.get(name) != environment.get(name):
                 raise InputError(
                     f"{self.path} holds timings of {name} {before.get(name)!r}, but this is {environment.get(name)!r};"
-                    " times of the two must not mix: start anew with --restart."
+                    " times of the two must not mix: start anew with --restart, or remove"
+                    " the file."
                 )
 
     def _from_4(self, meta: Mapping[str, str]) -> dict[str, str]:
@@ -220,11 +223,18 @@ class TimingStore:
             raise
         self._connection.execute("COMMIT")
 
-    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float) -> None:
-        """Store the timings of one process, which took `seconds` with everything around it."""
+    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float, called: str = "") -> None:
+        """Store the timings of one process, which took `seconds` with everything around it; in the place of those that
+        are `called` the same, where a name is given."""
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with self._storing(), self._whole():
+            former = self._batch_called(called)
+            self._connection.execute("DELETE FROM timing WHERE batch = ?", (former,))
+            self._connection.execute("DELETE FROM batch WHERE id = ?", (former,))
             batch = self._connection.execute("INSERT INTO batch (began, seconds) VALUES (?, ?)", (began, seconds))
+            if called:
+                named = (f"{_CALLED}{called}", str(batch.lastrowid))
+                self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", named)
             for timing in timings:
                 ids = [self._segment_id(segment) for segment in timing.segments]
                 self._connection.execute(
@@ -235,6 +245,15 @@ class TimingStore:
                         *_columns(timing.timing),
                     ),
                 )  # fmt: skip
+
+    def batch_called(self, name: str) -> int | None:
+        """The number of the batch that was stored under a name, None where there is none."""
+        with self._storing():
+            return self._batch_called(name)
+
+    def _batch_called(self, name: str) -> int | None:
+        found = self._connection.execute("SELECT value FROM meta WHERE name = ?", (f"{_CALLED}{name}",)).fetchone()
+        return int(found[0]) if found is not None else None
 
     def _segment_id(self, segment: TimedSegment) -> int:
         found = self._connection.execute("SELECT id FROM segment WHERE key = ?", (segment.key,)).fetchone()

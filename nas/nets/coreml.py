@@ -26,8 +26,8 @@ def export_coreml(module: GraphModule, path: str | Path, *, trained: bool = Fals
 
     Weights and arithmetic are float16, which the Neural Engine takes; one input "image" (1, C, H, W) and one output
     "logits" are float32; the metadata are those of `export_onnx`. Runs on iOS 15, macOS 12 and newer. Raises
-    `InputError` where coremltools is not installed, `NasError` where it refuses the network or `path` cannot be
-    written.
+    `InputError` where coremltools is not installed, `ConversionError` where it refuses the network, `NasError` where
+    `path` cannot be written.
     """
     coremltools = require(PACKAGE, EXTRA)
     fused = module.fuse().requires_grad_(requires_grad=False)

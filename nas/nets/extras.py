@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import ModuleType
 
-from nas.errors import InputError, NasError
+from nas.errors import ConversionError, InputError
 from nas.installed import extra_remedy
 
 
@@ -27,12 +27,12 @@ def require(package: str, extra: str) -> ModuleType:
 
 @contextmanager
 def converting(package: str) -> Iterator[None]:
-    """Be `quiet`, and turn a refusal of the converter `package` into a `NasError`."""
+    """Be `quiet`, and turn a refusal of the converter `package` into a `ConversionError`."""
     try:
         with quiet():
             yield
     except (NotImplementedError, RuntimeError, ValueError) as error:
-        raise NasError(
+        raise ConversionError(
             f"{package} must be able to convert the network, but: {error}; export another format."
         ) from error
 

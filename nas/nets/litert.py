@@ -62,8 +62,8 @@ def export_litert(module: GraphModule, path: str | Path, *, trained: bool = Fals
     """Write a network (in either form) to `path`, a `*.tflite` file in float32; returns the path.
 
     Its only signature takes "image" (1, C, H, W) and returns "logits"; the metadata of `export_onnx` are there as JSON
-    under the key "nas". Raises `InputError` where litert-torch is not installed, `NasError` where it refuses the
-    network or `path` cannot be written.
+    under the key "nas". Raises `InputError` where litert-torch is not installed, `ConversionError` where it
+    refuses the network, and `NasError` where `path` cannot be written.
     """
     litert_torch = require(PACKAGE, EXTRA)
     named = _Named(module.fuse().requires_grad_(requires_grad=False)).eval()

@@ -11,21 +11,28 @@ import torch
 from nas.errors import InputError
 from nas.graph import Graph
 from nas.graph.ops import Activation
+from nas.nets.coreml import export_coreml
 from nas.nets.litert_writer import write_litert
 from nas.nets.module import GraphModule, build_graph, set_statistics
 from nas.nets.onnx_writer import export_onnx
 
-_WRITERS: dict[str, Callable[[GraphModule, Path], Path]] = {".onnx": export_onnx, ".tflite": write_litert}
+_WRITERS: dict[str, Callable[[GraphModule, Path], Path]] = {
+    ".onnx": export_onnx,
+    ".tflite": write_litert,
+    ".mlpackage": export_coreml,
+}
 
 
 def write_untrained(graph: Graph, path: Path, *, seed: int = 0) -> Path:
-    """Write the inference form of `graph` to `path`, as ONNX or LiteRT by its suffix, with weights drawn from `seed`.
+    """Write the inference form of `graph` to `path`, as ONNX, LiteRT or Core ML by its suffix, with weights drawn from
+    `seed`.
 
-    Returns the path. The same seed gives the same file. Raises `InputError` for another suffix, for an operator that
-    the form lacks, and where LiteRT is not installed, `NasError` where `path` cannot be written.
+    Returns the path. The same seed gives the same file (a `*.mlpackage` but for the identifiers in its manifest).
+    Raises `InputError` for another suffix, for an operator that the form lacks, and where its extra is not installed,
+    `ConversionError` where its converter refuses the network, `NasError` where `path` cannot be written.
     """
     if path.suffix not in _WRITERS:
-        raise InputError(f"a network's file must end in {' or '.join(_WRITERS)}, but got {path.name}; rename it.")
+        raise InputError(f"a network's file must end in {', '.join(_WRITERS)}, but got {path.name}; rename it.")
     with _one_thread():
         return _WRITERS[path.suffix](_module(graph, seed), path)
 

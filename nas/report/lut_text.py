@@ -237,14 +237,20 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
-def built_text(found: BuiltTable, page: Page = PLAIN) -> str:
-    """What was timed, what was written, and how networks left out of the fit were predicted."""
+def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -> str:
+    """What was timed, what was written, and how networks left out of the fit were predicted; for a device that is not
+    `reached` without what would time more."""
     record = found.as_json()
     scores = [
         (name, *(f"{100 * value:.1f} %" for value in record["left_out"][part].values()))
         for part, name in (("rows", "with the rows of the table"), ("operators", "by operator costs alone"))
     ]
     columns = [textual("", wrap=True), numeric("median error"), numeric("within 5 %"), numeric("within 10 %")]
+    further = (
+        f"`nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
+        if reached
+        else f"`nas lut bundle --device {record['device']} --space {found.space} --out DIR` writes further networks"
+    )
     return "\n".join(
         (
             page.filled(
@@ -262,7 +268,7 @@ def built_text(found: BuiltTable, page: Page = PLAIN) -> str:
             "",
             page.filled(
                 f"a network whose segments are all in the table has an interval of ±{100 * found.half_width:.1f} %;"
-                f" `nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
+                f" {further}"
             ),
         )
     )

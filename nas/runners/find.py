@@ -8,6 +8,11 @@ from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
 from nas.runners.protocol import Runner
 
 
+def is_reached(home: DeviceHome) -> bool:
+    """Whether there is a way from here to the device of `home`, whatever may be wrong with it."""
+    return home.device.reach == "local"
+
+
 def find_runner(home: DeviceHome) -> Runner:
     """The runner that times networks on the device of `home`.
 
@@ -15,10 +20,11 @@ def find_runner(home: DeviceHome) -> Runner:
     and threads, a precision or a compute unit that its runner cannot do.
     """
     device = home.device
-    if device.reach != "local":
+    if not is_reached(home):
         raise InputError(
             f"{home.file}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
-            f" import a table measured elsewhere with `nas lut import FILE --device {device.name}`."
+            f" `nas lut bundle --device {device.name} --out DIR` writes networks to be timed elsewhere, and `nas lut"
+            f" import FILE --device {device.name}` takes what was measured there."
         )
     engines = {engine.title: engine for engine in (ONNX_RUNTIME, LITERT)}
     for title, engine in engines.items():

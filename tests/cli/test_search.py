@@ -89,7 +89,11 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     # 2 resolutions; a stage has 2 widths times one or two blocks of 2 kernels.
     assert int(document["space_size"]) == 2 * (2 * (2 + 4)) ** 4
     assert document["evaluated"] > 0
+    assert document["max_interval"] == 1.3
     best = document["best"]
+    # The stem has h-swish, the blocks ReLU; 24 and 48 are this space's only choices for the first width.
+    assert (best["simplicity"]["kinds"], best["simplicity"]["activations"]) == (1, 2)
+    assert document["simpler"] is None or 0 <= document["simpler"]["cost"] <= 0.003
     for network in (best, *document["front"], *document["baselines"]):
         _check_network(network)
     assert best["latency"]["mean_ms"] <= 0.8
@@ -215,7 +219,7 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--reward", "sofd"), ("reward", "soft")),
         (("--w", "0.5"), ("w", "negative")),
         (("--confidence", "nan"), ("confidence", "at least 0.5")),
-        (("--confidence", "0.9", "--reward", "soft"), ("confidence", "hard reward alone", "soft")),
+        (("--confidence", "0.9", "--reward", "soft"), ("confidence=0.9", "soft reward", "hard")),
         (("--device", "iphone12,pixel3-cpu"), ("one name", "--also")),
         (("--also", "pixel3-cpu"), ("--also", "pixel3-cpu:30ms")),
         (("--also", "pixel3-cpu:30"), ("--also pixel3-cpu", "with a unit")),
@@ -225,6 +229,9 @@ def test_a_target_that_cannot_be_met_names_the_fastest_network(
         (("--start", "mobilenetv2-1.0x"), ("network", "mobilenetv2-1.0")),
         (("--start", "nowhere/net.yaml"), ("nowhere/net.yaml",)),
         (("--max-novelty", "inf"), ("max_novelty", "finite")),
+        (("--max-interval", "0.9"), ("--max-interval", "0.9")),
+        (("--max-interval", "never"), ("--max-interval", "never")),
+        (("--simple",), ("--simple", "one kind of block and one activation", "small")),
         (("--storage", "runs.db"), ("storage", "SQLAlchemy URL")),
     ],
 )

@@ -66,3 +66,17 @@ def test_limits_that_are_none_are_refused(name: str, value: float) -> None:
 def test_a_confidence_is_a_probability_from_a_half(confidence: float) -> None:
     with pytest.raises(InputError, match="confidence must be at least 0.5"):
         Limits(confidence=confidence)
+
+
+def test_intervals_exceed_by_their_width_beyond_the_limit() -> None:
+    limits, ratio = Limits(max_interval=1.25), np.array([0.5, 1.25, 1.5])
+    assert limits.interval_excess(ratio, quick=True) == pytest.approx([0.0, 0.0, 0.2])
+    # Whatever keeps the limit by sums that are read quickly keeps it by exact ones.
+    assert (limits.interval_excess(ratio * (1 + 1e-6)) == 0.0).tolist() == [True, True, False]
+    assert Limits(max_interval=None).interval_excess(ratio).tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("ratio", [0.99, math.nan, math.inf])
+def test_an_interval_is_limited_to_the_usual_width_or_more(ratio: float) -> None:
+    with pytest.raises(InputError, match="max_interval must be at least 1 and finite"):
+        Limits(max_interval=ratio)

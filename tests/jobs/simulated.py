@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nas.measure import plan
-from nas.measure.plan import Item
-from nas.measure.probes import probe_graph
+from nas.measure.plan import Item, probe_item
 from nas.runtimes import OWN, Runtime
 from tests.measure.devices import SimulatedRunner, simulate_clock_and_files
 
@@ -25,7 +23,7 @@ def write_space(workspace: Path, document: dict[str, Any]) -> str:
 
 def few_generic_items(runtime: Runtime = OWN, seed: int = 0) -> list[Item]:
     """Some probes in place of hundreds of generic networks."""
-    return [plan._probe(f"probe-{number}", probe_graph(number), runtime) for number in range(seed, seed + 8)]
+    return [probe_item(f"probe-{number}", runtime) for number in range(seed, seed + 8)]
 
 
 def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner) -> None:

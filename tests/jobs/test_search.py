@@ -34,7 +34,7 @@ def models() -> Models:
 
 
 def run(space: SearchSpace, models: Models, target_ms: float = TARGET_MS, **options: object) -> SearchAnswer:
-    arguments: dict[str, Any] = {"limits": models.limits, "starts": 0, **options}
+    arguments: dict[str, Any] = {"limits": models.limits, "starts": 0, "alike": 0.0, **options}
     return search(space, latency=models.latency, accuracy=models.accuracy, target_ms=target_ms, **arguments)
 
 

@@ -24,13 +24,13 @@ from nas.strategies import Evaluation, Evolution
 from tests.evaluate.hand import HandAccuracy
 from tests.jobs.small import small_space
 
-FREE = Limits(max_novelty=None)
+FREE = Limits(max_novelty=None, max_interval=None)
 TARGET_MS = 0.65
 PIXEL_MS = 8.0
 
 
 def run(target_ms: float = TARGET_MS, **options: Any) -> SearchAnswer:
-    arguments: dict[str, Any] = {"limits": FREE, "starts": 0, **options}
+    arguments: dict[str, Any] = {"limits": FREE, "starts": 0, "alike": 0.0, **options}
     latency = nas.load_latency("iphone12")
     return search(small_space(), latency=latency, accuracy=HandAccuracy(), target_ms=target_ms, **arguments)
 
@@ -70,7 +70,8 @@ def test_how_far_an_answer_lies_above_the_target_is_told() -> None:
     assert answer.as_json()["above_target_ms"] == pytest.approx(over_ms, rel=1e-12)
     share = f"{100 * over_ms / TARGET_MS:.1f} % above the target"
     assert any(note.startswith(f"The answer lies {share}") for note in answer.notes)
-    assert share in search_text(answer, None).split("\n\n")[1]
+    latency = next(line for line in search_text(answer, None).splitlines() if line.startswith("  latency"))
+    assert latency.endswith(share)
     hard = run()
     assert hard.reward.form == "hard"
     assert hard.as_json()["above_target_ms"] == 0.0
@@ -223,8 +224,8 @@ def test_own_seeds_pay_for_their_novelty_unless_their_accuracy_was_published(
     ]
     space = small_space(resolution=[224, 320], stages=stages)
     answer = search(
-        space, latency=nas.load_latency("iphone12"), accuracy=HandAccuracy(), target_ms=5.0, starts=0,
-        limits=Limits(max_novelty=0.1),
+        space, latency=nas.load_latency("iphone12"), accuracy=HandAccuracy(), target_ms=5.0, starts=0, alike=0.0,
+        limits=Limits(max_novelty=0.1, max_interval=None),
     )  # fmt: skip
     own = next(network for network in answer.baselines if network.name == "own-wide")
     # The same layers at 224 px, where nothing is novel, are the only other point of the space.

@@ -56,3 +56,12 @@ def test_the_conditions_of_a_latency_are_told_as_text(tmp_path: Path) -> None:
     assert device.conditions == {"threads": "4", "precision": "float32", "compute_unit": "CPU"}
     open_device = read_device(write(tmp_path / "open", TEXT))
     assert open_device.conditions["threads"] == "as the runtime decides"
+
+
+def test_a_device_out_of_reach_says_so_or_nothing(tmp_path: Path) -> None:
+    device = read_device(write(tmp_path, TEXT + "reach: none\n"))
+    assert device.reach == read_device(write(tmp_path / "silent", TEXT)).reach == ""
+    assert device.environment == {
+        "chip": "a chip", "runtime": "a runtime", "threads": "as the runtime decides", "precision": "float32",
+        "compute_unit": "CPU",
+    }  # fmt: skip

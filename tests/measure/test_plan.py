@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nas
+from nas.errors import InputError
 from nas.measure import plan
 from nas.measure.plan import (
     NUM_PROBES,
@@ -18,9 +19,12 @@ from nas.measure.plan import (
     generic_items,
     network_item,
     ordered,
+    probe_item,
     space_items,
     space_keys,
 )
+from nas.measure.probes import probe_graph
+from nas.measure.repeats import repeat_graph
 from nas.runtimes import ONNX_RUNTIME, OWN
 from nas.space import known_names, known_network
 from nas.space.reading import parse_search_space
@@ -61,6 +65,21 @@ def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repea
     assert len({item.digest for item in probes}) == len(probes)
     for probe in probes[::20]:
         assert keys(probe) == [segment.key for segment in ONNX_RUNTIME.in_context(probe.graph())]
+
+
+@pytest.mark.parametrize("name", ["probe-7", "repeat-3", "probe-412"])
+def test_a_probe_is_made_of_its_name(name: str) -> None:
+    kind, number = name.split("-")
+    graph = {"probe": probe_graph, "repeat": repeat_graph}[kind](int(number))
+    item = probe_item(name, OWN)
+    assert (item.name, item.architecture) == (name, None)
+    assert keys(item) == [segment.key for segment in graph.segments]
+
+
+@pytest.mark.parametrize("name", ["probe", "probe--1", "probe-1.5", "other-1", "probe-1\n"])
+def test_no_other_name_is_a_probe(name: str) -> None:
+    with pytest.raises(InputError, match="must be called probe-NUMBER or repeat-NUMBER"):
+        probe_item(name, OWN)
 
 
 def test_a_network_has_one_digest_on_all_devices_and_the_segments_of_each_runtime() -> None:

@@ -330,3 +330,29 @@ def test_what_is_verified_is_timed_in_several_processes_between_two_of_the_refer
     assert [t.role for t in store.timings()].count(VERIFIED) == 3
     with pytest.raises(sqlite3.IntegrityError):
         store.add_batch([timing("w", role=VERIFIED)] * 2, seconds=0.0)
+
+
+def test_a_batch_takes_the_place_of_one_that_is_called_the_same(path: Path) -> None:
+    with TimingStore(path, HERE) as store:
+        store.add_batch([timing("a"), timing("b")], seconds=2.0, called="mine")
+        store.add_batch(batch(1), seconds=1.0)
+        store.add_batch([timing("b"), timing("c")], seconds=4.0, called="mine")
+        store.add_batch([timing("d")], seconds=1.0, called="yours")
+    with TimingStore(path, HERE) as store:
+        found: dict[int, list[str]] = {}
+        for stored in store.timings():
+            found.setdefault(stored.batch, []).append(stored.digest)
+        mine, yours = store.batch_called("mine"), store.batch_called("yours")
+        assert mine is not None and yours is not None and len(found) == 3
+        assert (found[mine], found[yours]) == (["b", "c"], ["d"])
+        assert store.batch_called("nobody's") is None
+        assert store.seconds() == 6.0
+
+
+def test_a_batch_that_fails_leaves_the_one_whose_place_it_would_take(store: TimingStore) -> None:
+    store.add_batch([timing("a")], seconds=1.0, called="mine")
+    store.add_batch([timing("b")], seconds=1.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_batch([timing("c"), timing("b")], seconds=1.0, called="mine")
+    assert [stored.digest for stored in store.timings()] == ["a", "b"]
+    assert store.batch_called("mine") == store.timings()[0].batch

@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_file(suffix: str, tmp_path: Path) -> None:
 
 
 def test_another_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must end in \.onnx or \.tflite, but got m\.pt"):
+    with pytest.raises(InputError, match=r"must end in \.onnx, \.tflite, \.mlpackage, but got m\.pt"):
         write_untrained(small_network(8), tmp_path / "m.pt")
 
 

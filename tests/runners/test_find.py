@@ -35,7 +35,7 @@ def test_any_number_of_threads_will_do(threads: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"reach": ""}, "local/device.yaml: reach must be 'local' .* but got 'none'; import .* --device local"),
+        ({"reach": ""}, "local/device.yaml: reach must be 'local' .* but got 'none'; .*import FILE --device local"),
         ({"reach": "ssh"}, "reach must be 'local' .* but got 'ssh'"),
         (
             {"runtime": "ONNX Runtimes"},

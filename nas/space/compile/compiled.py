@@ -77,7 +77,8 @@ class CompiledSpace:
     their sum, since between two layers a single map is alive. With `keys` the layers carry their segments' canonical
     texts (for devices whose tables hold measured rows); the operators are those that `runtime` executes, by default the
     networks' own. `table` has shape (rows, columns); `places` are the parts of the stem, of each stage, of the head.
-    `progress` is told now and then how many layers are compiled.
+    `progress` is told now and then how many layers are compiled. With `table`, that of the same space with the same
+    costs, nothing is built; `ValueError` for one of another size.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class CompiledSpace:
         keys: bool = False,
         runtime: Runtime = OWN,
         progress: Compiled = lambda done, of: None,
+        table: Floats | None = None,
     ) -> None:
-        self.space = space
+        self.space, self._given = space, table
         self.names = ("params", "macs", *names, *(["peak"] if peaks else []))
         self._costs, self._keys, self._runtime, self._peaks = costs, keys, runtime, peaks
         self._blocks: list[Floats] = [np.zeros((1, len(self.names)))]  # row 0 stands for an absent part
@@ -106,8 +108,10 @@ class CompiledSpace:
         stages = [list(self._stage(position)) for position in range(len(space.stages))]
         self.places = (stem, *stages, [self._head()])
         self._parts = [part for parts in self.places for part in parts]
-        self.table = np.concatenate(self._blocks)
-        self._blocks = []
+        self.table = np.concatenate(self._blocks) if table is None else table
+        if self.table.shape != (self._num_rows, len(self.names)):
+            raise ValueError(f"the table must be {(self._num_rows, len(self.names))}, but is {self.table.shape}")
+        self._blocks, self._given = [], None
 
     def rows(self, codes: Codes) -> list[tuple[Ints, Ints | None]]:
         """For each part the rows in `table` (n,), and how often they count (None: once).
@@ -131,11 +135,12 @@ class CompiledSpace:
         self.table = np.concatenate((self.table, other.columns(names).reshape(len(self.table), -1)), axis=1)
         self.names = (*self.names, *names)
 
-    def _add(self, values: Floats) -> int:
-        """Append rows to the table; the number of the first."""
+    def _add(self, count: int, values: Callable[[], Floats]) -> int:
+        """Append `count` rows to the table; the number of the first."""
         start = self._num_rows
-        self._blocks.append(values)
-        self._num_rows += len(values)
+        if self._given is None:
+            self._blocks.append(values())
+        self._num_rows += count
         return start
 
     def _built(self, block: str, args: Mapping[str, Any], shape: Sizes, count: int) -> LayerBatch:
@@ -176,8 +181,12 @@ class CompiledSpace:
         space, sides = self.space, np.array(self.space.sides)
         image = tuple(np.array(space.sizes, dtype=np.int64).T)
         judged = None if space.in_channels == IMAGENET_CHANNELS else (IMAGENET_CHANNELS, *image)
-        costs = [self._chain_costs(stem, (space.in_channels, *image), sides, judged) for stem in space.stems]
-        start = self._add(np.concatenate(costs))
+
+        def costs() -> Floats:
+            shape = (space.in_channels, *image)
+            return np.concatenate([self._chain_costs(stem, shape, sides, judged) for stem in space.stems])
+
+        start = self._add(len(space.stems) * len(sides), costs)
         sizes = (len(self.space.stems), len(sides))
         return Part((Lookup(["stem", "resolution"], affine(start, (len(sides), 1), sizes)),))
 
@@ -186,7 +195,11 @@ class CompiledSpace:
         resolution, width = grid(range(len(space.resolutions)), space.widths_before[last])
         shape = (width, *space.map_sizes(resolution, space.reduction(last, space.stem_strides[0])))
         sides = np.array(space.sides)[resolution]
-        start = self._add(np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads]))
+
+        def costs() -> Floats:
+            return np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads])
+
+        start = self._add(len(space.heads) * len(sides), costs)
         sizes = (len(space.heads), len(space.resolutions), len(space.widths_before[last]))
         return Part(
             (Lookup(["head", "resolution", f"in{last}"], affine(start, (sizes[1] * sizes[2], sizes[2], 1), sizes)),)
@@ -219,6 +232,15 @@ class CompiledSpace:
 
     def _fill(self, variants: Variants) -> _KindRows:
         """Add the costs of all `variants` to the table; where they stand."""
+        start = self._add(len(variants), lambda: self._costs_of(variants))
+        steps, step = {}, 1
+        for axis, choices in reversed(variants.axes.items()):
+            steps[axis] = step if len(choices) > 1 else 0
+            step *= len(choices)
+        return _KindRows(start, steps, {axis: len(choices) for axis, choices in variants.axes.items()})
+
+    def _costs_of(self, variants: Variants) -> Floats:
+        """The costs of all `variants`, in their order."""
         blocks = []
         for batch in variants:
             shape, count = (batch.inputs, batch.height, batch.breadth), len(batch.side)
@@ -229,12 +251,7 @@ class CompiledSpace:
             blocks.append(costs)
             self._done += count
             self._progress(self._done, self._of)
-        start = self._add(np.concatenate(blocks))
-        steps, step = {}, 1
-        for axis, choices in reversed(variants.axes.items()):
-            steps[axis] = step if len(choices) > 1 else 0
-            step *= len(choices)
-        return _KindRows(start, steps, {axis: len(choices) for axis, choices in variants.axes.items()})
+        return np.concatenate(blocks)
 
 
 def _count_layers(space: SearchSpace) -> int:
