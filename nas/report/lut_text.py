@@ -133,6 +133,11 @@ def fitted_text(device: str, found: Fitted, page: Page = PLAIN) -> str:
             " used. They know nothing of kernels, activations and kinds of layers: a search on this device compares"
             " sizes only."
         )
+    elif manifest["left_out"]["ours"]["mean"] > manifest["left_out"]["macs_and_parameters"]["mean"]:
+        notes.append(
+            "Multiply-adds and parameters alone did no worse, but so few networks cannot tell the two apart. Time more"
+            " of them, and fit again."
+        )
     if found.one_family:
         notes.append(
             "All rows are of one family: what others cost is a guess, and intervals are wide. Time networks of other"

@@ -28,7 +28,7 @@ from nas.latency.published.simple import MEANINGS, SimpleModel
 from nas.latency.published.warnings import warnings_of
 
 SCHEMA = 1
-_BLIND = "which knows nothing of kernels, activations and kinds of layers: a search may abuse that"
+_BLIND = "which know nothing of kernels, activations and kinds of layers: a search may abuse that"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class OperatorPredictor:
         """See `nas.latency.published.warnings.warnings_of`."""
         found = warnings_of(table, self.model, self.manifest.get("kinds", ()))
         share = _roofline_share(self.model)
-        return found if share == 1.0 else (f"{1.0 - share:.0%} of the latency is by {SIMPLE} alone, {_BLIND}", *found)
+        return found if share == 1.0 else (f"{1.0 - share:.0%} of the time is by {SIMPLE} alone, {_BLIND}", *found)
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""

@@ -32,11 +32,9 @@ Progress = Callable[[int, int], None]
 """Called with (done, all) after each calibration."""
 _OUTER = 4
 """Groups that many networks are left out in; `nas lut verify` leaves out one by one."""
-_HEDGED = (0.0, 0.25, 0.5)
-"""What the roofline may have where the whole procedure predicts networks left out no better than MACs and parameters:
-the score of a dozen rows is too unsure to give up on it (two models hedged stray less than either), but not to lead."""
 _CLEARLY = 5.0
-"""Nats over all scored rows by which the procedure loses clearly: nothing is left of the roofline."""
+"""Nats over all scored rows by which the procedure must lose to MACs and parameters alone for these to serve: less is
+what the nested score of a dozen rows strays by."""
 _LUCK = 0.9
 """A model predicts where its mean left-out error is below 1 - _LUCK / sqrt(rows) of a constant's: on devices that take
 30 ms for anything, within 4 %, chance alone wins up to a fifth in eight rows."""
@@ -106,16 +104,15 @@ def left_out_errors(data: Calibration, progress: Progress) -> LeftOut:
 
 
 def fit_and_judge(data: Calibration, progress: Progress) -> tuple[Calibrated, LeftOut]:
-    """Calibrate on all rows and leave networks out; with less of the roofline where that loses, none where clearly.
+    """Calibrate on all rows and leave networks out; MACs and parameters alone where it clearly loses to them.
 
     Raises `NasError` where neither it nor MACs and parameters predict networks that were left out better than a
     constant does.
     """
     rows, left = np.ones(len(data.rows), dtype=np.bool_), left_out_errors(data, progress)
     lost = len(left.ours) * (student_loss(left.ours) - student_loss(left.macs_and_parameters))
-    shares = (0.0,) if lost > _CLEARLY else _HEDGED if lost > 0.0 and data.by_kind else None
-    found = calibrate(data, rows, shares=shares)
-    used = left.macs_and_parameters if lost > 0.0 else left.ours
+    found = calibrate(data, rows, shares=(0.0,) if lost > _CLEARLY else None)
+    used = left.macs_and_parameters if lost > _CLEARLY else left.ours
     if not relative(used).mean() < (1.0 - _LUCK / np.sqrt(len(used))) * relative(left.constant).mean():
         raise NasError(
             "a fit must predict networks that it has not seen better than one figure for all does, but is off by"

@@ -61,7 +61,7 @@ def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, shar
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
     assert again.fixed_ms == costs.fixed_ms
-    assert again.warnings(operators)[0].startswith(f"{share} of the latency is by MACs and parameters alone")
+    assert again.warnings(operators)[0].startswith(f"{share} of the time is by MACs and parameters alone")
 
 
 def test_the_fixed_time_of_a_blend_is_unsure_with_both_of_its_parts() -> None:
