@@ -19,6 +19,7 @@ import nas
 from benchmarks.environment import environment_text
 from nas.accuracy.artifact import ARRAYS_FILE
 from nas.accuracy.selection import SELECTION
+from nas.evaluate.limits import NOVELTY_PENALTY
 from nas.jobs.predictor import predictor_folder
 from nas.jobs.search import search
 from nas.latency import device_home
@@ -53,12 +54,13 @@ says whether that finds a network that is slower than the answer and scores high
 
 
 def inputs_key(device: str) -> str:
+    """What answers depend on besides the code: predictor, coefficients, space, correction, slope of novelty."""
     paths = (
         predictor_folder(PREDICTOR) / ARRAYS_FILE,
         device_home(device).folder / COEFFICIENTS_FILE,
         space_paths()[SPACE],
     )
-    read = b"".join(path.read_bytes() for path in paths) + repr(SELECTION).encode()
+    read = b"".join(path.read_bytes() for path in paths) + repr((SELECTION, NOVELTY_PENALTY)).encode()
     return hashlib.sha256(read).hexdigest()[:12]
 
 

@@ -179,7 +179,7 @@ def test_a_kind_that_was_never_timed_costs_widens_and_is_named() -> None:
     assert guessed.high_ms / guessed.low_ms > usual.high_ms / usual.low_ms
     assert guessed.mean_ms > 0.1 * usual.mean_ms
     assert usual.warnings == ()
-    assert "resize" in guessed.warnings[0]
+    assert "resizing" in guessed.warnings[0]
     operators = OperatorTable.concatenate([segment.operators for segment in foreign])
     assert fitted().operators.costs(operators)[0][operators.kind == "resize"].min() > 0.0
 
