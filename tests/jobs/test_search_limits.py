@@ -50,6 +50,7 @@ def run(space: SearchSpace, *, target_ms: float | None = None, starts: int = 0, 
         target_ms=target_ms,
         limits=Limits(max_novelty=None, **limits),
         starts=starts,
+        alike=0,
     )
 
 
