@@ -89,17 +89,16 @@ def gain_text(answer: SearchAnswer) -> str:
         return f"{own}: it is the known network with the best mean accuracy that meets the target."
     named = f"{over.name} ({over.latency.mean_ms:.3f} ms, {_percent(over.accuracy.mean)} %)"
     points = f"{_points(gain.mean)} points [{_points(gain.low)}, {_points(gain.high)}]"
+    to = "more than" if gain.told_apart and gain.mean > 0 else "against"
+    text = (
+        f"{own}: {points} {to} {named}, the known network with the best mean accuracy that meets the target, at"
+        f" {gain.ms:+.3f} ms."
+    )
     if gain.told_apart:
-        better = "more" if gain.mean > 0 else "less"
-        return (
-            f"{own}: {points} {better} than {named}, the known network with the best mean accuracy that meets the"
-            f" target, at {gain.ms:+.3f} ms."
-        )
+        return text if gain.mean > 0 else f"{text} The known one is better: take {over.name}{_trained(over)}."
     speaks = _speaks(best, over)
-    return (
-        f"{own}: {points} against {named}, the known network with the best mean accuracy that meets the target, at"
-        f" {gain.ms:+.3f} ms. The two cannot be told apart: take {over.name}{_trained(over)}"
-        + (f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else ".")
+    return f"{text} The two cannot be told apart: take {over.name}{_trained(over)}" + (
+        f"; for the answer speaks that it {' and '.join(speaks)}." if speaks else "."
     )
 
 

@@ -60,6 +60,12 @@ def test_a_gain_that_is_one_is_said_with_its_interval_and_price() -> None:
     )
 
 
+def test_a_loss_is_no_gain_and_the_known_network_is_advised() -> None:
+    text = gain_text(_answer(_gain(-0.02, -0.03, -0.01)))
+    assert "-2.0 points [-3.0, -1.0] against mobilenetv2-1.0" in text
+    assert "The known one is better: take mobilenetv2-1.0" in text
+
+
 def test_what_cannot_be_told_apart_is_said_and_the_known_network_advised() -> None:
     text = gain_text(_answer(_gain(0.005, -0.004, 0.014)))
     assert "The two cannot be told apart: take mobilenetv2-1.0, which others have trained (71.8 %)." in text
