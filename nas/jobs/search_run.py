@@ -14,8 +14,9 @@ from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
 from nas.files import sha256
 from nas.jobs.network import Published
-from nas.jobs.search import ALIKE, STARTS, Searches, strategy_for
+from nas.jobs.search import ALIKE, STARTS, strategy_for
 from nas.jobs.search_answer import SearchAnswer, with_zoo
+from nas.jobs.searches import Searches
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
