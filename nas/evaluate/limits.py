@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 LATENCY = "bounded_ms"
 """The column of `Figures` that a target latency is for."""
 
-NOVELTY_PENALTY = 0.02
+NOVELTY_PENALTY = 0.04
 """What a unit of novelty beyond the limit costs in the score, as a fraction of accuracy.
 
 More than is believed of a farther network, so that the best beyond the limit ranks below the best within; no more than
