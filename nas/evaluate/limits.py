@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 LATENCY = "bounded_ms"
 """The column of `Figures` that a target latency is for."""
 
-NOVELTY_PENALTY = 0.04
+NOVELTY_PENALTY = 0.02
 """What a unit of novelty beyond the limit costs in the score, as a fraction of accuracy.
 
-More than is believed of a farther network, so that the best beyond the limit ranks below the best within; no more than
-that, since published networks are islands, and a search must cross from one to another: with several times as much it
-ends on the first one it finds."""
+More than is believed of a farther network but where little is known, so that the best beyond the limit ranks below the
+best within; no more than that, since published networks are islands, and a search must cross from one to another: with
+twice as much it ends on the first one it finds."""
 
 _ROUNDING = 1e-5
 """By how much an exact interval may exceed its limit: sums that are read quickly stray by less."""

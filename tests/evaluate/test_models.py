@@ -75,7 +75,7 @@ def test_the_score_takes_novelty_from_the_bound() -> None:
     half, quarter = network.at_resolution(112), network.at_resolution(56)
     models = _models(Limits(max_novelty=0.5))
     figures = models.figures([network, half, quarter])
-    assert figures.score == pytest.approx(figures.accuracy.low - 0.04 * np.array([0.0, 0.0, 0.25]))
+    assert figures.score == pytest.approx(figures.accuracy.low - 0.02 * np.array([0.0, 0.0, 0.25]))
     assert figures.believed is figures.accuracy
 
 
