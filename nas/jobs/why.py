@@ -26,8 +26,8 @@ def about_answer(
     novelty = figures.accuracy.novelty[first]
     if first < ranking.num_own and limits.max_novelty is not None and novelty > 1.05 * limits.max_novelty:
         notes.append(
-            f"Nothing better near the networks of published accuracy meets the target: the answer lies"
-            f" {novelty:.1f} times as far from them as they lie from one another; believe its accuracy less than its interval says."
+            f"Nothing better near the networks of published accuracy meets the target: the answer lies {novelty:.1f}"
+            " times as far from them as they lie from one another; believe its accuracy less than its interval says."
         )
     if lifted is not None and figures.interval_ratio[first] > lifted:
         notes.append(
