@@ -12,7 +12,7 @@ from nas.errors import NasError
 from nas.evaluate import Limits
 from nas.jobs.adapt import Adaptation, adapt
 from nas.jobs.search_answer import with_zoo
-from nas.jobs.search_run import SCHEMA, PublishedFigures, export_answer, model_inputs
+from nas.jobs.search_run import SCHEMA, PublishedFigures, export_answer, model_inputs, option_words
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent
 from nas.runs import RunStore
@@ -54,14 +54,11 @@ class AdaptRequest:
         words = ["nas", "adapt", self.network]
         if self.target_ms is not None:
             words += ["--target-latency", f"{self.target_ms:.12g}ms"]
-        for name in (
+        words += option_words(
+            self,
             "device", "accuracy", "divisor", "max_params", "max_macs", "max_size", "max_memory", "confidence",
             "max_novelty",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None:
-                value = f"{value}B" if name in ("max_size", "max_memory") else value
-                words += [f"--{name.replace('_', '-')}", str(value)]
+        )  # fmt: skip
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]
         return shlex.join(words)

@@ -72,14 +72,11 @@ class SearchRequest:
             words += ["--target-latency", f"{self.target_ms:.12g}ms"]
         if self.targets_ms:
             words += ["--targets", ",".join(f"{target_ms:.12g}ms" for target_ms in self.targets_ms)]
-        for name in (
+        words += option_words(
+            self,
             "device", "space", "accuracy", "strategy", "reward", "w", "seed", "max_params", "max_macs", "max_size",
             "max_memory", "confidence", "max_novelty",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None:
-                value = f"{value}B" if name in ("max_size", "max_memory") else value
-                words += [f"--{name.replace('_', '-')}", str(value)]
+        )  # fmt: skip
         words += ["--max-interval", "none" if self.max_interval is None else f"{self.max_interval:g}"]
         for setting in self.settings:
             words += ["--set", setting]
@@ -242,6 +239,17 @@ def _several(
     outcome = TargetsOutcome(run=run.id, seconds=time.perf_counter() - began, answers=tuple(answers))
     run.finish(outcome.as_json())
     return replace(outcome, fault=TargetError(" ".join(unmet)) if unmet else None)
+
+
+def option_words(request: object, *names: str) -> list[str]:
+    """The options of a command line by which fields of a request are given, in this order; none for what is None."""
+    words = []
+    for name in names:
+        value = getattr(request, name)
+        if value is not None:
+            value = f"{value}B" if name in ("max_size", "max_memory") else value
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
 
 
 def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:
