@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A point that is to be tried, as canonical codes; `why` is for the log (first samples, acquisition, confirming)."""
+    """A point to try, as canonical codes; `why` is for the log (first samples, acquisition, confirming)."""
 
     codes: tuple[int, ...]
     why: str
