@@ -1,0 +1,1 @@
+"""A user's data set: reading, checking, splitting, decoding once."""
