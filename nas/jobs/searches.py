@@ -61,6 +61,9 @@ from nas.strategies.reward import REACH
 _LOOK = Evolution(evaluations=60_000, offspring=2048, rounds=2)
 """How long is looked whether a target can be met at all, before a search begins again."""
 
+_FILLED = 2
+"""How many answers have their widths changed until no change is better."""
+
 
 class Searches:
     """Searches of one space by the same models, for one target after another: the space is compiled once, and the
@@ -236,12 +239,22 @@ class _Search:
                 first = self.models.figures([adaptation.network(result.best.state, start)])
                 value = float(self._value(first, first.score)[0])
                 best = max(best or (-math.inf, 0.0), (value, float(first.believed.mean[0])))
+        met += self._filled(adaptation, [*(self._space.decode(one.codes) for one in found.top[:1]), *met])
         if begin and not met and self.models.latency.operators is None:
             self._notes.append(
                 "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
                 " space."
             )
         return met
+
+    def _filled(self, adaptation: ChannelAdaptation, answers: Sequence[Architecture]) -> list[Architecture]:
+        """What filling the target leads to from the best of some answers."""
+        if not answers:
+            return []
+        figures = self.models.figures(answers)
+        order = np.argsort(-self._value(figures, figures.score), kind="stable")
+        best = [i for i in order.tolist() if self._goal.feasible(figures.standing)[i]][:_FILLED]
+        return [adaptation.fill(answers[i], self._goal) for i in best]
 
     def _may_be(self, network: Architecture) -> bool:
         """Whether a known network is among those that are searched."""
@@ -265,7 +278,7 @@ class _Search:
             raise self._cannot_meet(found)
         simpler = self._simpler(found, float(ranking.value[ranking.best]))
         ranking = self._rank([*explored, *shrunk, *simpler]) or ranking
-        first, counted = ranking.simplest(self._whole.alike)
+        first, counted = ranking.simplest(self._whole.alike, self._told_apart)
         best = ranking.networks[first]
         known = {network.digest for network in self._known}
         is_own, is_chosen = first < ranking.num_own, best.digest not in known
@@ -351,6 +364,11 @@ class _Search:
             rng=np.random.default_rng(self._whole.seed),
         )
         return [self._space.decode(codes) for codes in simplifier.simpler(begin)]
+
+    def _told_apart(self, network: Architecture) -> bool:
+        """Whether a network is told apart from the best known one that meets the target."""
+        gain = gain_over_known(self.models, network, self._known, at_most=self._aim.at_most)
+        return gain is not None and gain.told_apart
 
     def _better(self, value: float, baselines: Sequence[Network]) -> list[str]:
         """A note where a known network that meets the target, but is no point of the space, ranks above all found."""
