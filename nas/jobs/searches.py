@@ -182,7 +182,8 @@ class _Search:
     def run(self) -> SearchAnswer:
         """Search, shrink, answer. Raises `TargetError` where nothing met the target."""
         found = self._explore(self._whole.strategy)
-        return self._answer(found, self._shrink(found))
+        shrunk = self._shrink(found)
+        return self._answer(found, shrunk, self._fill(found, shrunk))
 
     def lift_interval_limit(self) -> None:
         """Let intervals be as wide as they come out from now on."""
@@ -239,7 +240,6 @@ class _Search:
                 first = self.models.figures([adaptation.network(result.best.state, start)])
                 value = float(self._value(first, first.score)[0])
                 best = max(best or (-math.inf, 0.0), (value, float(first.believed.mean[0])))
-        met += self._filled(adaptation, [*(self._space.decode(one.codes) for one in found.top[:1]), *met])
         if begin and not met and self.models.latency.operators is None:
             self._notes.append(
                 "Shrinking found no network that meets the target: the table has rows for few widths but those of the"
@@ -247,14 +247,17 @@ class _Search:
             )
         return met
 
-    def _filled(self, adaptation: ChannelAdaptation, answers: Sequence[Architecture]) -> list[Architecture]:
-        """What filling the target leads to from the best of some answers."""
-        if not answers:
+    def _fill(self, found: SearchResult, shrunk: Sequence[Architecture]) -> list[Architecture]:
+        """What filling the target leads to from the best answers so far, where widths may be changed at all."""
+        answers = [*(self._space.decode(candidate.codes) for candidate in found.top[:1]), *shrunk]
+        if self._whole.starts == 0 or not answers:
             return []
+        self._progress(Step(doing="filling the target"))
         figures = self.models.figures(answers)
-        order = np.argsort(-self._value(figures, figures.score), kind="stable")
-        best = [i for i in order.tolist() if self._goal.feasible(figures.standing)[i]][:_FILLED]
-        return [adaptation.fill(answers[i], self._goal) for i in best]
+        feasible = self._goal.feasible(figures.standing)
+        order = np.argsort(-self._value(figures, figures.score), kind="stable").tolist()
+        adaptation = ChannelAdaptation(self.models, divisor=self._space.divisor)
+        return [adaptation.fill(answers[i], self._goal) for i in [i for i in order if feasible[i]][:_FILLED]]
 
     def _may_be(self, network: Architecture) -> bool:
         """Whether a known network is among those that are searched."""
@@ -269,15 +272,17 @@ class _Search:
         """The reward of `score` (n,)."""
         return self._whole.reward.reward(score, figures.standing.bounded_ms, self._aim.at_most)
 
-    def _answer(self, found: SearchResult, shrunk: Sequence[Architecture]) -> SearchAnswer:
+    def _answer(
+        self, found: SearchResult, shrunk: Sequence[Architecture], filled: Sequence[Architecture]
+    ) -> SearchAnswer:
         """The records; raises `TargetError` where nothing met the target."""
         self._progress(Step(doing="comparing with the known networks"))
         explored = [self._space.decode(candidate.codes) for candidate in (*found.top, *found.apart)]
-        ranking = self._rank([*explored, *shrunk])
+        ranking = self._rank([*explored, *shrunk, *filled])
         if ranking is None:
             raise self._cannot_meet(found)
         simpler = self._simpler(found, float(ranking.value[ranking.best]))
-        ranking = self._rank([*explored, *shrunk, *simpler]) or ranking
+        ranking = self._rank([*explored, *shrunk, *filled, *simpler]) or ranking
         first, counted = ranking.simplest(self._whole.alike, self._told_apart)
         best = ranking.networks[first]
         known = {network.digest for network in self._known}
@@ -306,7 +311,7 @@ class _Search:
         )
         baselines = records.beside(best, self._known, chosen=is_chosen)
         self._notes += self._better(float(ranking.value[ranking.best]), baselines)
-        sources = {"search": explored, "shrinking": shrunk, "simplifying": simpler}
+        sources = {"search": explored, "shrinking": shrunk, "filling": filled, "simplifying": simpler}
         found_by = next((name for name, those in sources.items() if best.digest in {n.digest for n in those}), "known")
         return SearchAnswer(
             space=self._space.name,
@@ -323,8 +328,8 @@ class _Search:
             found_by=found_by if is_own else "known",
             is_point=_is_point(self._space, best),
             before_shrinking=ranking.best_of(explored),
-            after_shrinking=ranking.best_of(shrunk),
-            front=tuple(records(self._front(found, [best, *explored, *shrunk]))),
+            after_shrinking=ranking.best_of([*shrunk, *filled]),
+            front=tuple(records(self._front(found, [best, *explored, *shrunk, *filled]))),
             baselines=tuple(sorted(baselines, key=lambda one: one.latency.mean_ms)),
             starts=tuple(records.beside(best, self._named, chosen=is_chosen)),
             also={one.device: one.target_ms for one in self.models.also},
