@@ -1,4 +1,4 @@
-"""Latency by counts of a few things that hardware spends time on: between a roofline and `nas.latency.published.simple`.
+"""Latency by counts of what hardware spends time on: between a roofline and `nas.latency.published.simple`.
 
     t(network) = fixed + a · multiply-adds + b · parameters + sum of c · count       (milliseconds, none negative)
 
