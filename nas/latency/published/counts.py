@@ -49,7 +49,8 @@ MEANINGS: Mapping[str, str] = {**SIMPLE_MEANINGS, **COUNTS}
 NAMES: tuple[str, ...] = tuple(MEANINGS)
 _SIZES, _NOMINAL = NAMES[:3], 3
 _PRIOR_SD: Mapping[str, float] = {
-    **dict.fromkeys(NAMES, 0.1), **dict.fromkeys(_SIZES, 5.0), "depthwise_extra": 0.05, "operator_cost": 0.02,
+    **dict.fromkeys(NAMES, 0.1), **dict.fromkeys(_SIZES, 5.0), "depthwise_extra": 0.05, "moved_cost": 0.3,
+    "operator_cost": 0.02,
 }  # fmt: skip
 """Of the share of a middle row's latency that each may have."""
 _ERROR_SD = 0.05
@@ -95,6 +96,11 @@ class CountsModel:
     def names(self) -> tuple[str, ...]:
         """The coefficients, in the order of `values` and of the columns of the gradient."""
         return NAMES
+
+    @property
+    def knows_activations(self) -> bool:
+        """Whether anything is charged for activations."""
+        return any(self.values[NAMES.index(name)] > 0.0 for name in ("activation_cost", "activation_element_cost"))
 
     @property
     def fixed_ms(self) -> float:

@@ -83,9 +83,12 @@ class OperatorPredictor:
         """See `nas.latency.published.warnings.warnings_of`."""
         found = warnings_of(table, self.model, self.manifest.get("kinds", ()))
         linear = self.model.second if isinstance(self.model, Blend) else self.model
-        if not isinstance(linear, SimpleModel):
-            return found
-        return (f"{1.0 - _roofline_share(self.model):.0%} of the time is by {SIMPLE} alone, {_BLIND}", *found)
+        share = f"{1.0 - _roofline_share(self.model):.0%} of the time is by"
+        if isinstance(linear, SimpleModel):
+            return (f"{share} {SIMPLE} alone, {_BLIND}", *found)
+        if isinstance(linear, CountsModel) and not linear.knows_activations:
+            return (f"{share} counts that know nothing of activations: a search may abuse that", *found)
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""
