@@ -92,7 +92,7 @@ class OperatorPredictor:
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""
-        meaning = {name: coefficient.meaning for name, coefficient in COEFFICIENTS.items()} | MEANINGS
+        meaning = {**{name: one.meaning for name, one in COEFFICIENTS.items()}, **MEANINGS}
         share = _roofline_share(self.model)
         return {
             "schema": SCHEMA,

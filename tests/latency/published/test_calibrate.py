@@ -112,7 +112,9 @@ def test_where_they_do_not_operator_costs_lead_in_any_unit() -> None:
         found = calibrate(data, np.ones(9, dtype=np.bool_))
         assert min(found.losses[kind] for kind in PRIOR_SETS) < found.losses[SIMPLE]
         shares.append(found.share)
-    assert shares[0] == shares[1] >= 0.5
+    # Fits end where a step wins less than a thousandth of a nat.
+    assert shares[0] == pytest.approx(shares[1], abs=0.05)
+    assert min(shares) >= 0.5
 
 
 def by_traffic_and_size(data: Calibration) -> Floats:
