@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ def read_cache(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
         if any(sha256(_file(folder, name)) != checksum for name, checksum in checksums.items()):
             return None
         total = sum(_file(folder, name).stat().st_size for name in checksums)
-        mode = None if total * _MEMORY_SHARE <= free_memory() else "r"
+        mode: Literal["r"] | None = None if total * _MEMORY_SHARE <= free_memory() else "r"
         return {name: np.load(_file(folder, name), mmap_mode=mode, allow_pickle=False) for name in checksums}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -94,13 +94,13 @@ def _clear(parent: Path) -> None:
 def _write(path: Path, plan: ArrayPlan, place: Path) -> str:
     """Write an array, image by image; its checksum."""
     # Not through a map: a full disk ends a write with an error, and a process that writes to a map with a signal.
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": plan.shape})
+    header, form = io.BytesIO(), cast("Any", np.lib.format)  # has no types
+    form.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": plan.shape})
     checksum = hashlib.sha256()
     with writing(place):
         file = path.open("wb")
     try:
-        for part in itertools.chain([header.getvalue()], (np.ascontiguousarray(image) for image in plan.images)):
+        for part in itertools.chain([header.getvalue()], (image.tobytes() for image in plan.images)):
             checksum.update(part)
             with writing(place):
                 file.write(part)

@@ -98,8 +98,7 @@ def _remembered(memory: Path) -> dict[str, Facts]:
         if document["version"] != _version():
             return {}
         return {
-            str(digest): Facts(**{**facts, "notes": tuple(facts["notes"])})
-            for digest, facts in document["files"].items()
+            digest: Facts(**{**facts, "notes": tuple(facts["notes"])}) for digest, facts in document["files"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

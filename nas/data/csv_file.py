@@ -45,7 +45,7 @@ def _rows(path: Path, place: str) -> list[Mapping[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             columns = reader.fieldnames or []
-            rows = list(reader)
+            rows: list[Mapping[str, str]] = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{place} must be a readable CSV file in UTF-8, but: {shown(str(error))}.") from error
     if not {"path", "label"} <= set(columns) or len(set(columns)) < len(columns):

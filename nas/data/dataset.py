@@ -80,9 +80,9 @@ class ArrayImages:
 class DataSet:
     """What can be trained on, in the order of its source, without unreadable files and without copies across splits.
 
-    Of each image: its name in texts, the position of its class, that of the split it was given (in `SPLITS`), the digest
-    of its content, a number that it shares with its copies, and (height, width). `channels` is 1 where every image is
-    gray, else 3. All arrays have n rows.
+    Of each image: its name in texts, the position of its class, that of the split it was given (in `SPLITS`), the
+    digest of its content, a number that it shares with its copies, and (height, width). `channels` is 1 where every
+    image is gray, else 3. All arrays have n rows.
     """
 
     path: Path
@@ -192,8 +192,8 @@ def _refuse_unreadable(path: Path, listing: Listing, checked: Sequence[Checked])
         if label not in readable:
             whose = f"class {listing.classes[label]} of {shown(str(path))}" if readable else shown(str(path))
             raise InputError(
-                f"images must be readable, but no file of {whose} is: {name} {one.reason}; export them again, as JPEG or"
-                " PNG."
+                f"images must be readable, but no file of {whose} is: {name} {one.reason}; export them again, as"
+                " JPEG or PNG."
             )
 
 
@@ -225,7 +225,7 @@ def _assembled(
     unreadable: tuple[Unreadable, ...],
     others: tuple[str, ...],
 ) -> DataSet:
-    """The data set of `rows` without copies across splits, and what was found in it; `images` are those of chosen rows."""
+    """The data set of `rows` without copies across splits, with what was found; `images` are those of chosen rows."""
     groups = np.unique(np.array(rows.pixels), return_inverse=True)[1].astype(np.int64)
     left_out = copies_in_training(groups, rows.splits)
     kept = np.flatnonzero(~left_out)

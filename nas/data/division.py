@@ -35,8 +35,8 @@ def divide(
 ) -> NDArray[np.int8]:
     """`splits` (positions in `SPLITS`) with those that are absent drawn from the training images, class by class.
 
-    Copies (`groups`) stay together. What is drawn depends on the `contents` of the images (digests) and the seed, not on
-    names or order. Raises `InputError` where a class has too few different images. Arrays have the shape (n,).
+    Copies (`groups`) stay together. What is drawn depends on the `contents` of the images (digests) and the seed, not
+    on names or order. Raises `InputError` where a class has too few different images. Arrays have the shape (n,).
     """
     absent = [split for split in SHARES if not (splits == split).any()]
     first: dict[int, int] = {}

@@ -31,8 +31,8 @@ class Findings:
 
     `counts` has a row for each class and a column for train, val and test; `drawn` are the splits that were not given.
     `sizes` are (height, width, number of images), the smallest area first. `notes` count what was done to pixels
-    (`nas.data.image.NOTES`). `copies_left_out` have a copy in a split that is held back more; `copies` are further copies
-    of an image inside its split; `contradictions` name images that have copies in another class.
+    (`nas.data.image.NOTES`). `copies_left_out` have a copy in a split that is held back more; `copies` are further
+    copies of an image inside its split; `contradictions` name images that have copies in another class.
     """
 
     counts: tuple[tuple[int, int, int], ...]

@@ -49,7 +49,7 @@ def read_folder(folder: Path) -> Listing:
 
 
 def _split_folders(folder: Path, others: list[str]) -> list[tuple[int, Path]]:
-    """The folders that hold the folders of classes, with their splits; `folder` itself is one where it has no splits."""
+    """The folders that hold the folders of classes, with their splits; `folder` itself where it has no splits."""
     inside = _folders(folder, folder, [])
     splits = {path: SPLIT_NAMES[path.name.lower()] for path in inside if path.name.lower() in SPLIT_NAMES}
     if not splits:
@@ -62,7 +62,7 @@ def _split_folders(folder: Path, others: list[str]) -> list[tuple[int, Path]]:
             f"{few(strange)} stands beside them" if strange else "train/ is absent" if absent else "one is there twice"
         )
         raise InputError(
-            f"{shown(str(folder))} must hold either classes or train/, val/ and test/, but {came}; move it."
+            f"{shown(str(folder))} must hold either classes or train/, val/ and test/, but {came}; rename or move it."
         )
     others += [shown(entry.name) for entry in _entries(folder) if not entry.is_dir()]
     return sorted((split, path) for path, split in splits.items())

@@ -24,8 +24,23 @@ from nas.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .avif".split()
-)  # fmt: skip
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".avif",
+    ]
+)
 """What the names of image files end with, in lower case."""
 MAX_PIXELS = 128_000_000
 MAX_BYTES = 2**28
@@ -79,7 +94,7 @@ def examine(content: bytes) -> Facts:
 def pixels_digest(pixels: NDArray[np.uint8]) -> str:
     """A digest of an image of shape (height, width, channels): equal where size, channels and pixels are."""
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

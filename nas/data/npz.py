@@ -1,4 +1,4 @@
-"""A data set as an `.npz` file of arrays: `x_train`, `y_train`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, `classes`.
+"""A data set as an `.npz` file of arrays: `x_train`, `y_train`, perhaps those of val and test, and `classes`.
 
 The arrays are read straight from the archive: what they are is known before any of them is unpacked, and objects, which
 would be code, are refused.
@@ -23,7 +23,7 @@ from nas.data.words import few, shown
 from nas.errors import InputError, NasError
 from nas.units import bytes_text
 
-KNOWN = tuple(f"{letter}_{split}" for split in SPLITS for letter in "xy") + ("classes",)
+KNOWN = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
 _MOST_CLASSES = 100_000
 
 
@@ -111,8 +111,8 @@ def _header(archive: zipfile.ZipFile, name: str, place: str) -> _Header:
         shape, fortran, dtype = _read_header(file)
     if dtype.hasobject:
         raise InputError(
-            f"arrays of {place} must hold numbers or texts, but {name} holds Python objects, which are not read: they can"
-            " run code; save it again with a plain dtype."
+            f"arrays of {place} must hold numbers or texts, but {name} holds Python objects, which are not read: they"
+            " can run code; save it again with a plain dtype."
         )
     if fortran and len(shape) > 1:
         raise InputError(
@@ -122,9 +122,9 @@ def _header(archive: zipfile.ZipFile, name: str, place: str) -> _Header:
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    form: Any = np.lib.format  # has no types
+    version = form.read_magic(file)
+    shape, fortran, dtype = (form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0)(file)
     if any(size < 0 for size in shape):
         raise ValueError("a shape is negative")
     return shape, fortran, dtype
@@ -137,8 +137,8 @@ def _check(headers: dict[str, _Header], splits: list[int], place: str) -> None:
         images, labels = headers[f"x_{split}"], headers[f"y_{split}"]
         if images.dtype != np.uint8 or len(images.shape) != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
             raise InputError(
-                f"x_{split} of {place} must be uint8 of shape (n, height, width, 1 or 3), but is {images.dtype} of shape"
-                f" {images.shape}; convert it (from fractions: round 255 times them; a gray image has [..., None])."
+                f"x_{split} of {place} must be uint8 of shape (n, height, width, 1 or 3), but is {images.dtype} of"
+                f" shape {images.shape}; convert it (fractions: round 255 times them; gray images: [..., None])."
             )
         if images.shape[1:] != size:
             raise InputError(
@@ -157,22 +157,23 @@ def _check(headers: dict[str, _Header], splits: list[int], place: str) -> None:
     needed, free = sum(int(np.prod(h.shape, dtype=object)) * h.dtype.itemsize for h in headers.values()), free_memory()
     if needed > free:
         raise NasError(
-            f"the arrays of {place} take {bytes_text(needed)}, which must fit the memory, but {bytes_text(free)} are free;"
-            " give the images as a folder."
+            f"the arrays of {place} take {bytes_text(needed)}, which must fit the memory, but {bytes_text(free)} are"
+            " free; give the images as a folder."
         )
 
 
 def _fill(archive: zipfile.ZipFile, name: str, into: NDArray[np.uint8]) -> None:
     """Unpack the array `name` into `into`, which has its shape."""
-    view = memoryview(into.reshape(-1))
+    view = into.reshape(-1).data
     with archive.open(f"{name}.npy") as file:
         _read_header(file)
         done = 0
         while done < len(view):
-            got = file.readinto(view[done : done + 2**20])
-            if not got:
+            part = file.read(2**20)
+            if not part:
                 raise EOFError
-            done += got
+            view[done : done + len(part)] = part
+            done += len(part)
         if file.read(1):  # reads to the end, where the checksum is compared
             raise ValueError(f"{name} is longer than it says")
 
