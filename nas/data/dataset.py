@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,10 @@ class DataSet:
     def splits(self, seed: int) -> NDArray[np.int8]:
         """The split of each image, of shape (n,): the given ones, and those drawn with `seed` (`divide`)."""
         return divide(self.labels, self.given, self.groups, self.contents, self.classes, seed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record that `nas data show --json` prints."""
+        return {"path": shown(str(self.path)), "form": self.form, **self.findings.as_json(self.classes)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -102,7 +102,7 @@ class Findings:
                 for name, (train, val, test) in zip(classes, self.counts, strict=True)
             ],
             "splits": {
-                name: {"images": total, "given": name not in self.drawn}
+                name: {"images": total, "drawn": name in self.drawn}
                 for name, total in zip(("train", "val", "test"), totals, strict=True)
             },
             "imbalance": self.imbalance,

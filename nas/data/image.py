@@ -144,10 +144,14 @@ def _decoded(content: bytes, at_least: int | None) -> tuple[Image.Image, str, tu
                 raise Image.DecompressionBombError
             if at_least is not None and image.format in ("JPEG", "MPO"):
                 image.draft(None, (at_least, at_least))
-            notes = _notes(image)
-            image.load()
             kind = (image.format or "").lower().replace("mpo", "jpeg")
-            return _plain(_upright(image)), kind, notes
+            notes = _notes(image)
+            # A TIFF file is turned by Pillow itself as it is loaded; the tag of a PNG file may come after its pixels.
+            turned = kind == "tiff" and _orientation(image) in _TURNS
+            image.load()
+            turn = _TURNS.get(_orientation(image)) if kind != "tiff" else None
+            upright = image if turn is None else image.transpose(turn)
+            return _plain(upright), kind, ("rotated", *notes) if turned or turn is not None else notes
     except UnreadableError:
         raise
     except Image.DecompressionBombError as error:
@@ -160,15 +164,15 @@ def _decoded(content: bytes, at_least: int | None) -> tuple[Image.Image, str, tu
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:
+    """What is true of `image`, which was opened and not loaded, apart from how it is turned."""
     true = {
-        "rotated": _orientation(image) in _TURNS,
         "palette": image.mode in ("P", "PA"),
         "alpha": _has_alpha(image),
         "16 bit": any("16" in str(_raw_mode(tile)) for tile in getattr(image, "tile", ())),
         "CMYK": image.mode == "CMYK",
-        "animated": image.format in ("GIF", "WEBP", "PNG", "AVIF") and getattr(image, "n_frames", 1) > 1,
+        "animated": image.format in ("GIF", "WEBP", "PNG", "AVIF") and getattr(image, "is_animated", False),
     }
-    return tuple(note for note in NOTES if true[note])
+    return tuple(note for note in NOTES if true.get(note))
 
 
 def _raw_mode(tile: tuple[object, ...]) -> object:
@@ -185,12 +189,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except _DAMAGED:
         return 1  # Damaged EXIF data are no reason to refuse a picture.
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    # A TIFF file is turned by Pillow itself as it is loaded.
-    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
 
 
 def _plain(image: Image.Image) -> Image.Image:
