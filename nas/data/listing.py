@@ -48,6 +48,6 @@ def check_classes(classes: Sequence[str], place: str) -> tuple[str, ...]:
         )
     twice = sorted({name for name in texts if texts.count(name) > 1})
     if twice or not all(name.strip() for name in texts):
-        came = f"{few(twice)} stands there twice" if twice else "one has none"
+        came = f"{few(twice)} stands there twice" if all(name.strip() for name in texts) else "one has none"
         raise InputError(f"each class of {place} must have a name of its own, but {came}; rename it.")
     return texts

@@ -62,15 +62,14 @@ def read_npz(path: Path) -> Arrays:
             labels[start : start + count] = _small(archive, headers, f"y_{SPLITS[i]}")
             start += count
         texts = [str(name) for name in _small(archive, headers, "classes")] if "classes" in headers else None
-    if texts is None:
-        texts = [str(i) for i in range(int(labels.max()) + 1)] if 0 <= labels.max() < _MOST_CLASSES else []
-    classes = check_classes(texts, place)
-    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    most = _MOST_CLASSES if texts is None else len(texts)
+    wrong = labels[(labels < 0) | (labels >= most)]
     if len(wrong):
         raise InputError(
-            f"labels of {place} must be positions in its {len(classes)} classes (0 to {len(classes) - 1}), but one is"
-            f" {wrong[0]}; number them from 0."
+            f"labels of {place} must be positions in its classes, from 0 to {most - 1}, but one is {wrong[0]}; number"
+            " them from 0."
         )
+    classes = check_classes([str(i) for i in range(labels.max() + 1)] if texts is None else texts, place)
     return Arrays(
         images=images,
         labels=labels,
