@@ -47,7 +47,9 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
 
 def _pixels(sizes: Mapping[str, Any]) -> str:
     """Width × height, as people write it; the record has rows first."""
-    low, middle, high = (f"{width} × {height}" for height, width in map(sizes.get, ("smallest", "median", "largest")))
+    low, middle, high = (
+        f"{width} × {height}" for height, width in (sizes[which] for which in ("smallest", "median", "largest"))
+    )
     return f"all {low}" if sizes["different"] == 1 else f"{low} to {high}, in the middle {middle}"
 
 
