@@ -40,7 +40,7 @@ class ArrayPlan:
 
 @contextmanager
 def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Let one process at a time into the block, for `folder`, which is made; `waiting` is called where another is there.
+    """Let one process at a time into the block, for `folder`, which is made; `waiting` is called where one is in it.
 
     A process that ends, in whatever way, is no longer in it.
     """
