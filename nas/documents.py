@@ -75,7 +75,7 @@ def check_keys(
         raise InputError(f"{where} must be a mapping with the keys {', '.join(allowed)}, but is a {_noun(mapping)}.")
     for key in mapping:
         if key not in allowed:
-            near = difflib.get_close_matches(str(key), list(allowed), n=1, cutoff=0.5)
+            near = difflib.get_close_matches(str(key)[:80], list(allowed), n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(allowed)}."
             raise InputError(f"{where}: keys must be known, but got {key!r}; {hint}")
     for key in required:

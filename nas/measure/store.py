@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nas.errors import InputError, NasError
+from nas.files import refused
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
@@ -202,14 +203,15 @@ class TimingStore:
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise NasError(f"{self.path} is in use by another build; wait for it, or stop it.") from error
-            raise NasError(
-                f"{self.path} must be a writable file of timings on a disk with room, but: {error};"
-                " what was stored before is kept."
-            ) from error
+            if "full" in str(error):
+                rule, remedy = "be on a disk with room", "free some; what was stored before is kept"
+            elif isinstance(error, sqlite3.OperationalError):
+                rule, remedy = "be a writable file of timings", "what was stored before is kept"
+            else:
+                rule, remedy = "be a whole file of timings", "restore it, or start anew with --restart"
+            raise NasError(f"{self.path} must {rule}, but: {error}; {remedy}.") from error
         except OSError as error:
-            raise NasError(
-                f"{self.path} must be writable, but: {error.strerror or error}; choose another --workspace."
-            ) from error
+            raise refused(self.path, error, elsewhere="choose another --workspace") from error
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
