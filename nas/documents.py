@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from nas.errors import InputError
+from nas.figures import entering
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -111,6 +112,8 @@ class _Builder:
             self._count(1, event)
             if isinstance(event, yaml.ScalarEvent):
                 value = _scalar(event.value) if event.implicit[0] else event.value
+                enters = not isinstance(value, int | float) or entering(float(value)) == value
+                self._rule(enters, event, "a number must be finite and meant", f"got {event.value}")
                 if event.anchor:
                     self._anchors[event.anchor] = (value, 1)
                 self._place(value, event, is_scalar=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from nas.errors import InputError, NasError
 
-
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -13,7 +13,8 @@ _HARMLESS = "\n\t"
 _HIDING = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Letters by their category that show as nothing."""
 _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-"""Control characters, formats (directions, joiners, tags), halves of characters, private and unassigned ones, breaks."""
+"""Control characters, formats (directions, joiners, tags), halves of characters, private and unassigned ones,
+breaks."""
 _SUSPECT = re.compile(r"[^\x20-\x7e\n\t]")
 _CELL_END, _LINK = re.compile(r"(\\*)\|"), re.compile(r"\](?=[(\[:])")
 

@@ -43,8 +43,8 @@ def rooms(room: str) -> list[Path]:
 
 
 def check_name(name: str, *, what: str) -> str:
-    """`name` if it is a plain name (letters, digits, `.`, `_`, `-`, `@`, `+`); a path, or more than 200 characters, is an
-    `InputError`."""
+    """`name` if it is a plain name (letters, digits, `.`, `_`, `-`, `@`, `+`) of at most 200 characters; anything else
+    is an `InputError`."""
     if len(name) > _LONGEST:
         raise InputError(f"{what} must have at most {_LONGEST} characters, but got {len(name)}: {name!r}; shorten it.")
     if not _NAME.fullmatch(name) or ".." in name:

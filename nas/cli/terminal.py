@@ -53,7 +53,7 @@ class _Printable:
 def printable_streams() -> Iterator[None]:
     """Inside the block stdout and stderr write what is printable."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Printable(out), _Printable(err)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Printable(out), _Printable(err)
     try:
         yield
     finally:

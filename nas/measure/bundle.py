@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nas.contents import read_json
 from nas.documents import check_keys
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
@@ -157,15 +158,12 @@ def write_manifest(bundle: Bundle, folder: Path) -> None:
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in `folder`. Raises `InputError` naming the file and the place for a manifest that is none."""
     path = folder / MANIFEST_FILE
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be valid JSON, but: {error}; get the whole file.") from error
-    except OSError as error:
+    if not path.exists():
         raise InputError(
-            f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but: {error.strerror}; bring"
-            f" {TIMINGS_FILE} back to the folder of its bundle."
-        ) from error
+            f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but is not; bring {TIMINGS_FILE} back"
+            " to the folder of its bundle."
+        )
+    document = read_json(path, "the manifest of a bundle in valid JSON", remedy="get the whole file")
     record = check_keys(document, _KEYS, str(path), required=_KEYS)
     if record["schema"] != SCHEMA:
         raise InputError(

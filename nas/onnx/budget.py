@@ -61,8 +61,8 @@ def result_elements(node: onnx.NodeProto, operands: Sequence[Array]) -> float:
 
 
 _BROADCAST = frozenset((
-    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul",
-    "Or", "Pow", "Sub", "Sum", "Xor",
+    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+    "Mul", "Or", "Pow", "Sub", "Sum", "Xor",
 ))  # fmt: skip
 
 

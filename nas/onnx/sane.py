@@ -70,7 +70,9 @@ def check_order(graph: onnx.GraphProto, path: Path) -> None:
     for node in graph.node:
         for name in node.input:
             if name not in known:
-                raise InputError(f"{path} must define every value before its use, but {name!r} is not; export it again.")
+                raise InputError(
+                    f"{path} must define every value before its use, but {name!r} is not; export it again."
+                )
         for name in node.output:
             if name and name in known:
                 raise InputError(f"{path} must define every value once, but {name!r} comes twice; export it again.")
@@ -97,7 +99,8 @@ def check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
     bits = _bits(tensor.data_type)
     if not bits:
         raise InputError(
-            f"{path}: the weight {tensor.name!r} must have a type that ONNX has, but has {tensor.data_type}; export it again."
+            f"{path}: the weight {tensor.name!r} must have a type that ONNX has, but has {tensor.data_type}; export it"
+            " again."
         )
     count = elements(tuple(tensor.dims))
     if tensor.data_location == TensorProto.EXTERNAL:
@@ -203,8 +206,8 @@ def _check_node(node: onnx.NodeProto, path: Path) -> None:
             least = _WINDOWS[attribute.name]
             if not all(least <= size < _MAX_WINDOW for size in values):
                 raise InputError(
-                    f"{path}: {attribute.name} of {node.op_type} ({node.name or node.output[:1]}) must be from {least} to"
-                    f" 2^20, but got {values}; export it again."
+                    f"{path}: {attribute.name} of {node.op_type} ({node.name or node.output[:1]}) must be from {least}"
+                    f" to 2^20, but got {values}; export it again."
                 )
         elif attribute.name == "group" and not 1 <= attribute.i < 2**31:
             raise InputError(

@@ -56,9 +56,10 @@ def export_architecture(
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
-    joins it. Of several exports of one network at once the last one stays. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats
-    that are unknown or lack their converter, and weights that do not fit, `NasError` where the zoo cannot be written to
-    or a file does not compute what torch does; then nothing is left behind.
+    joins it. Of several exports of one network at once the last one stays. `progress` is told of each file that is
+    written and checked. Raises `InputError` for a bad name, formats that are unknown or lack their converter, and
+    weights that do not fit, `NasError` where the zoo cannot be written to or a file does not compute what torch does;
+    then nothing is left behind.
     """
     from nas.runs import installed_versions
 

@@ -123,7 +123,9 @@ def test_closed_streams_are_no_fault_and_no_file_takes_their_place(closed: str, 
     assert load_architecture(out).digest == load_architecture("mobilenetv2-1.0").digest
 
 
-@pytest.mark.parametrize("arguments", [["arch", "list"], ["arch", "list", "--json"], ["arch", "show", "mobilenetv2-1.0"]])
+@pytest.mark.parametrize(
+    "arguments", [["arch", "list"], ["arch", "list", "--json"], ["arch", "show", "mobilenetv2-1.0"]]
+)
 def test_a_pipe_that_nobody_reads_gives_no_traceback(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -179,7 +179,7 @@ def test_a_full_disk_is_told_and_what_was_stored_is_kept(path: Path) -> None:
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         many = [timing(f"x{i}", segments=tuple(range(100 + 40 * i, 140 + 40 * i))) for i in range(20)]
-        with pytest.raises(NasError, match=r"a disk with room, but: database or disk is full; free some; what was stored"):
+        with pytest.raises(NasError, match=r"a disk with room, but: database or disk is full; free some; what"):
             store.add_batch(many, seconds=1.0)
         assert len(store.timings()) == BATCH
     with TimingStore(path, HERE) as store:
