@@ -81,7 +81,7 @@ def read_json(path: Path, form: str, *, remedy: str) -> Any:
 def _number(text: str) -> float:
     value = entering(text)
     if value != value:
-        raise ValueError(f"{text[:40]} is no number that means anything here")
+        raise ValueError(f"{text[:40]} is no finite number of at most 1e30")
     return value
 
 
@@ -90,7 +90,9 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def read_arrays(content: bytes, path: Path, *, remedy: str, most: int = MAX_BYTES) -> Mapping[str, NDArray[Any]]:
+def read_arrays(
+    content: bytes, path: Path, *, what: str = "arrays", remedy: str, most: int = MAX_BYTES
+) -> Mapping[str, NDArray[Any]]:
     """The arrays of an .npz file whose bytes are `content`: of numbers, finite, and no larger than what is there."""
     found: dict[str, NDArray[Any]] = {}
     try:
@@ -104,10 +106,10 @@ def read_arrays(content: bytes, path: Path, *, remedy: str, most: int = MAX_BYTE
                 found[member.filename.removesuffix(".npy")] = _array(packed)
     # What is damaged raises whatever the modules for zip, zlib, arrays and the parser of their headers do.
     except Exception as error:
-        raise InputError(f"{path} must hold arrays, but: {type(error).__name__}: {error}; {remedy}.") from error
+        raise InputError(f"{path} must hold {what}, but: {type(error).__name__}: {error}; {remedy}.") from error
     for name, array in found.items():
         if not np.isfinite(array).all():
-            raise InputError(f"{path}: {name} must be finite numbers, but is not; {remedy}.")
+            raise InputError(f"{path} must hold {what}, but {name} holds numbers that are not finite; {remedy}.")
     return found
 
 

@@ -113,7 +113,7 @@ class _Builder:
             if isinstance(event, yaml.ScalarEvent):
                 value = _scalar(event.value) if event.implicit[0] else event.value
                 enters = not isinstance(value, int | float) or entering(float(value)) == value
-                self._rule(enters, event, "a number must be finite and meant", f"got {event.value}")
+                self._rule(enters, event, "a number must be finite, and at most 1e30", f"got {event.value}")
                 if event.anchor:
                     self._anchors[event.anchor] = (value, 1)
                 self._place(value, event, is_scalar=True)

@@ -1,7 +1,7 @@
 """The one check of numbers where they enter, from files and users, and the one where results leave.
 
-What enters lies between `LEAST` and `MOST` (or is 0): beyond any count, time, rate or ratio that is meant here, and so
-far inside what a float holds that sums and products of thousands of them stay finite.
+What enters is at most `MOST`: beyond any count, time, rate or ratio that is meant here, and so far inside what a float
+holds that sums and products of thousands of them stay finite.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from nas.errors import NasError
 
-LEAST, MOST = 1e-30, 1e30
+MOST = 1e30
 
 
 def entering(value: object) -> float:
@@ -25,7 +25,7 @@ def entering(value: object) -> float:
         number = float(value)
     except (ValueError, OverflowError):
         return math.nan
-    return number if number == 0.0 or LEAST <= abs(number) <= MOST else math.nan
+    return number if abs(number) <= MOST else math.nan
 
 
 def leaving(what: str, values: Iterable[float]) -> None:

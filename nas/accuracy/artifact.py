@@ -110,7 +110,7 @@ def read_prior(folder: Path) -> tuple[Prior, dict[str, Any]]:
     manifest = read_manifest(folder)
     path = folder / ARRAYS_FILE
     content = check_file(folder, ARRAYS_FILE, manifest)
-    arrays = read_arrays(content, path, remedy=_REMEDY)
+    arrays = read_arrays(content, path, what="the arrays of a prior", remedy=_REMEDY)
     try:
         return _prior(arrays), manifest
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -108,7 +108,7 @@ def as_traced(table: OperatorTable) -> OperatorTable:
     return replace(found, kind=kind, in_channels=np.where(unlearned, 0.0, found.in_channels))
 
 
-_FORM = "an operator list (CSV or gzip of it)"
+_FORM = "a readable operator list (CSV or gzip of it)"
 _LONGEST_KIND = 200
 
 

@@ -163,7 +163,7 @@ def read_bundle(folder: Path) -> Bundle:
             f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but is not; bring {TIMINGS_FILE} back"
             " to the folder of its bundle."
         )
-    document = read_json(path, "the manifest of a bundle in valid JSON", remedy="get the whole file")
+    document = read_json(path, "valid JSON", remedy="get the whole file")
     record = check_keys(document, _KEYS, str(path), required=_KEYS)
     if record["schema"] != SCHEMA:
         raise InputError(
