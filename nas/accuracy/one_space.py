@@ -132,6 +132,8 @@ def _read(
     text = text_of(read_content(path, "a CSV file"), path, "a CSV file")
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        if not rows:
+            raise ValueError("it has no rows")
         networks = [network(row) for row in rows]
         numbers = np.array([[_number(row, key) for key in ("macs", "params", accuracy)] for row in rows])
         described = np.array([list(codes(row)) for row in rows])

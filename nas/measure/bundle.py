@@ -171,7 +171,7 @@ def read_bundle(folder: Path) -> Bundle:
             " it, or write the bundle anew."
         )
     formats = tuple(_typed(record, "formats", list, str(path)))
-    if not formats or any(name not in SUFFIXES for name in formats):
+    if not formats or not all(isinstance(name, str) and name in SUFFIXES for name in formats):
         raise InputError(f"{path}: formats must be of {', '.join(SUFFIXES)}, but got {list(formats)!r}.")
     networks = tuple(_network(network, formats, str(path)) for network in _typed(record, "networks", list, str(path)))
     if len({network.digest for network in networks}) < len(networks):

@@ -20,14 +20,16 @@ _VALUES: tuple[Any, ...] = (
 
 
 def mutated(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json" or "gzip": how much of its
+    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json", "gzip" or "onnx": how much of its
     form the faults may keep, so that some of them reach deeper than the parser."""
     if kind == "gzip" and rng.random() < 0.7:
         return gzip.compress(mutated(gzip.decompress(content), rng, "text"), 1)
+    if kind == "onnx" and rng.random() < 0.85:
+        return _network(content, rng)
     if kind == "json" and rng.random() < 0.6:
         return _document(content, rng)
-    faults = _BYTES if kind in ("bytes", "gzip") else (*_BYTES, *_TEXT, *_TEXT)
-    for _ in range(rng.randint(1, 3)):
+    faults = _BYTES if kind in ("bytes", "gzip", "onnx") else (*_BYTES, *_TEXT, *_TEXT)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
         content = rng.choice(faults)(content, rng)
     return content
 
@@ -88,7 +90,7 @@ _TEXT = (_swapped(_NUMBER, NUMBERS), _swapped(_NUMBER, NUMBERS), _swapped(_WORD,
 def _document(content: bytes, rng: random.Random) -> bytes:
     """A JSON document with values of other kinds, keys away, renamed or exchanged."""
     document = json.loads(content)
-    for _ in range(rng.randint(1, 3)):
+    for _ in range(rng.choice((1, 1, 2, 3))):
         holders = list(_holders(document))
         if not holders:
             break
@@ -105,6 +107,58 @@ def _document(content: bytes, rng: random.Random) -> bytes:
         return json.dumps(document).encode()
     except ValueError:  # more digits than Python writes
         return content
+
+
+_KINDS = (
+    "Conv", "ConvTranspose", "Gemm", "MatMul", "Relu", "Add", "Mul", "Concat", "Split", "Slice", "Reshape", "Transpose",
+    "Shape", "Gather", "Resize", "Pad", "ReduceMean", "BatchNormalization", "LSTM", "Softmax", "MaxPool", "Einsum",
+    "ConstantOfShape", "Expand", "Tile", "Range", "Loop", "If", "Cast", "Pow", "DepthToSpace", "LayerNormalization",
+    "QLinearConv", "DequantizeLinear", "Attention", "Upsample", "InstanceNormalization", "PRelu", "Clip", "Thing",
+)  # fmt: skip
+_SIZES = (-1, 0, 1, 2, 7, 1000, 2**31, 2**40, 2**63 - 1, -(2**63))
+
+
+def _network(content: bytes, rng: random.Random) -> bytes:
+    """An ONNX file whose operators, operands, attributes, sizes and weights are others'."""
+    import onnx
+
+    model = onnx.ModelProto.FromString(content)
+    graph = model.graph
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        node, weight = rng.choice(graph.node), rng.choice(graph.initializer)
+        names = [*(n for other in graph.node for n in (*other.input, *other.output)), *(w.name for w in graph.initializer)]
+        action = rng.randrange(12)
+        if action == 0:
+            node.op_type = rng.choice(_KINDS)
+        elif action == 1 and node.input:
+            node.input[rng.randrange(len(node.input))] = rng.choice(("", "nothing", *names))
+        elif action == 2 and node.input:
+            del node.input[rng.randrange(len(node.input))]
+        elif action == 3:
+            node.input.append(rng.choice(names))
+        elif action == 4 and node.attribute:
+            attribute = rng.choice(node.attribute)
+            attribute.i = rng.choice(_SIZES)
+            if attribute.ints:
+                attribute.ints[rng.randrange(len(attribute.ints))] = rng.choice(_SIZES)
+        elif action == 5 and node.attribute:
+            del node.attribute[rng.randrange(len(node.attribute))]
+        elif action == 6:
+            given = ("axis", "perm", "pads", "group", "kernel_shape", "strides", "axes", "hidden_size", "equation", "to")
+            value = rng.choice((rng.choice(_SIZES), [rng.choice(_SIZES)] * rng.randint(1, 5), "ij,jk->ik", 0.5))
+            node.attribute.append(onnx.helper.make_attribute(rng.choice(given), value))
+        elif action == 7 and weight.dims:
+            weight.dims[rng.randrange(len(weight.dims))] = rng.choice(_SIZES)
+        elif action == 8:
+            dim = rng.choice(graph.input[0].type.tensor_type.shape.dim)
+            dim.dim_value = rng.choice(_SIZES)
+        elif action == 9:
+            node.output.append(rng.choice(names))
+        elif action == 10:
+            model.opset_import[0].version = rng.choice((1, 6, 9, 11, 18, 21, 99, -1))
+        else:
+            weight.data_type = rng.choice((0, 2, 7, 8, 9, 10, 11, 16, 22, 23, 99))
+    return bytes(model.SerializeToString())
 
 
 def _holders(value: Any) -> Any:

@@ -97,7 +97,7 @@ def fuzz(reader: Reader, folder: Path, *, count: int, seed: int) -> Outcome:
     slowest = 0.0
     for _ in range(count):
         content = mutated(healthy, rng, reader.kind)
-        path.write_bytes(content)
+        _anew(path, content)
         begin = time.process_time()
         read += _withstood(reader, folder, content)
         spent = time.process_time() - begin
@@ -105,6 +105,12 @@ def fuzz(reader: Reader, folder: Path, *, count: int, seed: int) -> Outcome:
             raise FuzzError(f"{reader.name}: a file took {spent:.1f} s", content)
         slowest = max(slowest, spent)
     return Outcome(read=read, refused=count - read, slowest_s=slowest)
+
+
+def _anew(path: Path, content: bytes) -> None:
+    """Write a file in the place of another: some disks wait for the old content where it is written over."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
 
 
 def _check(reader: Reader, folder: Path, content: bytes) -> None:
@@ -367,7 +373,7 @@ def _prior_read(folder: Path) -> Iterable[float]:
     """Read with a manifest that has the damaged file's checksum: whoever tampers with one changes both."""
     document = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
     document["sha256"][ARRAYS_FILE] = sha256(folder / ARRAYS_FILE)
-    (folder / MANIFEST_FILE).write_text(json.dumps(document), encoding="utf-8")
+    _anew(folder / MANIFEST_FILE, json.dumps(document).encode())
     return _accuracies(folder)
 
 
@@ -393,7 +399,7 @@ def _tampered_read(folder: Path) -> Iterable[float]:
         np.savez(stream, **arrays)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise NasError("no arrays to read") from error
-    (folder / ARRAYS_FILE).write_bytes(stream.getvalue())
+    _anew(folder / ARRAYS_FILE, stream.getvalue())
     return _prior_read(folder)
 
 
@@ -404,7 +410,7 @@ def _prior_manifest(folder: Path) -> Path:
 
 _PUBLISHED = {
     "network": "a", "family": "f", "resolution": "224", "top1": "70.5", "epochs": "300", "distilled": "0",
-    "recipe": "strong", "log_test_over_train_resolution": "0", "adversarial": "0", "source": "s", "variant": "v",
+    "recipe": "deit", "log_test_over_train_resolution": "0", "adversarial": "0", "source": "s", "variant": "v",
     "scored": "True",
 }  # fmt: skip
 
@@ -493,7 +499,7 @@ def _weights_read(folder: Path) -> Iterable[float]:
     document = json.loads(path.read_text("utf-8"))
     weights = path.with_name("model.safetensors")
     document["files"][weights.name]["sha256"] = sha256(weights)
-    path.write_text(json.dumps(document), encoding="utf-8")
+    _anew(path, json.dumps(document).encode())
     return [float(value.double().sum()) for value in load(path.parent).module.state_dict().values()]
 
 
@@ -541,7 +547,7 @@ READERS: tuple[Reader, ...] = (
         name="YAML", kind="text", write=_text("a.yaml", "a: [1, 2.5, &b {c: d}]\ne: *b\nf: 'g'\n"),
         read=lambda folder: [len(read_yaml(folder / "a.yaml"))],
     ),
-    Reader(name="ONNX", kind="bytes", write=_onnx, read=_onnx_read),
+    Reader(name="ONNX", kind="onnx", write=_onnx, read=_onnx_read),
     Reader(name="ONNX, texts", kind="text", write=_onnx, read=_onnx_read),
 )  # fmt: skip
 """Every reader."""

@@ -144,8 +144,11 @@ def _check_figures(document: Mapping[str, Any], path: Path) -> None:
         if not sound or any(entering(record.get(number)) != record.get(number) for number in numbers):
             raise InputError(f"{path}: {key} must be a record with a source, but got {record!r}; export it again.")
     for key in ("device", "run"):
-        if not isinstance(document.get(key), str | None):
+        if not isinstance(document.get(key, ""), str | None):
             raise InputError(f"{path}: {key} must be a text, but got {document[key]!r}; export it again.")
+    for key in (*_FIGURES, "device", "run"):
+        if key not in document:
+            raise InputError(f"{path}: the key {key!r} must be given, but is missing; export the network again.")
     if any(not 0 <= document[key] < 10**15 for key in ("params", "macs", "num_classes")):
         raise InputError(f"{path}: params, macs and num_classes must be counts, but are not; export it again.")
 

@@ -78,7 +78,7 @@ def read_operator_times(path: Path) -> OperatorTimes:
     such row, is cut off, and for times that are no positive finite ms.
     """
     text = read_text(path, "text")
-    header, *lines = text.splitlines()
+    header, *lines = text.splitlines() or [""]
     require_whole(text, path)
     times, refused = [], []
     for number, line in enumerate(lines, start=2):
