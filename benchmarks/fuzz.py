@@ -1,5 +1,5 @@
 """Reads damaged files of every format, many more than the tests do, and writes how that went:
-`python -m benchmarks.fuzz [--inputs 20000] [--seed 0]` writes benchmarks/reports/fuzz.md; the first file that a reader
+`python -m benchmarks.fuzz [--inputs 20000] [--seed 0]` writes benchmarks/fuzz.md; the first file that a reader
 does not withstand is kept beside it, and ends the command with 1."""
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import time
 import warnings
 from pathlib import Path
 
-from benchmarks.environment import environment_lines
+from benchmarks.environment import environment_text
 from nas.report.table import markdown
 from nas.testing.readers import NAMES, SECONDS, FuzzError, fuzz
 
-REPORT = Path(__file__).resolve().parent / "reports" / "fuzz.md"
+REPORT = Path(__file__).resolve().with_suffix(".md")
 _GIGABYTE = 2**30
 
 
@@ -64,13 +64,14 @@ def _page(rows: list[list[str]], count: int, seed: int) -> str:
     return "\n".join((
         "# Damaged files",
         "",
-        f"`python -m benchmarks.fuzz --inputs {count} --seed {seed}`: {count:,} damaged files of each reader. Each must"
-        " end in finite numbers or in one sentence, within"
-        f" {SECONDS:g} s and 1 GB; the command stops at the first that does not.",
+        (
+            f"{count:,} damaged files of each reader. Each must end in finite numbers or in one sentence, within"
+            f" {SECONDS:g} s and 1 GB; the command stops at the first that does not."
+        ),
         "",
         markdown(names, rows),
         "",
-        *environment_lines(),
+        environment_text(f"python -m benchmarks.fuzz --inputs {count} --seed {seed}"),
         "",
     ))  # fmt: skip
 

@@ -90,7 +90,8 @@ def test_what_files_say_reaches_no_terminal_raw(
     (folder / "README.md").write_text((folder / "README.md").read_text("utf-8") + NASTY)
     for arguments in (
         ["zoo", "list"], ["zoo", "list", "--json"], ["zoo", "show", folder.name],
-        ["zoo", "show", folder.name, "--json"], ["zoo", "verify", folder.name], ["device", "list"], ["device", "list", "--json"], ["device", "show", "mine"],
+        ["zoo", "show", folder.name, "--json"], ["zoo", "verify", folder.name], ["device", "list"],
+        ["device", "list", "--json"], ["device", "show", "mine"],
         ["device", "show", NASTY], ["arch", "show", NASTY], [NASTY], ["lut", "show", "--device", "mine"],
     ):  # fmt: skip
         main(arguments)

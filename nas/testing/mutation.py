@@ -9,19 +9,47 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-NUMBERS = ("1e308", "-1e308", "nan", "inf", "-inf", "-1", "0", "0.0", "9223372036854775808", "-2.5", "1e-320", "1e999", "")
-WORDS = ("", "null", "true", "[]", "{}", "..", "/etc/passwd", "\x00", "\x1b[31m", "\u202e", "x" * 300, "other:thing", "1")
+NUMBERS = (
+    "1e308",
+    "-1e308",
+    "nan",
+    "inf",
+    "-inf",
+    "-1",
+    "0",
+    "0.0",
+    "9223372036854775808",
+    "-2.5",
+    "1e-320",
+    "1e999",
+    "",
+)
+WORDS = (
+    "",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "..",
+    "/etc/passwd",
+    "\x00",
+    "\x1b[31m",
+    "\u202e",
+    "x" * 300,
+    "other:thing",
+    "1",
+)
 _NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z_0-9]*")
 _VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1.5, 1e308, float("nan"), float("inf"), 2**63, 10**400, "", "x", "x" * 5000, [], [[]], {}, {"a": 1},
-    [1e308] * 3, "\x1b[0m",
+    None, True, -1, 0, 1.5, 1e308, float("nan"), float("inf"), 2**63, 10**400, "", "x", "x" * 5000, [], [[]], {},
+    {"a": 1}, [1e308] * 3, "\x1b[0m",
 )  # fmt: skip
 
 
 def mutated(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json", "gzip" or "onnx": how much of its
-    form the faults may keep, so that some of them reach deeper than the parser."""
+    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json", "gzip" or "onnx": how much
+    of its form the faults may keep, so that some of them reach deeper than the parser."""
     if kind == "gzip" and rng.random() < 0.7:
         return gzip.compress(mutated(gzip.decompress(content), rng, "text"), 1)
     if kind == "onnx" and rng.random() < 0.85:
@@ -126,7 +154,10 @@ def _network(content: bytes, rng: random.Random) -> bytes:
     graph = model.graph
     for _ in range(rng.choice((1, 1, 2, 3))):
         node, weight = rng.choice(graph.node), rng.choice(graph.initializer)
-        names = [*(n for other in graph.node for n in (*other.input, *other.output)), *(w.name for w in graph.initializer)]
+        names = [
+            *(n for other in graph.node for n in (*other.input, *other.output)),
+            *(w.name for w in graph.initializer),
+        ]
         action = rng.randrange(12)
         if action == 0:
             node.op_type = rng.choice(_KINDS)
@@ -144,7 +175,18 @@ def _network(content: bytes, rng: random.Random) -> bytes:
         elif action == 5 and node.attribute:
             del node.attribute[rng.randrange(len(node.attribute))]
         elif action == 6:
-            given = ("axis", "perm", "pads", "group", "kernel_shape", "strides", "axes", "hidden_size", "equation", "to")
+            given = (
+                "axis",
+                "perm",
+                "pads",
+                "group",
+                "kernel_shape",
+                "strides",
+                "axes",
+                "hidden_size",
+                "equation",
+                "to",
+            )
             value = rng.choice((rng.choice(_SIZES), [rng.choice(_SIZES)] * rng.randint(1, 5), "ij,jk->ik", 0.5))
             node.attribute.append(onnx.helper.make_attribute(rng.choice(given), value))
         elif action == 7 and weight.dims:

@@ -1,7 +1,7 @@
 """Every reader of a file, each with a healthy example, and what reading a damaged one may do.
 
-A reader gives the numbers that come of a file. For whatever is in the file it must end soon, with finite numbers or with
-a `NasError` that is one paragraph.
+A reader gives the numbers that come of a file. For whatever is in the file it must end soon, with finite numbers or
+with a `NasError` that is one paragraph.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from nas.errors import NasError
 from nas.files import sha256
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, read_operator_lists, write_operator_lists
 from nas.latency.device import DEVICE_FILE, Device, read_device
-from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, published_index, resolve_segments
 from nas.latency.home import DeviceHome
+from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, published_index, resolve_segments
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.published.scores import read_plan
 from nas.latency.table.operator_times import read_operator_times
@@ -61,8 +61,8 @@ SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """`write` a healthy example into a folder, and give the file to damage; `read` the folder: the numbers that come out.
-    `kind` is how the file is damaged (`nas.testing.mutation`)."""
+    """`write` a healthy example into a folder, and give the file to damage; `read` the folder: the numbers that come
+    out. `kind` is how the file is damaged (`nas.testing.mutation`)."""
 
     name: str
     kind: str
@@ -212,7 +212,9 @@ _COLUMNS = "network,family,resolution,head,scope,latency_ms,rounding_ms,protocol
 
 def _networks(folder: Path) -> Path:
     write_operator_lists(folder / LISTS_FILE, [("net-a", OPERATORS), ("net-b", OPERATORS)])
-    rows = [f"net-{n},family,224,classifier,convolutional,{ms},0.1,paper,arXiv,2024" for n, ms in (("a", 1.5), ("b", 2.5))]
+    rows = [
+        f"net-{n},family,224,classifier,convolutional,{ms},0.1,paper,arXiv,2024" for n, ms in (("a", 1.5), ("b", 2.5))
+    ]
     rows.append("mobilenetv2-0.6@192,family,192,classifier,convolutional,1.1,0.1,paper,arXiv,2024")
     return _text(NETWORKS_FILE, "\n".join([_COLUMNS, *rows]) + "\n")(folder)
 
@@ -465,7 +467,8 @@ def _onnx(folder: Path) -> Path:
         node("Add", ["r", "h"], ["s"]), node("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
         node("Concat", ["p", "p"], ["cc"], axis=1), node("Split", ["cc"], ["s0", "s1"], axis=1),
         node("Transpose", ["s0"], ["t"], perm=[0, 2, 3, 1]), node("Transpose", ["t"], ["tt"], perm=[0, 3, 1, 2]),
-        node("Shape", ["s1"], ["shape"]), node("Reshape", ["s1", "shape"], ["same"]), node("Mul", ["tt", "same"], ["u"]),
+        node("Shape", ["s1"], ["shape"]), node("Reshape", ["s1", "shape"], ["same"]),
+        node("Mul", ["tt", "same"], ["u"]),
         node("ReduceMean", ["u"], ["g"], axes=[2, 3]), node("Reshape", ["g", "flat"], ["f"]),
         node("Gemm", ["f", "m"], ["y"]), node("Softmax", ["y"], ["z"]),
     ]  # fmt: skip
@@ -508,7 +511,10 @@ _OPERATOR_LINES = (
     "name\ttime\nconv2d,0,0,1,16,7,7,32,1,1,0,1,1\t0.5\nconv,0,1,1,16,7,7,32,3,1,1,1,1\t0.25\nrelu,1,16,7,7\t0.125\n"
 )
 READERS: tuple[Reader, ...] = (
-    Reader(name="device", kind="text", write=_shipped("latency_tables", f"iphone12/{DEVICE_FILE}", DEVICE_FILE), read=_device),
+    Reader(
+        name="device", kind="text", read=_device,
+        write=_shipped("latency_tables", f"iphone12/{DEVICE_FILE}", DEVICE_FILE),
+    ),
     Reader(name="table", kind="text", write=_table, read=_prediction),
     Reader(
         name="coefficients", kind="json", read=_prediction,
@@ -517,14 +523,20 @@ READERS: tuple[Reader, ...] = (
     Reader(name="regression", kind="json", write=_regression, read=_prediction),
     Reader(name="networks", kind="text", write=_networks, read=_published),
     Reader(name="operator lists", kind="gzip", write=_lists, read=_listed),
-    Reader(name="calibration", kind="text", write=_shipped("latency_tables", f"iphone12/{PLAN_FILE}", PLAN_FILE), read=_plan),
+    Reader(
+        name="calibration", kind="text", read=_plan,
+        write=_shipped("latency_tables", f"iphone12/{PLAN_FILE}", PLAN_FILE),
+    ),
     Reader(name="space", kind="text", write=_shipped("search_spaces", "repvgg.yaml", "space.yaml"), read=_space),
     Reader(
         name="codes", kind="text", read=_space,
         write=_text("space.yaml", "schema: 1\nname: my-codes\ngenes: {a: [0, 1, 2], b: [0.5, x], c: [true]}\n"),
     ),
     Reader(name="architecture", kind="text", write=_text("architecture.yaml", LAYERS), read=_architecture),
-    Reader(name="family", kind="text", write=_shipped("search_spaces", "seeds/poolformer.yaml", "family.yaml"), read=_family),
+    Reader(
+        name="family", kind="text", read=_family,
+        write=_shipped("search_spaces", "seeds/poolformer.yaml", "family.yaml"),
+    ),
     Reader(name="zoo", kind="json", write=_zoo, read=_zoo_list),
     Reader(name="weights", kind="bytes", write=_weights, read=_weights_read),
     Reader(name="timings", kind="bytes", write=_timings, read=_timed),
