@@ -48,8 +48,8 @@ _VALUES: tuple[Any, ...] = (
 
 
 def mutated(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json", "gzip" or "onnx": how much
-    of its form the faults may keep, so that some of them reach deeper than the parser."""
+    """`content` (of a healthy file) with one to three faults. `kind` is "bytes", "text", "json", "gzip" or "onnx": how
+    much of its form the faults may keep, so that some of them reach deeper than the parser."""
     if kind == "gzip" and rng.random() < 0.7:
         return gzip.compress(mutated(gzip.decompress(content), rng, "text"), 1)
     if kind == "onnx" and rng.random() < 0.85:

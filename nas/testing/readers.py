@@ -398,7 +398,7 @@ def _tampered_read(folder: Path) -> Iterable[float]:
         document = json.loads((folder / "arrays.json").read_bytes())
         arrays = {name: np.array(value) for name, value in document.items()}
         stream = io.BytesIO()
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise NasError("no arrays to read") from error
     _anew(folder / ARRAYS_FILE, stream.getvalue())
