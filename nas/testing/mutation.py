@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import random
@@ -126,7 +127,7 @@ def _document(content: bytes, rng: random.Random) -> bytes:
         key = rng.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
         action = rng.random()
         if action < 0.65:
-            holder[key] = rng.choice(_VALUES)
+            holder[key] = copy.deepcopy(rng.choice(_VALUES))  # else a list may come to hold itself
         elif action < 0.85:
             del holder[key]
         elif isinstance(holder, dict):
