@@ -7,7 +7,7 @@ holds that sums and products of thousands of them stay finite.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from nas.errors import NasError
 
@@ -36,15 +36,3 @@ def leaving(what: str, values: Iterable[float]) -> None:
             f"{what} must be finite, but came out as {', '.join(f'{value:g}' for value in found)}: the numbers of a"
             " table, a fit or a network that it is made of cannot be; restore or build them again."
         )
-
-
-def leaving_document(document: object, where: str = "the result") -> None:
-    """Raise `NasError` naming the place of the first number of a JSON document that is not finite."""
-    if isinstance(document, float):
-        leaving(where, (document,))
-    elif isinstance(document, Mapping):
-        for key, value in document.items():
-            leaving_document(value, f"{where}.{key}")
-    elif isinstance(document, list | tuple):
-        for i, value in enumerate(document):
-            leaving_document(value, f"{where}[{i}]")
