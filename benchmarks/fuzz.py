@@ -15,7 +15,8 @@ from pathlib import Path
 
 from benchmarks.environment import environment_text
 from nas.report.table import markdown
-from nas.testing.readers import NAMES, SECONDS, FuzzError, fuzz
+from nas.testing.fuzzing import SECONDS, FuzzError, fuzz
+from nas.testing.readers import NAMES
 
 REPORT = Path(__file__).resolve().with_suffix(".md")
 _GIGABYTE = 2**30

@@ -9,12 +9,10 @@ from __future__ import annotations
 import io
 import json
 import math
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,89 +49,9 @@ from nas.runs import RunStore
 from nas.runtimes import OWN
 from nas.space import known_network, load_architecture, load_space, parse_architecture
 from nas.space.seeds import instantiate, read_family
-from nas.testing.mutation import mutated
+from nas.testing.fuzzing import Reader, write_anew
 from nas.zoo.entry import CARD, entries_and_faults
 from nas.zoo.formats import FORMATS
-
-SECONDS = 5.0
-"""The longest that a file may take."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """`write` a healthy example into a folder, and give the file to damage; `read` the folder: the numbers that come
-    out. `kind` is how the file is damaged (`nas.testing.mutation`)."""
-
-    name: str
-    kind: str
-    write: Callable[[Path], Path]
-    read: Callable[[Path], Iterable[float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How readings went: how many gave numbers and how many a `NasError`; the slowest, in seconds."""
-
-    read: int
-    refused: int
-    slowest_s: float
-
-
-class FuzzError(AssertionError):
-    """A damaged file that its reader did not withstand; `content` is the file."""
-
-    def __init__(self, text: str, content: bytes) -> None:
-        super().__init__(text)
-        self.content = content
-
-
-def fuzz(reader: Reader, folder: Path, *, count: int, seed: int) -> Outcome:
-    """Read `count` damaged files of `reader` in `folder`. Raises `FuzzError` with the first that is not withstood."""
-    rng = random.Random(f"{reader.name} {seed}")
-    path = reader.write(folder)
-    healthy = path.read_bytes()
-    _check(reader, folder, healthy)
-    read = 0
-    slowest = 0.0
-    for _ in range(count):
-        content = mutated(healthy, rng, reader.kind)
-        _anew(path, content)
-        begin = time.process_time()
-        read += _withstood(reader, folder, content)
-        spent = time.process_time() - begin
-        if spent > SECONDS:
-            raise FuzzError(f"{reader.name}: a file took {spent:.1f} s", content)
-        slowest = max(slowest, spent)
-    return Outcome(read=read, refused=count - read, slowest_s=slowest)
-
-
-def _anew(path: Path, content: bytes) -> None:
-    """Write a file in the place of another: some disks wait for the old content where it is written over."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-
-
-def _check(reader: Reader, folder: Path, content: bytes) -> None:
-    """The healthy file must be read: a reader that refuses everything withstands everything."""
-    if not all(map(math.isfinite, reader.read(folder))):
-        raise FuzzError(f"{reader.name}: the healthy file gives numbers that are not finite", content)
-
-
-def _withstood(reader: Reader, folder: Path, content: bytes) -> bool:
-    """Whether the file was read. Raises `FuzzError` for any error but a `NasError`, and for what is not finite."""
-    try:
-        with np.errstate(all="ignore"):
-            numbers = [float(value) for value in reader.read(folder)]
-    except NasError as error:
-        if "\n" in str(error).strip() and len(str(error)) > 4000:
-            raise FuzzError(f"{reader.name}: its error is no paragraph: {error}", content) from error
-        return False
-    except Exception as error:
-        raise FuzzError(f"{reader.name}: {type(error).__name__}: {error}", content) from error
-    if not all(map(math.isfinite, numbers)):
-        raise FuzzError(f"{reader.name}: not finite: {[n for n in numbers if not math.isfinite(n)][:5]}", content)
-    return True
-
 
 DEVICE = Device(
     name="mine", chip="c", runtime="r", compute_unit="CPU", precision="float32", protocol="p", date="2026", source="me"
@@ -375,7 +293,7 @@ def _prior_read(folder: Path) -> Iterable[float]:
     """Read with a manifest that has the damaged file's checksum: whoever tampers with one changes both."""
     document = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
     document["sha256"][ARRAYS_FILE] = sha256(folder / ARRAYS_FILE)
-    _anew(folder / MANIFEST_FILE, json.dumps(document).encode())
+    write_anew(folder / MANIFEST_FILE, json.dumps(document).encode())
     return _accuracies(folder)
 
 
@@ -401,7 +319,7 @@ def _tampered_read(folder: Path) -> Iterable[float]:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise NasError("no arrays to read") from error
-    _anew(folder / ARRAYS_FILE, stream.getvalue())
+    write_anew(folder / ARRAYS_FILE, stream.getvalue())
     return _prior_read(folder)
 
 
@@ -502,7 +420,7 @@ def _weights_read(folder: Path) -> Iterable[float]:
     document = json.loads(path.read_text("utf-8"))
     weights = path.with_name("model.safetensors")
     document["files"][weights.name]["sha256"] = sha256(weights)
-    _anew(path, json.dumps(document).encode())
+    write_anew(path, json.dumps(document).encode())
     return [float(value.double().sum()) for value in load(path.parent).module.state_dict().values()]
 
 
