@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.errors import NasError
+
 Floats = NDArray[np.float64]
 
 CONSTANT_VARIANCE = 1.0
@@ -121,7 +123,13 @@ class Posterior:
         self.centres, owner = np.unique(rows.features / hyper.scales, axis=0, return_inverse=True)
         owner = owner.reshape(-1)
         self.offset = float(targets.mean())
-        inverse = np.linalg.inv(row_covariance(hyper, rows))
+        try:
+            inverse = np.linalg.inv(row_covariance(hyper, rows))
+        except np.linalg.LinAlgError as error:
+            raise NasError(
+                "the rows of a prior must tell its networks apart, but their covariance has no inverse; restore the"
+                " predictor, or build it again with: nas predictor train"
+            ) from error
         linear = (rows.recipe * hyper.recipe**2) @ recipe
         to_rows = np.zeros((len(rows), len(self.centres) + 1))
         to_rows[np.arange(len(rows)), owner] = hyper.amplitude**2 + hyper.interaction**2 * linear

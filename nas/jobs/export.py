@@ -9,7 +9,8 @@ from nas.errors import InputError, NasError
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunRecord, RunStore, is_run_id
 from nas.space import load_architecture, parse_architecture
-from nas.zoo import Entry, entries, export_architecture, find_entry, verify
+from nas.zoo import Entry, export_architecture, find_entry, verify
+from nas.zoo.entry import entries_and_faults
 
 
 def export_to_zoo(
@@ -71,7 +72,10 @@ def verify_entries(names: Sequence[str] = (), *, progress: OnProgress = silent) 
     A damaged network is a record with its `error`. Raises `InputError` for a name that is not there.
     """
     records: list[dict[str, Any]] = []
-    wanted = list(names) or [entry.name for entry in entries()]
+    found, faults = entries_and_faults()
+    if not names:
+        records += [{"name": name, "ok": False, "checks": {}, "error": str(error)} for name, error in faults.items()]
+    wanted = list(names) or [entry.name for entry in found]
     for done, name in enumerate(wanted):
         progress(Step(doing="checking exported networks", done=done, of=len(wanted), note=name))
         try:

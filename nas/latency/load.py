@@ -13,9 +13,11 @@ from nas.latency.home import DeviceHome, device_home
 from nas.latency.model import HasSegments, LatencyModel, read_latency_model
 from nas.latency.published.rows import MAX_PIXELS, Calibration, PublishedIndex, calibration, read_published
 from nas.latency.published.scores import read_plan
+from nas.resources import check_name
 from nas.runtimes import OWN, Runtime
 from nas.space import Architecture, load_architecture
 from nas.space.lowering import lower
+from nas.space.seeds import known_network
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
 _MIN_NETWORKS = 5
@@ -81,6 +83,20 @@ def _lists(folder: Path) -> dict[str, OperatorTable]:
 
 
 def _operators(folder: Path, name: str) -> OperatorTable:
-    """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
-    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
+    """The operators of a network of networks.csv that has no list: a known name, a digest, or an ONNX file beside it.
+
+    Raises `InputError` for what is none of them: a row of a table opens no file outside the table's folder.
+    """
+    if name.endswith(".onnx"):
+        path = folder / name
+        inside = "\0" not in name and path.resolve().is_relative_to(folder.resolve())
+        if not inside:
+            raise InputError(
+                f"{folder / NETWORKS_FILE}: a network must be an ONNX file in its folder, but {name!r} is elsewhere;"
+                " copy it there."
+            )
+        segments = resolve_segments(path, OWN)
+    else:
+        check_name(name, what=f"a network of {folder / NETWORKS_FILE}")
+        segments = lower(known_network(name), OWN)
     return OperatorTable.concatenate([segment.operators for segment in segments])

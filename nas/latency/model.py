@@ -7,7 +7,6 @@ read: the model itself serves those segments. The source of a sum is that of its
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.contents import read_json
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph.graph import Graph
 from nas.graph.operators import OperatorTable
@@ -254,10 +254,7 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
 
 def _read_operators(path: Path) -> OperatorModel:
     """The operator costs at `path`, of either form. Raises `InputError` naming the file for anything else."""
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be a coefficients file, but: {type(error).__name__}: {error}.") from error
+    record = read_json(path, "a coefficients file (JSON)", remedy="restore it, or fit it again: `nas lut fit`")
     if isinstance(record, dict) and record.get("form") == FORM:
         return regressor_of_json(record, path)
     return read_predictor(path)

@@ -17,6 +17,9 @@ from google.protobuf.message import DecodeError, EncodeError  # type: ignore[imp
 from onnx import TensorProto, helper, inliner, numpy_helper, reference, shape_inference
 
 from nas.errors import InputError
+from nas.graph.rows import elements
+from nas.onnx.budget import Budget
+from nas.onnx.sane import check_model, check_order, check_shapes
 
 MAX_BYTES = 2**31
 _SMALL = 4096
@@ -53,9 +56,11 @@ def read_onnx_network(path: Path) -> OnnxNetwork:
     has inputs of unknown size or a batch other than 1, or values whose shapes cannot be inferred.
     """
     model = _load(path)
-    _check_weights(model, path)
+    check_model(model, path)
+    _forget_weights(model)
     if model.functions:
         model = inliner.inline_local_functions(model)
+    check_order(model.graph, path)
     graph = model.graph
     constants: dict[str, np.ndarray[Any, Any] | None] = {}
     for tensor in graph.initializer:
@@ -69,6 +74,7 @@ def read_onnx_network(path: Path) -> OnnxNetwork:
             f"{path} must be an ONNX network with an input, an output and operators, but lacks one of them."
         )
     shapes = _resolve(model, constants, path)
+    check_shapes(shapes, path)
     nodes = [
         OnnxNode(_kind(node), list(node.input), list(node.output), _attributes(node))
         for node in graph.node
@@ -94,32 +100,12 @@ def _load(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _check_weights(model: onnx.ModelProto, path: Path) -> None:
-    """Every weight must be there, with all its bytes; large ones inside the file are then forgotten."""
+def _forget_weights(model: onnx.ModelProto) -> None:
+    """Large weights inside the file are not needed, only their shapes."""
     for tensor in model.graph.initializer:
-        count = int(np.prod(tensor.dims, dtype=np.int64))
-        if tensor.data_location == TensorProto.EXTERNAL:
-            entries = {entry.key: entry.value for entry in tensor.external_data}
-            place = path.parent / entries.get("location", "")
-            inside = place.resolve().is_relative_to(path.parent.resolve())
-            end = int(entries.get("offset", "0") or 0) + int(entries.get("length", "0") or 0)
-            if not inside or not place.is_file() or place.stat().st_size < end:
-                raise InputError(
-                    f"{path}: the weights of {tensor.name!r} must be in {entries.get('location')!r} beside it, but that"
-                    " file is missing or cut off; copy it along."
-                )
-        elif tensor.raw_data and len(tensor.raw_data) * 8 < count * _bits(tensor):
-            raise InputError(f"{path}: the weight {tensor.name!r} must hold {count} values, but is cut off.")
-        if count > _SMALL:
+        if elements(tuple(tensor.dims)) > _SMALL:
             for name in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
                 tensor.ClearField(name)
-
-
-def _bits(tensor: onnx.TensorProto) -> int:
-    try:
-        return int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize) * 8
-    except KeyError:
-        return 0
 
 
 def _values(tensor: onnx.TensorProto) -> np.ndarray[Any, Any] | None:
@@ -176,13 +162,13 @@ def _resolve(
     model: onnx.ModelProto, constants: dict[str, np.ndarray[Any, Any] | None], path: Path
 ) -> dict[str, tuple[int, ...]]:
     """Infer shapes and fold constants in turns, until every value has a shape; what is folded joins `constants`."""
-    graph = model.graph
+    graph, budget = model.graph, Budget()
     for value in [*graph.value_info, *graph.output]:
         value.type.tensor_type.ClearField("shape")  # what an exporter wrote down may be symbolic; it is inferred anew
     del graph.value_info[:]
     for _ in range(_MAX_ROUNDS):
         shapes, types = _infer(model, path)
-        folded = _fold(model, constants, shapes)
+        folded = _fold(model, constants, shapes, budget)
         missing = [
             (node, name)
             for node in graph.node
@@ -198,7 +184,7 @@ def _resolve(
 
 def _infer(model: onnx.ModelProto, path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     try:
-        graph = shape_inference.infer_shapes(model, data_prop=True).graph
+        graph = shape_inference.infer_shapes(model, data_prop=_propagates_little(model.graph)).graph
     except (shape_inference.InferenceError, EncodeError, DecodeError, ValueError) as error:
         raise InputError(f"{path} must be a valid ONNX network, but shape inference says: {error}.") from error
     shapes: dict[str, tuple[int, ...]] = {}
@@ -213,8 +199,31 @@ def _infer(model: onnx.ModelProto, path: Path) -> tuple[dict[str, tuple[int, ...
     return shapes, types
 
 
+_CARRIED = ("Add", "Sub", "Mul", "Concat", "Gather", "Cast", "Slice", "Squeeze", "Unsqueeze", "Shape", "Size")
+_MOST_CARRIED = 2**22
+
+
+def _propagates_little(graph: onnx.GraphProto) -> bool:
+    """Whether the values that ONNX carries along while it infers shapes are few: what is concatenated with itself
+    doubles."""
+    most = {tensor.name: min(elements(tuple(tensor.dims)), _SMALL) for tensor in graph.initializer}
+    total = 0
+    for node in graph.node:
+        if node.op_type in _CARRIED:
+            sizes = [most.get(name, 64) for name in node.input] or [1]
+            made = sum(sizes) if node.op_type == "Concat" else max(sizes)
+            total += made
+            if total > _MOST_CARRIED:
+                return False
+            most.update(dict.fromkeys(node.output, made))
+    return True
+
+
 def _fold(
-    model: onnx.ModelProto, constants: dict[str, np.ndarray[Any, Any] | None], shapes: dict[str, tuple[int, ...]]
+    model: onnx.ModelProto,
+    constants: dict[str, np.ndarray[Any, Any] | None],
+    shapes: dict[str, tuple[int, ...]],
+    budget: Budget,
 ) -> bool:
     """Compute what depends on constants and known shapes alone; whether anything new was."""
     graph, found = model.graph, False
@@ -226,7 +235,7 @@ def _fold(
         elif not all(name in constants for name in node.input if name) or _outer_names(node):
             continue
         else:
-            made = _evaluate(node, model, constants, shapes)
+            made = _evaluate(node, model, constants, shapes, budget)
         for name, value in zip(node.output, made or [None] * len(node.output), strict=False):
             if value is None:
                 if name in shapes:
@@ -255,14 +264,16 @@ def _evaluate(
     model: onnx.ModelProto,
     constants: dict[str, np.ndarray[Any, Any] | None],
     shapes: dict[str, tuple[int, ...]],
+    budget: Budget,
 ) -> list[Any] | None:
     """The values of a node of small constants, or None where they are too large, random or not to be computed."""
     names = [name for name in node.input if name]
     values = {name: constants[name] for name in names}
     large = any(np.prod(shapes.get(name, (0,)), dtype=np.float64) > _SMALL for name in node.output)
-    if large or any(value is None for value in values.values()) or node.op_type.startswith("Random"):
-        return None
     operands = {name: value for name, value in values.items() if value is not None}
+    known = len(operands) == len(values) and not large
+    if not known or not budget.allows(node, [operands[name] for name in names], _SMALL):
+        return None
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in operands.items()
@@ -272,7 +283,7 @@ def _evaluate(
     try:
         evaluator = reference.ReferenceEvaluator(helper.make_model(made, opset_imports=model.opset_import))
         results = list(evaluator.run(None, operands))
-    except (RuntimeError, NotImplementedError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError):
+    except Exception:  # noqa: BLE001  # ONNX's evaluator raises whatever NumPy does, and assertions of its own
         return None
     return None if any(np.size(value) > _SMALL for value in results) else results
 

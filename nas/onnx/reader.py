@@ -20,6 +20,7 @@ from nas.onnx.draft import Draft
 from nas.onnx.file import OnnxNode, read_onnx_network
 from nas.onnx.folding import NORMS, SHUFFLE, simplify
 from nas.onnx.layers import unbatched
+from nas.onnx.sane import reading
 
 _NORM_FUNCTIONS: Mapping[str, Literal["group", "batch"]] = {
     "BatchNormalization": "batch", "GroupNormalization": "group", "InstanceNormalization": "group",
@@ -32,13 +33,16 @@ def read_onnx(path: str | Path) -> Graph:
     Raises `InputError` naming the file, as `nas.onnx.file.read_onnx_network` does.
     """
     path = Path(path)
-    network = read_onnx_network(path)
-    simplify(network)
-    draft = Draft(network, path)
-    for node in network.nodes:
-        if node.outputs[0] not in draft.at:
-            _HANDLERS.get(node.kind, products.other)(draft, node)
-    return Graph(_with_layers(draft.nodes, [draft.at[name] for name in network.outputs if name in draft.at]))
+    with reading(path):
+        network = read_onnx_network(path)
+        simplify(network)
+        draft = Draft(network, path)
+        for node in network.nodes:
+            if node.outputs[0] not in draft.at:
+                _HANDLERS.get(node.kind, products.other)(draft, node)
+        graph = Graph(_with_layers(draft.nodes, [draft.at[name] for name in network.outputs if name in draft.at]))
+        _ = graph.macs, graph.params, graph.segments  # read here, where what an operator lacks is the file's fault
+    return graph
 
 
 def _activation(d: Draft, node: OnnxNode) -> None:

@@ -74,10 +74,10 @@ class Database:
             return f"{self.place} must be a database of nas, but: {reason}; move it away, and a new one is made."
         if "locked" in reason:
             return f"{self.place} must be free, but another process holds it for {LOCK_SECONDS:g} s; try again."
-        return (
-            f"{self.place} must be writable and its disk must have room, but: {reason};"
-            " free it, or choose another place with --workspace or --storage."
-        )
+        elsewhere = "choose another place with --workspace or --storage"
+        if "full" in reason:
+            return f"{self.place}: its disk must have room, but: {reason}; free some, or {elsewhere}."
+        return f"{self.place} must be writable, but: {reason}; let this user write there, or {elsewhere}."
 
 
 def _parsed(url: str | URL) -> URL:

@@ -25,7 +25,7 @@ def found_version(connection: Connection, place: str) -> int | None:
     if not there:
         return None
     versions = connection.scalars(select(SchemaRow.version)).all() if SchemaRow.__tablename__ in there else []
-    if len(versions) != 1 or versions[0] < 1:
+    if len(versions) != 1 or not isinstance(versions[0], int) or versions[0] < 1:
         raise NasError(
             f"{place} must be a database of nas, or hold no tables called {', '.join(sorted(there))}, but these are"
             " of another program; choose another database with --storage."

@@ -186,10 +186,22 @@ class RunStore:
         with self._database.transaction() as session:
             version = found_version(session.connection(), self.place)
             if version in (None, SCHEMA_VERSION):
-                yield None if version is None else session
+                with self._whole():
+                    yield None if version is None else session
                 return
-        with self._writing() as session:
+        with self._writing() as session, self._whole():
             yield session
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What a row holds that no version wrote is a `NasError`: the database is damaged."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise NasError(
+                f"{self.place} must be a database of nas, but holds what none has ({type(error).__name__}: {error});"
+                " restore it, or move it away, and a new one is made."
+            ) from error
 
     def _facts(self, row: RunRow) -> dict[str, Any]:
         """What a record says of a run, but for its result."""

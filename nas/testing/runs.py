@@ -76,7 +76,10 @@ def on_connecting(statement: str) -> Iterator[None]:
 def eight_at_once(folder: Path, storage: str | None) -> None:
     """Eight processes record a run each, beginning at the same moment; all of them must live."""
     done = subprocess.run(
-        [sys.executable, "-c", _AT_ONCE, str(folder), storage or ""], stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-P", "-c", _AT_ONCE, str(folder), storage or ""],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nas.printable import in_markdown
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
@@ -45,7 +46,7 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
     parts += [
         "## Figures\n\n" + _table(("figure", "value", "kind", "source"), _figures(manifest)),
         "Intervals are central 90 %.",
-        *(f"Warning: {warning}" for warning in (manifest["latency"] or {}).get("warnings", ())),
+        *(f"Warning: {in_markdown(str(warning))}" for warning in (manifest["latency"] or {}).get("warnings", ())),
         *(f"Warning: {reason}" for reason in leaves_neural_engine(architecture.graph())),
         "## Files\n\n" + _table(("file", "what"), _files(architecture, manifest)),
         _checks(manifest),
@@ -147,13 +148,13 @@ def _origin(manifest: Mapping[str, Any], paper: str) -> str:
     if manifest["run"]:
         lines.append(f"* found by the run {manifest['run']} (`nas runs show {manifest['run']}`)")
     if paper:
-        lines.append(f"* architecture: {paper}")
+        lines.append(f"* architecture: {in_markdown(paper)}")
     return "\n".join(lines)
 
 
 def _table(header: tuple[str, ...], rows: list[Any]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(in_markdown(str(cell)) for cell in line) + " |" for line in lines)
 
 
 def _percent(fraction: float) -> str:
