@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.onnx.file import OnnxNetwork, OnnxNode
+from nas.onnx.network import OnnxNetwork, OnnxNode
 
 ACTIVATION = "Activation"
 """Kind of the node that stands for a recognised activation; its attribute `function` names it."""

@@ -62,7 +62,7 @@ def _with_copies(graph: Graph, own: Segment, span: tuple[int, int], copies: Copi
     rows = []
     for i in range(*span):
         node = graph.nodes[i]
-        operators = node.op.rows(graph.input_shapes(node), node.shape)
+        operators = node.rows(graph.input_shapes(node))
         rows += [*copies.before.get(i, ()), *operators, *copies.behind.get(i, ())]
     return replace(own, rows=tuple(rows))
 
