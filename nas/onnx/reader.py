@@ -27,6 +27,7 @@ from nas.onnx.folding import NORMS, SHUFFLE, simplify
 from nas.onnx.layers import as_map
 from nas.onnx.network import OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
+from nas.onnx.quantised import fold_quantisation
 from nas.onnx.sizes import InputShapes, parse_input_shapes
 
 MAX_BATCH = 4096
@@ -53,6 +54,7 @@ def read_onnx(
     network = read_onnx_network(path, shapes)
     images = batch_of(network)
     choose(network, lambda nodes: _count(network, nodes, path, images))
+    fold_quantisation(network)
     simplify(network)
     draft = _drafted(network, path, images)
     outputs = [draft.at[name] for name in network.outputs if name in draft.at]

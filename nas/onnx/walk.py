@@ -26,6 +26,8 @@ MAX_TRIPS = 2**20
 """A loop of more trips is one whose number of trips nobody knows (torch writes 2⁶³ - 1 for them)."""
 _MAX_DEPTH = 16
 _OPAQUE = ("Random", "Bernoulli", "Multinomial")
+_BY_FIRST: Mapping[str, int] = {"CastLike": 1, "EyeLike": 0}
+"""How many of their operands some operators read the values of."""
 _DATA_SIZED = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
 _PRODUCTS: Mapping[str, int] = {
     "Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "DeformConv": 1, "Einsum": 1, "LSTM": 1, "GRU": 1, "RNN": 1,
@@ -116,7 +118,9 @@ class Walk:
         if own and node.op_type in ("Shape", "Size") and (source := fixed_shape(self.types.get(node.input[0]))) is not None:
             self._constant(outputs[0], _shape_value(node, source))
             return []
-        constant = all(name in self.constants for name in node.input if name)
+        # Of some operands only the type, or the shape, is read.
+        operands = node.input[: _BY_FIRST.get(node.op_type)] if own else node.input
+        constant = all(name in self.constants for name in operands if name)
         if own and constant and not node.op_type.startswith(_OPAQUE):
             small = all(shape is not None and number(shape) <= SMALL for shape in shapes.values())
             values = self._computed(node) if small or node.op_type == "NonZero" else None
@@ -161,6 +165,8 @@ class Walk:
             self._stored_as.update(dict.fromkeys(node.output, stored))
 
     def _computed(self, node: onnx.NodeProto) -> list[Array] | None:
+        if node.op_type in _BY_FIRST:
+            return [first] if node.op_type == "CastLike" and (first := self.constants[node.input[0]]) is not None else None
         values = {name: self.constants[name] for name in node.input if name}
         operands = {name: value for name, value in values.items() if value is not None}
         return evaluate(node, operands, self._opsets) if len(operands) == len(values) else None
