@@ -10,7 +10,7 @@ from nas.errors import InputError
 
 ONNX, LITERT = "onnx", "tflite"
 _HEAD = 512
-_PREDICTS = "`nas lut predict {path} --device NAME` and `nas measure {path} --device local` take it"
+_PREDICTS = "`nas lut predict {path} --device NAME` predicts it, `nas measure {path} --device local` times it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Content:
 
 _EXPORT = "export the network to ONNX (`torch.onnx.export`), and give that file"
 CONTENTS: Mapping[str, Content] = {
-    ONNX: Content(words="an ONNX network", remedy=f"{_PREDICTS}; an architecture has widths to change, a file has not"),
+    ONNX: Content(words="an ONNX network", remedy=_PREDICTS),
     LITERT: Content(
         words="a LiteRT (TensorFlow Lite) network",
         remedy="`nas measure {path} --device local-litert` times it; to predict, give the ONNX file or the architecture",

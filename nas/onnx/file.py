@@ -19,10 +19,10 @@ from nas.errors import InputError
 from nas.graph.rows import Shape
 from nas.onnx.constants import SMALL
 from nas.onnx.content import ONNX, kind_of_file, other_file
+from nas.onnx.inputs import input_types
 from nas.onnx.network import OnnxNetwork, prune
 from nas.onnx.precision import FLOAT32, precision_name
-from nas.onnx.shapes import element_type
-from nas.onnx.sizes import input_types
+from nas.onnx.shapes import element_type, fixed_shape
 from nas.onnx.walk import Walk, outer_names
 
 MAX_BYTES = 2**31
@@ -39,8 +39,7 @@ def read_onnx_network(path: Path, shapes: Mapping[str, Shape] | None = None) -> 
     if model.functions:
         model = inliner.inline_local_functions(model)
     graph = model.graph
-    held = {tensor.name for tensor in graph.initializer}
-    inputs = input_types([value for value in graph.input if value.name not in held], shapes or {}, path)
+    inputs = input_types(_fed(graph), shapes or {}, path)
     outputs = [value.name for value in graph.output]
     _keep(graph, _needed(graph.node, outputs))
     if not inputs or not outputs or not graph.node:
@@ -60,6 +59,21 @@ def read_onnx_network(path: Path, shapes: Mapping[str, Shape] | None = None) -> 
     )
     prune(network)
     return network
+
+
+def input_shapes(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Input → its sizes, those of `shapes` where the file at `path` leaves them open.
+
+    Raises `InputError` as `read_onnx_network` does for a file that is none, and for sizes that nobody gave.
+    """
+    types = input_types(_fed(_load(path).graph), shapes, path)
+    return {name: fixed_shape(kind) or () for name, kind in types.items()}
+
+
+def _fed(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """What is fed to a network: in old files every weight is among the inputs as well."""
+    held = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in held]
 
 
 def _load(path: Path) -> onnx.ModelProto:

@@ -28,9 +28,7 @@ from nas.onnx.layers import as_map
 from nas.onnx.network import OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
 from nas.onnx.quantised import fold_quantisation
-from nas.onnx.sizes import InputShapes, parse_input_shapes
-
-MAX_BATCH = 4096
+from nas.onnx.sizes import InputShapes, checked_batch, parse_input_shapes
 
 _NORM_FUNCTIONS: Mapping[str, Literal["group", "batch"]] = {
     "BatchNormalization": "batch", "GroupNormalization": "group", "InstanceNormalization": "group",
@@ -49,8 +47,6 @@ def read_onnx(
     """
     path = Path(path)
     shapes = parse_input_shapes(input_shape) if input_shape is not None else {}
-    if batch is not None and not 1 <= batch <= MAX_BATCH:
-        raise InputError(f"a batch must be from 1 to {MAX_BATCH}, but got {batch}.")
     network = read_onnx_network(path, shapes)
     images = batch_of(network)
     choose(network, lambda nodes: _count(network, nodes, path, images))
@@ -67,7 +63,7 @@ def read_onnx(
         notes=tuple(dict.fromkeys([*network.notes, *filter(None, [mixed])])),
     )
     graph = Graph(_with_layers(draft.nodes, outputs), reading)
-    if batch is None or batch == images:
+    if batch is None or checked_batch(batch) == images:
         return graph
     try:
         return graph.batched(batch)

@@ -123,6 +123,7 @@ class LocalRunner:
             "runs_a_visit": RUNS_A_VISIT,
             "warm_up": job.warm_up,
             "threads": job.threads,
+            "input_shapes": {name: list(shape) for name, shape in job.input_shapes.items()},
         }
         command = [sys.executable, "-m", "nas.runners.worker"]
         done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)

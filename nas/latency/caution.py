@@ -1,0 +1,62 @@
+"""What a file says of itself that the device's figures were not taken with: it widens the interval, and is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nas.graph.graph import Reading
+from nas.latency.device import Device
+from nas.latency.estimate import Estimate
+
+_BITS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8, "float8": 8, "int4": 4}
+_ROUNDED = {("float32", "float16")}
+"""(of the file, of the device): what the device's converter makes of every file, and was timed so."""
+_BATCH_FACTOR = 1.3
+"""What a batch strays by from as many images worked like one large one, either way: 4 images on ONNX Runtime took 0.90
+to 1.19 of what was predicted so (six networks)."""
+
+
+def cautious(estimate: Estimate, reading: Reading, device: Device) -> Estimate:
+    """`estimate` with the interval that what is said of the network leaves, and the reasons among its warnings.
+
+    Another precision may be as much faster as its numbers are smaller, or as much slower where the processor has no code
+    for it: the ratio of the sizes, both ways.
+    """
+    factor, reasons = 1.0, list(reading.notes)
+    own, weights = reading.precision, reading.weights
+    if own and own != device.precision and (own, device.precision) not in _ROUNDED:
+        ratio = _ratio(own, device.precision)
+        factor *= ratio
+        reasons.append(
+            f"the file computes in {own}, {device.name} was timed in {device.precision}: the interval is {ratio:g} times"
+            f" as wide either way; time the file itself (`nas measure`), or predict the {device.precision} one"
+        )
+    elif own and weights != own:
+        ratio = _ratio(weights, own)
+        factor *= ratio
+        reasons.append(
+            f"the weights are stored in {weights} and computed with in {own}, for which nothing was timed: the interval"
+            f" is {ratio:g} times as wide either way"
+        )
+    if reading.batch > 1:
+        factor *= _BATCH_FACTOR
+        reasons.append(
+            f"the latency is of {reading.batch} images at once, but single ones were timed: the interval is"
+            f" {_BATCH_FACTOR:g} times as wide either way"
+        )
+    if reading.uncounted:
+        names = ", ".join(reading.uncounted[:6]) + (", ..." if len(reading.uncounted) > 6 else "")
+        reasons.append(f"multiply-adds in {names} are not counted, so they and the latency are a lower bound")
+    return replace(
+        estimate,
+        low_ms=estimate.low_ms / factor,
+        high_ms=estimate.high_ms * factor,
+        warnings=(*estimate.warnings, *reasons),
+    )
+
+
+def _ratio(a: str, b: str) -> float:
+    """How many times as large the numbers of one precision are; twice for what is not known."""
+    if a not in _BITS or b not in _BITS:
+        return 2.0
+    return max(_BITS[a], _BITS[b]) / min(_BITS[a], _BITS[b]) if _BITS[a] != _BITS[b] else 2.0
