@@ -202,9 +202,7 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
 @input_shape_option
 @batch_option
 @_JSON
-def predict(
-    network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, as_json: bool
-) -> None:
+def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, as_json: bool) -> None:
     """Predict the latency of a network: an ONNX file, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.lut import predict as predict_network
 

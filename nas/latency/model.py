@@ -195,9 +195,7 @@ class LatencyModel:
             return whole
         single = self.estimate_segments(self._lowered(one))
         often = whole.mean_ms / single.mean_ms
-        return replace(
-            whole, low_ms=single.low_ms * often, high_ms=single.high_ms * often, warnings=single.warnings
-        )
+        return replace(whole, low_ms=single.low_ms * often, high_ms=single.high_ms * often, warnings=single.warnings)
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
         """The latency of a network made of `segments`.

@@ -111,7 +111,9 @@ def in_standard_form(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     attributes = [a for a in node.attribute if a.name not in _FUSED]
     if node.domain == LAST or node.op_type.startswith("Nhwc"):
         attributes.append(helper.make_attribute("channels_last", 1))
-    added = [node.input[i] for i in (like.bias, like.summand) if i is not None and i < len(node.input) and node.input[i]]
+    added = [
+        node.input[i] for i in (like.bias, like.summand) if i is not None and i < len(node.input) and node.input[i]
+    ]
     if node.op_type in _FIRST:
         return _sum_first(node, like, operands, attributes, added)
     steps: list[tuple[str, list[str], list[onnx.AttributeProto]]] = [("Add", [name], []) for name in added]
@@ -157,9 +159,7 @@ def _activation(node: onnx.NodeProto) -> list[tuple[str, list[str], list[onnx.At
     return [(name, [], parameters)] if name else []
 
 
-def _made(
-    kind: str, inputs: list[str], outputs: list[str], attributes: list[onnx.AttributeProto]
-) -> onnx.NodeProto:
+def _made(kind: str, inputs: list[str], outputs: list[str], attributes: list[onnx.AttributeProto]) -> onnx.NodeProto:
     node = helper.make_node(kind, inputs, outputs)
     node.attribute.extend(attributes)
     return node

@@ -127,4 +127,3 @@ ATTENTIONS: Mapping[str, Callable[[Shapes, Mapping[str, Any]], Attended]] = {
     "com.microsoft.GroupQueryAttention": _grouped_query,
 }
 """Kind of operator → what it attends to. Each raises `ValueError`, `KeyError` or `IndexError` where operands lack."""
-

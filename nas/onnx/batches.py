@@ -22,7 +22,9 @@ def batch_of(network: OnnxNetwork) -> int:
     leading = next((shape[0] for shape in sizes if len(shape) > 1), 1)
     if leading == 1:
         return 1
-    spatial = [network.shapes[n.inputs[0]] for n in network.nodes if n.kind in _SPATIAL and n.inputs[0] in network.shapes]
+    spatial = [
+        network.shapes[n.inputs[0]] for n in network.nodes if n.kind in _SPATIAL and n.inputs[0] in network.shapes
+    ]
     if spatial:
         return leading if any(shape[:1] == (leading,) for shape in spatial) else 1
     read = [node for node in network.nodes if node.kind in _RECURRENT and not node.attributes.get("layout")]

@@ -64,16 +64,14 @@ def kind_of_file(reference: str | Path) -> str:
     """
     path = Path(reference)
     try:
-        if path.is_dir():
-            return _kind_of_folder(path)
-        ending = path.suffix.lower()
+        by_ending = {".onnx": ONNX, ".tflite": LITERT}.get(path.suffix.lower(), "")
         if not path.is_file():
-            return {".onnx": ONNX, ".tflite": LITERT}.get(ending, "")
+            return _kind_of_folder(path) or by_ending
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except (OSError, ValueError):  # a name that is none, such as one with a NUL
         return ""
-    return _kind_of_bytes(head) or {".onnx": ONNX, ".tflite": LITERT}.get(ending, "")
+    return _kind_of_bytes(head) or by_ending
 
 
 def _kind_of_folder(path: Path) -> str:

@@ -80,9 +80,7 @@ class Draft:
         """How many numbers these hold."""
         return [elements(shape) for shape in self.constant_shapes(node)]
 
-    def put(
-        self, op: Op, operands: list[str], out: str, shape: Shape | None = None, times: int | None = None
-    ) -> None:
+    def put(self, op: Op, operands: list[str], out: str, shape: Shape | None = None, times: int | None = None) -> None:
         """Append `op` on `operands`; its value is called `out`, and is `times` images of `shape`, by default as its
         name says."""
         own, often = self.split(out)

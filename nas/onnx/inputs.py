@@ -78,7 +78,9 @@ def _sizes(value: onnx.ValueInfoProto, wanted: Shape | None, path: Path) -> Shap
             )
         fixed = wanted
     if elements(fixed) >= MAX_ELEMENTS:
-        raise InputError(f"{path}: the input {value.name!r} must have fewer than 2^31 numbers, but has {_shown(fixed)}.")
+        raise InputError(
+            f"{path}: the input {value.name!r} must have fewer than 2^31 numbers, but has {_shown(fixed)}."
+        )
     return fixed
 
 

@@ -181,7 +181,9 @@ def _pair(values: Sequence[int], rank: int) -> tuple[int, int]:
     return (int(values[0]), int(values[1])) if rank == 2 else (1, int(values[0]))
 
 
-def convolved(attributes: dict[str, Any], weight: Shape, inputs: Shape, out: Shape, *, kind: str, bias: bool) -> Convolved:
+def convolved(
+    attributes: dict[str, Any], weight: Shape, inputs: Shape, out: Shape, *, kind: str, bias: bool
+) -> Convolved:
     """The transposed convolution, or the one of any number of axes, with the given ONNX attributes and weight, from and
     to maps of the given shapes."""
     rank, groups = len(weight) - 2, max(int(attributes.get("group", 1)), 1)

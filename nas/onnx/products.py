@@ -48,7 +48,9 @@ def convolution(d: Draft, node: OnnxNode) -> None:
         other(d, node, products=elements(weight) * elements(outputs[2:]))
         return
     if node.attributes.get("channels_last"):
-        inputs, outputs = (tuple(shape[axis] for axis in (0, -1, *range(1, len(shape) - 1))) for shape in (inputs, outputs))
+        inputs, outputs = (
+            tuple(shape[axis] for axis in (0, -1, *range(1, len(shape) - 1))) for shape in (inputs, outputs)
+        )
     source, shape = as_map(inputs[1:]), as_map(outputs[1:])
     transposed = node.kind == "ConvTranspose"
     if len(weight) > 4 or transposed:

@@ -24,7 +24,6 @@ from nas.onnx.choices import choose
 from nas.onnx.draft import Draft
 from nas.onnx.file import read_onnx_network
 from nas.onnx.folding import NORMS, SHUFFLE, simplify
-from nas.onnx.layers import as_map
 from nas.onnx.network import OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
 from nas.onnx.quantised import fold_quantisation
@@ -35,9 +34,7 @@ _NORM_FUNCTIONS: Mapping[str, Literal["group", "batch"]] = {
 }  # fmt: skip
 
 
-def read_onnx(
-    path: str | Path, input_shape: InputShapes | None = None, *, batch: int | None = None
-) -> Graph:
+def read_onnx(path: str | Path, input_shape: InputShapes | None = None, *, batch: int | None = None) -> Graph:
     """The graph of the ONNX network at `path`; each of its layers is a segment.
 
     `input_shape` gives the sizes of inputs that the file leaves open: "x=1x3x224x224", or "1x3x224x224" for the only

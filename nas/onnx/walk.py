@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -91,7 +90,7 @@ class Walk:
                 copy.CopyFrom(node)
                 copy.input[:] = [names.get(name, name) for name in node.input]
                 copy.output[:] = [names.get(name, name) for name in node.output]
-                node = copy  # noqa: PLW2901
+                node = copy
             found += self._step(node, names)
         return found, outputs
 
@@ -115,7 +114,11 @@ class Walk:
         shapes = {name: fixed_shape(types.get(name)) for name in outputs}
         own = node.domain in ("", "ai.onnx")
         self._remember_stored(node)
-        if own and node.op_type in ("Shape", "Size") and (source := fixed_shape(self.types.get(node.input[0]))) is not None:
+        if (
+            own
+            and node.op_type in ("Shape", "Size")
+            and (source := fixed_shape(self.types.get(node.input[0]))) is not None
+        ):
             self._constant(outputs[0], _shape_value(node, source))
             return []
         # Of some operands only the type, or the shape, is read.
@@ -166,7 +169,9 @@ class Walk:
 
     def _computed(self, node: onnx.NodeProto) -> list[Array] | None:
         if node.op_type in _BY_FIRST:
-            return [first] if node.op_type == "CastLike" and (first := self.constants[node.input[0]]) is not None else None
+            return (
+                [first] if node.op_type == "CastLike" and (first := self.constants[node.input[0]]) is not None else None
+            )
         values = {name: self.constants[name] for name in node.input if name}
         operands = {name: value for name, value in values.items() if value is not None}
         return evaluate(node, operands, self._opsets) if len(operands) == len(values) else None
@@ -235,7 +240,7 @@ class Walk:
         most = self.constants.get(node.input[0]) if node.input[0] else None
         trips = int(most.reshape(-1)[0]) if most is not None and most.size == 1 else None
         starts = self.constants.get(node.input[1]) if len(node.input) > 1 and node.input[1] else np.True_
-        if trips is not None and trips <= 0 or (starts is not None and not np.any(starts)):
+        if (trips is not None and trips <= 0) or (starts is not None and not np.any(starts)):
             return self._passed(carried, node.output[: len(carried)])
         types = [tensor_type(TensorProto.INT64, ()), tensor_type(TensorProto.BOOL, ())]
         types += [self.types.get(name) or onnx.TypeProto() for name in carried]
@@ -268,7 +273,12 @@ class Walk:
         nodes, results = self._body(body, inner, min(trips, MAX_TRIPS))
         outer_axes = given.get("scan_output_axes", [0])
         left = self._leave(
-            node, carried, results[: len(carried)], results[len(carried) :], trips, int(outer_axes[0] if outer_axes else 0)
+            node,
+            carried,
+            results[: len(carried)],
+            results[len(carried) :],
+            trips,
+            int(outer_axes[0] if outer_axes else 0),
         )
         return entered + nodes + left
 
@@ -332,7 +342,9 @@ class Walk:
     def _passed(self, sources: list[str], names: Iterable[str]) -> list[OnnxNode]:
         """`sources` under other names."""
         pairs = [(source, name) for source, name in zip(sources, names, strict=False) if name]
-        return [made for pair in pairs for made in self._settle(onnx.helper.make_node("Identity", [pair[0]], [pair[1]]))]
+        return [
+            made for pair in pairs for made in self._settle(onnx.helper.make_node("Identity", [pair[0]], [pair[1]]))
+        ]
 
     def _uncount(self, kind: str, note: str) -> None:
         self.uncounted.append(kind)

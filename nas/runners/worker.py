@@ -32,10 +32,14 @@ class _RefusedError(Exception):
 
 
 _TYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(bool)": np.bool_,
-    **{f"tensor({name})": np.dtype(name) for name in (
-        "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    )},
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{
+        f"tensor({name})": name
+        for name in (
+            "float16", "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+        )
+    },
 }  # fmt: skip
 """What ONNX Runtime calls the types of numbers that it can be fed."""
 

@@ -23,8 +23,7 @@ def load_architecture(reference: str | Path) -> Architecture:
 
     A path (with a separator, or ending in .yaml) is an architecture file or a folder with `architecture.yaml`; any
     other text is a known network first, then a file or folder in the current one. Raises `InputError` with the nearest
-    known names, with what a file is that holds a network of another kind, or with file, layer, rule and remedy for a bad
-    file.
+    known names, with what a file of another kind is, or with file, layer, rule and remedy for a bad file.
     """
     if _is_path(reference):
         return _read(Path(reference))
