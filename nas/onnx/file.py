@@ -7,7 +7,7 @@ are there. Nothing in a file is executed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from nas.onnx.inputs import input_types
 from nas.onnx.network import OnnxNetwork, prune
 from nas.onnx.precision import FLOAT32, precision_name
 from nas.onnx.shapes import element_type, fixed_shape
-from nas.onnx.walk import Walk, outer_names
+from nas.onnx.walk import Walk, in_order, outer_names
 
 MAX_BYTES = 2**31
 
@@ -41,7 +41,7 @@ def read_onnx_network(path: Path, shapes: Mapping[str, Shape] | None = None) -> 
     graph = model.graph
     inputs = input_types(_fed(graph), shapes or {}, path)
     outputs = [value.name for value in graph.output]
-    _keep(graph, _needed(graph.node, outputs))
+    _keep(graph, _needed(graph.node, outputs, path))
     if not inputs or not outputs or not graph.node:
         raise InputError(
             f"{path} must be an ONNX network with an input, an output and operators, but lacks one of them."
@@ -126,10 +126,10 @@ def _bits(tensor: onnx.TensorProto) -> int:
         return 0
 
 
-def _needed(nodes: Iterable[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodeProto]:
-    """The nodes that the outputs depend on, in their order."""
+def _needed(nodes: Sequence[onnx.NodeProto], outputs: list[str], path: Path) -> list[onnx.NodeProto]:
+    """The nodes that the outputs depend on, each behind what it reads."""
     wanted, kept = set(outputs), []
-    for node in reversed(list(nodes)):
+    for node in reversed(in_order(nodes, path)):
         if wanted.intersection(node.output):
             wanted.update(name for name in node.input if name)
             wanted.update(outer_names(node))
@@ -138,7 +138,7 @@ def _needed(nodes: Iterable[onnx.NodeProto], outputs: list[str]) -> list[onnx.No
 
 
 def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    """Let `graph` have these of its nodes only."""
-    if len(nodes) < len(graph.node):
-        del graph.node[:]
-        graph.node.extend(nodes)
+    """Let `graph` have these of its nodes, in this order."""
+    copies = list(nodes)
+    del graph.node[:]
+    graph.node.extend(copies)

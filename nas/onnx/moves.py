@@ -13,7 +13,8 @@ MOVES = ("Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Gather", "Gat
 VIEWS = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Identity", "Dropout", "Cast", "CastLike", STATE,
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "SplitToSequence", "SequenceAt", "SequenceInsert",
-    "SequenceConstruct", "SequenceErase", "Optional", "OptionalGetElement",
+    "SequenceConstruct", "SequenceErase", "Optional", "OptionalGetElement", "com.microsoft.nchwc.ReorderInput",
+    "com.microsoft.nchwc.ReorderOutput",
 )  # fmt: skip
 _PARTS = ("Split", "Slice", "SequenceAt")
 _NO_END = 2.0**31 - 1

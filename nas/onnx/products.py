@@ -30,7 +30,7 @@ _FREE = tuple(f"com.microsoft.{name}" for name in (
 
 def other(d: Draft, node: OnnxNode, products: int = 0) -> None:
     """An operator without a name here; its constant operands and its products belong to its first result."""
-    foreign = "." in node.kind and not node.kind.startswith("com.microsoft.nchwc.Reorder") and node.kind not in _FREE
+    foreign = "." in node.kind and node.kind not in _FREE
     if not products and (foreign or node.kind in _NOT_COUNTED):
         d.uncount(node.kind)
     op = Other(node.kind, sum(d.constant_sizes(node)), products)

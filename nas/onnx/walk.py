@@ -6,7 +6,8 @@ once, and its nodes say how often they run; of an If the branch that its conditi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ class Walk:
         if inner:
             self._read.update(outputs, *([names.get(name, name) for name in node.input] for node in graph.node))
         found: list[OnnxNode] = []
-        for node in graph.node:
+        for node in in_order(graph.node, self._path):
             if inner:
                 copy = onnx.NodeProto()
                 copy.CopyFrom(node)
@@ -349,6 +350,35 @@ class Walk:
     def _uncount(self, kind: str, note: str) -> None:
         self.uncounted.append(kind)
         self.notes.append(note)
+
+
+def in_order(nodes: Sequence[onnx.NodeProto], path: Path) -> list[onnx.NodeProto]:
+    """The nodes, each behind what it reads: some tools append what they insert, and runtimes sort.
+
+    Raises `InputError` where values need one another.
+    """
+    maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    reads = [{maker[name] for name in (*node.input, *outer_names(node)) if name in maker} for node in nodes]
+    if all(max(read, default=-1) < i for i, read in enumerate(reads)):
+        return list(nodes)
+    readers: dict[int, list[int]] = {}
+    for i, read in enumerate(reads):
+        for j in read:
+            readers.setdefault(j, []).append(i)
+    waiting = [len(read) for read in reads]
+    ready = [i for i, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    found = []
+    while ready:
+        i = heapq.heappop(ready)
+        found.append(nodes[i])
+        for j in readers.get(i, ()):
+            waiting[j] -= 1
+            if not waiting[j]:
+                heapq.heappush(ready, j)
+    if len(found) < len(nodes):
+        raise InputError(f"{path} must have values that can be computed one after the other, but some need one another.")
+    return found
 
 
 def _is_true(value: Array | np.bool_ | None) -> bool:
