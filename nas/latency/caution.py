@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from nas.graph.graph import Reading
@@ -16,13 +17,13 @@ _BATCH_FACTOR = 1.3
 to 1.19 of what was predicted so (six networks)."""
 
 
-def cautious(estimate: Estimate, reading: Reading, device: Device) -> Estimate:
-    """`estimate` with the interval that what is said of the network leaves, and the reasons among its warnings.
+def cautious(estimate: Estimate, reading: Reading, device: Device, remarks: Sequence[str] = ()) -> Estimate:
+    """`estimate` with the interval that what is said of a network leaves, the reasons and `remarks` among its warnings.
 
     Another precision may be as much faster as its numbers are smaller, or as much slower where the processor has no code
     for it: the ratio of the sizes, both ways.
     """
-    factor, reasons = 1.0, list(reading.notes)
+    factor, reasons = 1.0, [*remarks, *reading.notes]
     own, weights = reading.precision, reading.weights
     if own and own != device.precision and (own, device.precision) not in _ROUNDED:
         ratio = _ratio(own, device.precision)

@@ -182,7 +182,7 @@ class LatencyModel:
         found = self._read(item)
         if not isinstance(found, Graph):
             return self.estimate_segments(found)
-        return cautious(self._of_batch(found), found.reading, self.device)
+        return cautious(self._of_batch(found), found.reading, self.device, self.runtime.remarks(found))
 
     def _of_batch(self, graph: Graph) -> Estimate:
         """The latency of all images of a batch. What is to doubt is so of each of them, as of one alone."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.graph.ops import Conv, Op
+from nas.graph.ops import Activation, Conv, Op
 from nas.graph.rows import Row, Shape, elements, make_row, run_length, slice_rows
 
 
@@ -22,6 +22,23 @@ class Stored(Op):
     """A constant that an operator reads as data."""
 
     name: ClassVar[str] = "stored"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenApart(Activation):
+    """An activation that its file writes as several operators, of the kinds `parts`. Its own row is that of the whole
+    function; a runtime that does not join the operators has theirs (`nas.runtimes`)."""
+
+    parts: tuple[str, ...]
+
+    def part_rows(self, shape: Shape) -> tuple[Row, ...]:
+        """The rows of the operators by themselves, on values of `shape`."""
+        size = elements(shape)
+        runs = {"scale": size}
+        return tuple(
+            make_row(kind, 2 * size if kind in ("add", "mul") else size, shape, in_channels=runs.get(kind, 0))
+            for kind in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from nas.onnx.choices import choose
 from nas.onnx.draft import Draft
 from nas.onnx.file import read_onnx_network
 from nas.onnx.folding import NORMS, SHUFFLE, simplify
+from nas.onnx.layers import TakenApart
 from nas.onnx.network import OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
 from nas.onnx.quantised import fold_quantisation
@@ -96,7 +97,8 @@ def _count(network: OnnxNetwork, nodes: list[OnnxNode], path: Path, images: int)
 
 
 def _activation(d: Draft, node: OnnxNode) -> None:
-    d.put(Activation(node.attributes["function"]), node.inputs[:1], node.outputs[0])
+    function, parts = node.attributes["function"], node.attributes["parts"]
+    d.put(TakenApart(function, parts) if parts else Activation(function), node.inputs[:1], node.outputs[0])
 
 
 def _global_pool(d: Draft, node: OnnxNode) -> None:

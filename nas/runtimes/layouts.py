@@ -29,7 +29,7 @@ from nas.graph.ops import (
     Slice,
 )
 from nas.graph.rows import Row, Shape, elements, repeated
-from nas.onnx.layers import Part
+from nas.onnx.layers import Part, TakenApart
 
 Layout = Literal["plain", "blocks"]
 CHANNEL_BLOCK = 16
@@ -156,7 +156,7 @@ def _keeps_blocks(op: Op, shapes: tuple[Shape, ...], out: Shape) -> bool:
     """Whether `op` computes on blocks where all that it reads was made in blocks."""
     match op:
         case Activation():
-            return op.function != "prelu"
+            return op.function != "prelu" and not isinstance(op, TakenApart)
         case Binary():
             return op.function in ("add", "mul") and shapes[0] == shapes[1]
         case Concat():
