@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.onnx.network import OnnxNetwork
+from nas.onnx.network import STATE, OnnxNetwork, OnnxNode
 
 _SPATIAL = (
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "DeformConv",
@@ -15,7 +15,7 @@ def batch_of(network: OnnxNetwork) -> int:
     """The leading size of the first input, where the operators say that this is the batch; else 1.
 
     Convolutions and poolings have their batch in front: an input is a batch where they agree with it. Recurrent layers
-    have steps in front, unless their layout says otherwise. Where there is neither, an input of two axes and more has
+    have steps in front, unless their layout says otherwise, and so have inputs that are scanned. Where there is neither, an input of two axes and more has
     its batch in front.
     """
     sizes = [network.shapes[name] for name in network.inputs]
@@ -28,6 +28,12 @@ def batch_of(network: OnnxNetwork) -> int:
     if spatial:
         return leading if any(shape[:1] == (leading,) for shape in spatial) else 1
     read = [node for node in network.nodes if node.kind in _RECURRENT and not node.attributes.get("layout")]
-    if any(node.inputs[0] in network.inputs for node in read):
+    scanned = [node for node in network.nodes if node.kind == STATE and _loses_an_axis(network, node)]
+    if any(node.inputs[0] in network.inputs for node in (*read, *scanned)):
         return 1
     return leading
+
+
+def _loses_an_axis(network: OnnxNetwork, node: OnnxNode) -> bool:
+    source, result = (network.shapes.get(name, ()) for name in (*node.inputs[:1], *node.outputs[:1])) if node.inputs else ((), ())
+    return len(result) < len(source)

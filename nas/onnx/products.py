@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from nas.graph.ops import Affine, Binary, Linear, MatMul, Op
-from nas.graph.rows import Shape, elements
+from nas.graph.rows import elements
 from nas.onnx import layers
 from nas.onnx.draft import Draft
+from nas.onnx.letters import letters_of
 from nas.onnx.layers import Other, Product, Scaled, View, as_map
 from nas.onnx.network import OnnxNode
 
@@ -97,44 +98,18 @@ def packed_product(d: Draft, node: OnnxNode) -> None:
 def einsum(d: Draft, node: OnnxNode) -> None:
     """A sum of products over the letters that are not in the result; without such letters elementwise products."""
     out, shapes = node.outputs[0], [d.shape(name) for name in node.inputs if name]
-    lettered = _letters(node.attributes["equation"].decode("utf-8", "replace"), shapes)
-    if lettered is None:
+    try:
+        found = letters_of(node.attributes["equation"].decode("utf-8", "replace"), shapes)
+    except ValueError:
         d.uncount(node.kind)
         other(d, node)
         return
-    sizes, summed = lettered
-    if not summed or len(shapes) < 2:
+    if not found.summed or len(shapes) < 2:
         other(d, node)
         return
-    products = elements(tuple(sizes.values()))
-    inner = elements(tuple(sizes[letter] for letter in summed))
-    whole = d.shape(out) or (1,)
-    d.put(Product(products, max(inner, 1), sum(d.constant_sizes(node))), d.operands(node), out, whole, 1)
-
-
-def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[dict[str, int], set[str]] | None:
-    """The size of each letter of an equation, the axes of an ellipsis among them, and the letters that are summed over;
-    None where it does not fit the operands."""
-    given, _, result = equation.replace(" ", "").partition("->")
-    texts = given.split(",")
-    if len(texts) != len(shapes):
-        return None
-    sizes: dict[str, int] = {}
-    named: list[str] = []
-    for text, shape in zip(texts, shapes, strict=True):
-        before, dots, after = text.partition("...")
-        rest = len(shape) - len(before) - len(after)
-        if rest < 0 or (not dots and rest):
-            return None
-        axes = [*before, *(f"...{rest - i}" for i in range(rest)), *after]
-        for axis, size in zip(axes, shape, strict=True):
-            sizes[axis] = max(size, sizes.get(axis, 1))
-            named.append(axis)
-    if "->" in equation:
-        kept = set(result.replace("...", "")) | {axis for axis in sizes if axis.startswith("...") and "..." in result}
-    else:
-        kept = {axis for axis in sizes if named.count(axis) == 1 or axis.startswith("...")}
-    return sizes, set(sizes) - kept
+    inner = elements(tuple(found.sizes[letter] for letter in found.summed))
+    products = elements(tuple(found.sizes.values()))
+    d.put(Product(products, max(inner, 1), sum(d.constant_sizes(node))), d.operands(node), out, d.shape(out) or (1,), 1)
 
 
 def binary(d: Draft, node: OnnxNode) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nas.graph.rows import Shape, elements
 from nas.onnx.attention import ATTENTIONS
+from nas.onnx.letters import letters_of
 
 Shapes = Sequence[Shape | None]
 Values = Sequence[Any]
@@ -139,6 +140,10 @@ def _packed_weights(shapes: Shapes, given: Mapping[str, Any], values: Values) ->
     return [(*_known(shapes[0])[:-1], int(given["N"]))]
 
 
+def _einsum(shapes: Shapes, given: Mapping[str, Any], values: Values) -> Shapes:
+    return [letters_of(given["equation"].decode("utf-8", "replace"), [_known(shape) for shape in shapes]).shape]
+
+
 def _attention(kind: str) -> Rule:
     def rule(shapes: Shapes, given: Mapping[str, Any], values: Values) -> Shapes:
         return ATTENTIONS[kind](shapes, given).results
@@ -162,6 +167,7 @@ RULES: Mapping[str, Rule] = {
     "Split": _split,
     "Upsample": _upsample,
     "Gemm": _gemm,
+    "Einsum": _einsum,
     "GlobalLpPool": _global_pool,
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
     "NonZero": _non_zero,

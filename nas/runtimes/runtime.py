@@ -103,7 +103,6 @@ _REMEDIES = {
     "gelu": "export `torch.nn.GELU()` with opset 20, and simplify without moving its factor 1/2 into the next weights",
     "hswish": "use `torch.nn.Hardswish()`, and opset 14 or later",
     "hsigmoid": "use `torch.nn.Hardsigmoid()`, and opset 14 or later",
-    "mish": "use `torch.nn.Mish()` with opset 18 or later",
 }
 OWN = Runtime(name="", segments=_own, in_context=_own, remarks=_nothing)
 """A runtime of which no more is known than the network says: the network's own segments."""
