@@ -87,8 +87,8 @@ def measure(
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
     `threads` are the numbers of threads to time it with; by default the device's own. An architecture is written with
-    random weights; a file is timed as it is, its inputs of the sizes of `input_shape` where it leaves them open. Raises `InputError` for a device that nothing reaches, a file that its
-    runtime cannot run, and numbers that make no sense.
+    random weights; a file is timed as it is, its inputs of the sizes of `input_shape` where it leaves them open. Raises
+    `InputError` for a device that nothing reaches, a file that its runtime cannot run, and numbers that make no sense.
     """
     device, runner = home.device, find_runner(home)
     counts = tuple(dict.fromkeys(threads)) or (device.threads,)
@@ -159,8 +159,8 @@ def _network(network: str, runner: Runner, device: Device) -> Network:
     if _SUFFIXES[kind] != runner.suffix:
         raise InputError(
             f"{path} must be a {runner.suffix} file to be timed on {device.name} ({device.runtime}), but is a"
-            f" {_SUFFIXES[kind]} file, which `--device {_LOCAL[kind]}` times; or convert it, or name an architecture, which"
-            " is written for the runtime."
+            f" {_SUFFIXES[kind]} file, which `--device {_LOCAL[kind]}` times; or convert it, or name an architecture,"
+            " which is written for the runtime."
         )
     if not path.is_file():
         raise InputError(f"{path} must be a file, but there is none.")

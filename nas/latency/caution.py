@@ -12,16 +12,16 @@ from nas.latency.estimate import Estimate
 _BITS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "int8": 8, "float8": 8, "int4": 4}
 _ROUNDED = {("float32", "float16")}
 """(of the file, of the device): what the device's converter makes of every file, and was timed so."""
-_BATCH_FACTOR = 1.3
-"""What a batch strays by from as many images worked like one large one, either way: 4 images on ONNX Runtime took 0.90
-to 1.19 of what was predicted so (six networks)."""
+_BATCH_FACTOR = 1.35
+"""What an image of a batch strays by from one alone, either way: of 4 and of 8 images under ONNX Runtime each took 0.76
+to 1.04 of one alone (eight known networks, one thread)."""
 
 
 def cautious(estimate: Estimate, reading: Reading, device: Device, remarks: Sequence[str] = ()) -> Estimate:
-    """`estimate` with the interval that what is said of a network leaves, the reasons and `remarks` among its warnings.
+    """`estimate` with the interval that what is said of a network leaves; reasons, `remarks` join its warnings.
 
-    Another precision may be as much faster as its numbers are smaller, or as much slower where the processor has no code
-    for it: the ratio of the sizes, both ways.
+    Another precision may be as much faster as its numbers are smaller, or as much slower where the processor has no
+    code for it: the ratio of the sizes, both ways.
     """
     factor, reasons = 1.0, [*remarks, *reading.notes]
     own, weights = reading.precision, reading.weights
@@ -29,8 +29,8 @@ def cautious(estimate: Estimate, reading: Reading, device: Device, remarks: Sequ
         ratio = _ratio(own, device.precision)
         factor *= ratio
         reasons.append(
-            f"the file computes in {own}, {device.name} was timed in {device.precision}: the interval is {ratio:g} times"
-            f" as wide either way; time the file itself (`nas measure`), or predict the {device.precision} one"
+            f"the file computes in {own}, {device.name} was timed in {device.precision}: the interval is {ratio:g}"
+            f" times as wide either way; time the file itself (`nas measure`), or predict the {device.precision} one"
         )
     elif own and weights != own:
         ratio = _ratio(weights, own)

@@ -59,8 +59,8 @@ def read_network(
     network = load_architecture(reference)
     if input_shape:
         raise InputError(
-            f"{OPTION} must come with an ONNX file, but {reference} is an architecture of {network.resolution} pixels; name"
-            " another resolution as NAME@224."
+            f"{OPTION} must come with an ONNX file, but {reference} is an architecture of {network.resolution} pixels;"
+            " name another resolution as NAME@224."
         )
     return network if batch in (None, 1) else network.graph().batched(checked_batch(batch or 1))
 

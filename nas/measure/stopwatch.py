@@ -88,8 +88,8 @@ class Stopwatch:
         seed: int = 0,
         input_shapes: Mapping[str, Shape] | None = None,
     ) -> TimingSession:
-        """Time `networks` in one process, in `rounds` interleaved rounds; with `threads`, or the device's own; inputs of
-        `input_shapes` where a file leaves them open.
+        """Time `networks` in one process, in `rounds` interleaved rounds; with `threads`, or the device's own; inputs
+        of `input_shapes` where a file leaves them open.
 
         A network that cannot be written for the runtime, or that it cannot run, has a fault and costs no other its
         timing. Raises `UnreachableError` where the device stays away, `NasError` where the work fails otherwise.

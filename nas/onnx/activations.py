@@ -65,7 +65,7 @@ _ONE_KERNEL: Mapping[str, Sequence[frozenset[str]]] = {
     "silu": (frozenset(("Sigmoid", "Mul")),),
     "hswish": (frozenset(("HardSigmoid", "Mul")),),
 }
-"""What a cluster must hold for ONNX Runtime to join it into one operator: seen in the graphs that version 1.31 writes."""
+"""What a cluster must hold for ONNX Runtime to join it into one operator, by the graphs that version 1.31 writes."""
 
 
 def _attribute(node: OnnxNode, name: str, default: float) -> float:

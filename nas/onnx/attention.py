@@ -44,7 +44,7 @@ def _known(shapes: Shapes, position: int) -> Shape:
 
 
 def _onnx(shapes: Shapes, given: Mapping[str, Any]) -> Attended:
-    """Q, K, V of four axes (batch, heads, tokens, size) or of three, the heads behind one another; past keys, values."""
+    """Q, K, V of four axes (batch, heads, tokens, size) or of three, the heads behind one another; past keys."""
     q, k, v, past = _known(shapes, 0), _known(shapes, 1), _known(shapes, 2), _at(shapes, 4)
     if len(q) == 3:
         heads, own = int(given["q_num_heads"]), int(given["kv_num_heads"])

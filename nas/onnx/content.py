@@ -26,7 +26,7 @@ CONTENTS: Mapping[str, Content] = {
     ONNX: Content(words="an ONNX network", remedy=_PREDICTS),
     LITERT: Content(
         words="a LiteRT (TensorFlow Lite) network",
-        remedy="`nas measure {path} --device local-litert` times it; to predict, give the ONNX file or the architecture",
+        remedy="`nas measure {path} --device local-litert` times it; to predict, give its ONNX file or architecture",
     ),
     "lfs": Content(
         words="a pointer of Git LFS, the network itself not fetched", remedy="fetch it: `git lfs pull --include {path}`"

@@ -8,8 +8,8 @@ from nas.graph.ops import Affine, Binary, Linear, MatMul, Op
 from nas.graph.rows import elements
 from nas.onnx import layers
 from nas.onnx.draft import Draft
-from nas.onnx.letters import letters_of
 from nas.onnx.layers import Other, Product, Scaled, View, as_map
+from nas.onnx.letters import letters_of
 from nas.onnx.network import OnnxNode
 
 BINARIES: Mapping[str, str] = {
@@ -21,10 +21,9 @@ BINARIES: Mapping[str, str] = {
 _NOT_COUNTED = ("LinearAttention", "CausalConvWithState", "Det", "SequenceMap")
 """ONNX's own that multiply and add, and are not read."""
 _FREE = tuple(f"com.microsoft.{name}" for name in (
-    "RotaryEmbedding", "EmbedLayerNormalization", "GroupNorm", "SkipGroupNorm", "BiasSplitGelu", "Rfft", "Irfft",
-    "ComplexMul", "ComplexMulConj", "CropAndResize", "GridSample", "Range", "Unique", "ExpandDims", "IsAllFinite",
-    "RemovePadding", "RestorePadding", "Sampling", "SoftmaxCrossEntropyLoss", "QLinearReduceMean", "GatherBlockQuantized",
-    "MoEGather", "NGramRepeatBlock", "Tokenizer", "Snpe", "BifurcationDetector", "DynamicTimeWarping", "UnfoldTensor",
+    "RotaryEmbedding", "EmbedLayerNormalization", "GroupNorm", "SkipGroupNorm", "BiasSplitGelu", "BiasDropout", "Rfft",
+    "Irfft", "ComplexMul", "ComplexMulConj", "CropAndResize", "GridSample", "Range", "Unique", "ExpandDims",
+    "IsAllFinite", "RemovePadding", "RestorePadding",
 ))  # fmt: skip
 """ONNX Runtime's own that hold no products."""
 

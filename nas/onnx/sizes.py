@@ -38,7 +38,8 @@ def _parsed(sizes: Sequence[int] | str, shown: object) -> Shape:
         found = ()
     if not found or min(found) < 1 or max(found) >= MAX_ELEMENTS:
         raise InputError(
-            f"{OPTION} must be sizes of at least 1 with x between them, such as x=1x3x224x224, but got {str(shown)[:80]!r}."
+            f"{OPTION} must be sizes of at least 1 with x between them, such as x=1x3x224x224, but got"
+            f" {str(shown)[:80]!r}."
         )
     return found
 

@@ -377,7 +377,9 @@ def in_order(nodes: Sequence[onnx.NodeProto], path: Path) -> list[onnx.NodeProto
             if not waiting[j]:
                 heapq.heappush(ready, j)
     if len(found) < len(nodes):
-        raise InputError(f"{path} must have values that can be computed one after the other, but some need one another.")
+        raise InputError(
+            f"{path} must have values that can be computed one after the other, but some need one another."
+        )
     return found
 
 

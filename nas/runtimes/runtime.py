@@ -106,9 +106,7 @@ _REMEDIES = {
 }
 OWN = Runtime(name="", segments=_own, in_context=_own, remarks=_nothing)
 """A runtime of which no more is known than the network says: the network's own segments."""
-ONNX_RUNTIME = Runtime(
-    name="ONNX Runtime", segments=_copied_alone, in_context=_copied_in_context, remarks=_taken_apart
-)
+ONNX_RUNTIME = Runtime(name="ONNX Runtime", segments=_copied_alone, in_context=_copied_in_context, remarks=_taken_apart)
 """With the copies between layouts (`nas.runtimes.layouts`)."""
 
 

@@ -202,8 +202,8 @@ KINDS: dict[str, Kind] = {
         constants={"w": W, "b": f32(4)}, macs=CONV,
     ),
     "FusedMatMul": Kind(
-        nodes=[op("FusedMatMul", "x b", "y", MS, transA=1, transB=1)], x=(1, 10, 7), more_inputs=[value("b", (1, 5, 10))],
-        macs=350,
+        nodes=[op("FusedMatMul", "x b", "y", MS, transA=1, transB=1)], x=(1, 10, 7),
+        more_inputs=[value("b", (1, 5, 10))], macs=350,
     ),
     "FusedGemm": Kind(
         nodes=[op("FusedGemm", "x w b", "y", MS, activation="Relu")], x=(1, 10),
