@@ -148,6 +148,14 @@ class Graph:
         return tuple(zip(starts, [*starts[1:], len(layers)], strict=True))
 
 
+def single(graph: Graph) -> Graph:
+    """The graph of one image of a batch; `graph` itself where it works on images together."""
+    try:
+        return graph if graph.batch == 1 else graph.batched(1)
+    except ValueError:
+        return graph
+
+
 def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
     """The segment of nodes[start:stop]; values are numbered from 0, its input, so that equal work has equal text.
 
@@ -194,4 +202,4 @@ def feature_candidates(graph: Graph) -> tuple[int, ...]:
     return tuple(sorted({*last.values(), *(i for i, node in enumerate(graph.nodes) if node.feature)}))
 
 
-__all__ = ["OWN_GRAPH", "Graph", "Node", "Reading", "Segment", "elements", "feature_candidates"]
+__all__ = ["OWN_GRAPH", "Graph", "Node", "Reading", "Segment", "elements", "feature_candidates", "single"]

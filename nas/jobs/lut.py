@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
 from nas.graph import Graph, OperatorTable, Segment
+from nas.graph.graph import single
 from nas.latency import Device, DeviceHome, Estimate, LatencyModel, load_latency
 from nas.latency.device import DEVICE_FILE, ROOM, read_device
 from nas.latency.estimate import SOURCES
@@ -182,7 +183,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """A network's latency, what it is of, what others published of it, and its segments."""
+    """A network's latency, what it is of, what others published of it, and its segments with the time of all images
+    there."""
 
     estimate: Estimate
     facts: Facts
@@ -199,10 +201,12 @@ def predict(
     """
     model = load_latency(home)
     found = read_network(network, input_shape=input_shape or None, batch=batch)
-    segments = model.segments(found)
+    graph = found if isinstance(found, Graph) else found.graph()
+    one = single(graph)
+    segments = model.segments(found if one is graph else one)
     costs = model.segment_costs([s.key for s in segments], [s.operators for s in segments])
     operators = OperatorTable.concatenate([segment.operators for segment in segments])
-    graph = found if isinstance(found, Graph) else found.graph()
+    often = graph.batch / one.batch
     return Prediction(
         estimate=model.estimate(found),
         facts=Facts(
@@ -212,8 +216,8 @@ def predict(
             batch=graph.batch,
             uncounted=graph.reading.uncounted,
         ),
-        published=published_index(home).find(operators),
-        segments=[(s.key, float(ms)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
+        published=published_index(home).find(operators) if graph.batch == 1 else [],
+        segments=[(s.key, float(ms * often)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
     )
 
 

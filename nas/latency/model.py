@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InputError, UnknownOperatorError
-from nas.graph.graph import OWN_GRAPH, Graph
+from nas.graph.graph import OWN_GRAPH, Graph, single
 from nas.graph.operators import OperatorTable
 from nas.latency.caution import cautious
 from nas.latency.device import Device
@@ -185,17 +185,16 @@ class LatencyModel:
         return cautious(self._of_batch(found), found.reading, self.device, self.runtime.remarks(found))
 
     def _of_batch(self, graph: Graph) -> Estimate:
-        """The latency of all images of a batch. What is to doubt is so of each of them, as of one alone."""
-        whole = self.estimate_segments(self._lowered(graph))
-        try:
-            one = graph.batched(1)
-        except ValueError:
-            return whole
-        if graph.batch == 1:
-            return whole
-        single = self.estimate_segments(self._lowered(one))
-        often = whole.mean_ms / single.mean_ms
-        return replace(whole, low_ms=single.low_ms * often, high_ms=single.high_ms * often, warnings=single.warnings)
+        """The latency of all images of a batch: each takes as long as one alone, but for the fixed time. Where they
+        cannot be told apart, that of its operators."""
+        one = single(graph)
+        found = self.estimate_segments(self._lowered(one))
+        if one.batch == graph.batch:
+            return found
+        often = (self.fixed_ms + graph.batch * (found.mean_ms - self.fixed_ms)) / found.mean_ms
+        return replace(
+            found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often
+        )
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
         """The latency of a network made of `segments`.

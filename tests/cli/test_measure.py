@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 
 from nas.cli.main import main
 from tests.measure.devices import add_device, tiny_file, tiny_onnx
@@ -47,6 +49,25 @@ def test_json_is_one_document(workspace: Path, capsys: pytest.CaptureFixture[str
     assert {"threads", "mean_ms", "sd_ms", "median_ms", "p90_ms", "min_ms", "cpu_min_ms", "spread", "latency"} == set(
         found["timings"][0]
     )
+
+
+@pytest.mark.parametrize("number", ["FLOAT", "DOUBLE", "FLOAT16", "BOOL", "UINT8", "INT32", "INT64"])
+def test_inputs_of_every_type_of_numbers_are_fed(
+    number: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = onnx.TensorProto.DataType.Value(number)
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT)], "g",
+        [helper.make_tensor_value_info("x", kind, ["n", 3, 4, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(workspace / "m.onnx"))
+    add_device(workspace, "mine")
+    sizes = ["--input-shape", "x=5x3x4x4"]
+    assert main(["measure", "m.onnx", "--device", "mine", "--rounds", "2", "--json", *sizes]) == 0
+    assert json.loads(capsys.readouterr().out)["images_a_run"] == 5
 
 
 def _truncated(path: Path) -> None:
