@@ -227,7 +227,7 @@ class LatencyModel:
 
     def _lowered(self, found: Sequence[HasSegments] | Graph) -> Sequence[HasSegments]:
         if isinstance(found, Graph):
-            return self.runtime.segments(found) if found.reading is OWN_GRAPH else self.runtime.in_context(found)
+            return self.runtime.segments(found) if found.reading == OWN_GRAPH else self.runtime.in_context(found)
         return found
 
     def _read(self, item: object) -> Sequence[HasSegments] | Graph:

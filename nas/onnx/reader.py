@@ -1,4 +1,4 @@
-"""Any static-shape ONNX network as a `Graph`: the operators that its inference form leaves a runtime to do.
+"""Any ONNX network as a `Graph`: the operators that its inference form leaves a runtime to do.
 
 Exporters write one thing in many ways. Batch norms behind a convolution vanish into it, also where they are written as
 a product and a sum (`nas.onnx.folding`); activations are recognised by what they compute
