@@ -192,9 +192,7 @@ class LatencyModel:
         if one.batch == graph.batch:
             return found
         often = (self.fixed_ms + graph.batch * (found.mean_ms - self.fixed_ms)) / found.mean_ms
-        return replace(
-            found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often
-        )
+        return replace(found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often)
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
         """The latency of a network made of `segments`.

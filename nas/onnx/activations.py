@@ -227,8 +227,11 @@ class _Search:
         result = values[last.outputs[0]]
         if np.shape(result) != _PROBES.shape:
             return None
-        tolerance = {"rtol": _TOLERANCE, "atol": _TOLERANCE}
-        near = ((name, factor) for name, factor, known in _KNOWN if np.allclose(result / factor, known, **tolerance))
+        near = (
+            (name, factor)
+            for name, factor, known in _KNOWN
+            if np.allclose(result / factor, known, rtol=_TOLERANCE, atol=_TOLERANCE)
+        )
         return next(near, None)
 
     def _operand(self, name: str, place: int, values: Mapping[str, Any]) -> Any:

@@ -124,7 +124,8 @@ def _reduce(d: Draft, node: OnnxNode) -> None:
     shape = d.shape(node.inputs[0])
     given = d.values(node.inputs[1]) if len(node.inputs) > 1 else node.attributes.get("axes")
     axes = sorted(int(axis) % max(len(shape), 1) for axis in given or range(len(shape)))
-    left = [length for axis, length in enumerate(shape) if axis not in axes and length > 1]
+    batch = 1 if d.split(node.inputs[0])[1] > 1 else 0  # the axis of images is none to reduce over
+    left = [length for axis, length in enumerate(shape) if axis not in axes and length > 1 and axis >= batch]
     if node.kind == "ReduceMean" and len(shape) > 2 and len(left) == 1:
         d.put(GlobalPool(), d.operands(node)[:1], node.outputs[0])
         return

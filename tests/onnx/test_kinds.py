@@ -22,8 +22,8 @@ Shape = Sequence[int | str] | None
 
 def op(kind: str, inputs: str, outputs: str, domain: str = "", **attributes: Any) -> NodeProto:
     """One operator; names are separated by spaces, "_" leaves one out."""
-    names = [[name.replace("_", "") for name in text.split()] for text in (inputs, outputs)]
-    return helper.make_node(kind, *names, domain=domain, **attributes)
+    read, made = ([name.replace("_", "") for name in text.split()] for text in (inputs, outputs))
+    return helper.make_node(kind, read, made, domain=domain, **attributes)
 
 
 def value(name: str, shape: Shape = None, kind: int = FLOAT) -> onnx.ValueInfoProto:
@@ -55,7 +55,7 @@ class Kind:
     x: Shape = (1, 3, 8, 8)
     x_kind: int = FLOAT
     more_inputs: Sequence[onnx.ValueInfoProto] = ()
-    constants: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
     outputs: str = "y"
     infos: Sequence[onnx.ValueInfoProto] = ()
     opset: int = 21
@@ -67,7 +67,7 @@ class Kind:
     shape: str = ""
 
     def save(self, path: Path) -> Path:
-        tensors = [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
+        tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in self.constants.items()]
         graph = helper.make_graph(
             list(self.nodes), "g", [value("x", self.x, self.x_kind), *self.more_inputs],
             [value(name) for name in self.outputs.split()], tensors, value_info=list(self.infos),
@@ -82,7 +82,7 @@ class Kind:
 
 W = f32(4, 3, 3, 3)
 CONV = 4 * 3 * 9 * 36  # a 3x3 convolution from 3 to 4 channels, from 8x8 to 6x6
-SAME = {"pads": [1] * 4}
+SAME: dict[str, Any] = {"pads": [1] * 4}
 LOOP_IN = [value("i", (), INT64), value("c", (), TensorProto.BOOL), value("s", (1, 4))]
 LOOP = body([op("Identity", "c", "again"), op("MatMul", "s m", "t")], LOOP_IN, "again t")
 QKV = {"q": (1, 6, 16), "k": (1, 10, 16), "v": (1, 10, 24)}
@@ -118,6 +118,10 @@ KINDS: dict[str, Kind] = {
     "frames folded into the batch": Kind(
         nodes=[op("Reshape", "x to", "r"), op("Conv", "r w", "y")], x=(2, 5, 3, 8, 8),
         constants={"w": W, "to": i64(10, 3, 8, 8)}, macs=10 * CONV,
+    ),
+    "the mean of each of four maps": Kind(
+        nodes=[op("Conv", "x w", "c"), op("ReduceMean", "c axes", "m", keepdims=0), op("Gemm", "m v", "y")],
+        x=(4, 3, 8, 8), constants={"w": W, "axes": i64(2, 3), "v": f32(4, 5)}, macs=4 * (CONV + 20), batch=4,
     ),
     # Recurrent: steps x gates x state x (inputs + state)
     "LSTM both ways": Kind(
@@ -373,3 +377,8 @@ def test_a_batch_is_brought_to_another(tmp_path: Path) -> None:
     for batch in (1, 3, 8):
         graph = read_onnx(path, batch=batch)
         assert (graph.macs, graph.batch, graph.params) == (batch * CONV, batch, 4 * 3 * 9)
+
+
+def test_a_batch_has_the_operators_of_one_image(tmp_path: Path) -> None:
+    graph = read_onnx(KINDS["the mean of each of four maps"].save(tmp_path / "m.onnx"))
+    assert graph.operators().kind.tolist() == ["dense", "gap", "lin"]

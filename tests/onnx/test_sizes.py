@@ -74,7 +74,9 @@ def test_a_batch_of_any_rank_is_read(tmp_path: Path) -> None:
 
 def test_a_batch_that_is_mixed_cannot_be_another(tmp_path: Path) -> None:
     nodes = [CONV, node("Reshape", ["y", "to"], "r"), node("MatMul", ["r", "m"], "z")]
-    constants = {**WEIGHTS, "to": [1, 3 * 144], "m": np.ones((3 * 144, 2))}
+    constants: dict[str, np.ndarray | float | list[int]] = {
+        **WEIGHTS, "to": [1, 3 * 144], "m": np.ones((3 * 144, 2)),
+    }  # fmt: skip
     path = save(tmp_path / "m.onnx", nodes, (3, 3, 8, 8), constants, output="z")
     assert read_onnx(path).macs == 3 * MACS + 3 * 144 * 2
     with pytest.raises(InputError, match="must be a network of 2 images at once, but is one of 3"):
