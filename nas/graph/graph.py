@@ -145,7 +145,7 @@ class Graph:
         layers = [node.layer for node in self.nodes]
         first = next((i for i, node in enumerate(self.nodes) if not isinstance(node.op, Input)), len(layers))
         starts = [i for i in range(first, len(layers)) if i == first or layers[i] != layers[i - 1]]
-        return tuple(zip(starts, [*starts[1:], len(layers)], strict=True))
+        return tuple(zip(starts, [*starts[1:], len(layers)], strict=False))
 
 
 def single(graph: Graph) -> Graph:

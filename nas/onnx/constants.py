@@ -49,7 +49,7 @@ def kept(tensor: onnx.TensorProto) -> Array | None:
         return None
     try:
         return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 

@@ -19,6 +19,7 @@ from nas.errors import InputError
 from nas.graph.rows import Shape
 from nas.onnx.constants import SMALL
 from nas.onnx.content import ONNX, kind_of_file, other_file
+from nas.onnx.guard import as_onnx_defines
 from nas.onnx.inputs import input_types
 from nas.onnx.network import OnnxNetwork, prune
 from nas.onnx.precision import FLOAT32, precision_name
@@ -66,7 +67,8 @@ def input_shapes(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
 
     Raises `InputError` as `read_onnx_network` does for a file that is none, and for sizes that nobody gave.
     """
-    types = input_types(_fed(_load(path).graph), shapes, path)
+    with as_onnx_defines(path):
+        types = input_types(_fed(_load(path).graph), shapes, path)
     return {name: fixed_shape(kind) or () for name, kind in types.items()}
 
 

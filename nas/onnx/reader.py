@@ -16,6 +16,7 @@ from typing import Literal
 from nas.errors import InputError
 from nas.graph.graph import Graph, Node, Reading
 from nas.graph.ops import Activation, GlobalPool, Input, Norm, Pool, Reduce, Softmax
+from nas.graph.rows import Shape
 from nas.onnx import moves, products, wholes
 from nas.onnx.activations import ACTIVATION
 from nas.onnx.attention import ATTENTIONS
@@ -24,6 +25,7 @@ from nas.onnx.choices import choose
 from nas.onnx.draft import Draft
 from nas.onnx.file import read_onnx_network
 from nas.onnx.folding import NORMS, SHUFFLE, simplify
+from nas.onnx.guard import as_onnx_defines
 from nas.onnx.layers import TakenApart
 from nas.onnx.network import OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
@@ -45,6 +47,21 @@ def read_onnx(path: str | Path, input_shape: InputShapes | None = None, *, batch
     """
     path = Path(path)
     shapes = parse_input_shapes(input_shape) if input_shape is not None else {}
+    with as_onnx_defines(path):
+        graph = _read(path, shapes)
+    if batch is None or checked_batch(batch) == graph.batch:
+        return graph
+    try:
+        return graph.batched(batch)
+    except ValueError as error:
+        raise InputError(
+            f"{path} must be a network of {batch} images at once, but is one of {graph.batch}, and {error}, which is not"
+            " so; export it with that batch."
+        ) from error
+
+
+def _read(path: Path, shapes: Mapping[str, Shape]) -> Graph:
+    """The graph of all images that the inputs hold, its counts read once, so that what cannot be counted shows here."""
     network = read_onnx_network(path, shapes)
     images = batch_of(network)
     choose(network, lambda nodes: _count(network, nodes, path, images))
@@ -61,15 +78,8 @@ def read_onnx(path: str | Path, input_shape: InputShapes | None = None, *, batch
         notes=tuple(dict.fromkeys([*network.notes, *filter(None, [mixed])])),
     )
     graph = Graph(_with_layers(draft.nodes, outputs), reading)
-    if batch is None or checked_batch(batch) == images:
-        return graph
-    try:
-        return graph.batched(batch)
-    except ValueError as error:
-        raise InputError(
-            f"{path} must be a network of {batch} images at once, but is one of {images}, and {error}, which is not so;"
-            " export it with that batch."
-        ) from error
+    _ = graph.macs, graph.params, graph.segments
+    return graph
 
 
 def _drafted(network: OnnxNetwork, path: Path, images: int) -> Draft:
@@ -77,13 +87,8 @@ def _drafted(network: OnnxNetwork, path: Path, images: int) -> Draft:
     for node in network.nodes:
         if node.outputs and node.outputs[0] not in draft.at:
             draft.begin(node)
-            try:
+            with as_onnx_defines(path, node.kind):
                 _HANDLERS.get(node.kind, products.other)(draft, node)
-            except (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError) as error:
-                raise InputError(
-                    f"{path} must hold operators as ONNX defines them, but {node.kind} (which makes"
-                    f" {node.outputs[0]!r}) has not the operands or attributes that it needs."
-                ) from error
     return draft
 
 
