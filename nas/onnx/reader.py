@@ -55,8 +55,8 @@ def read_onnx(path: str | Path, input_shape: InputShapes | None = None, *, batch
         return graph.batched(batch)
     except ValueError as error:
         raise InputError(
-            f"{path} must be a network of {batch} images at once, but is one of {graph.batch}, and {error}, which is not"
-            " so; export it with that batch."
+            f"{path} must be a network of {batch} images at once, but is one of {graph.batch}, and {error}, which is"
+            " not so; export it with that batch."
         ) from error
 
 
