@@ -17,6 +17,7 @@ from onnx import TensorProto
 from nas.errors import InputError
 from nas.graph.rows import Shape
 from nas.onnx.alike import in_standard_form
+from nas.onnx.blocks import real_weights
 from nas.onnx.constants import SMALL, Array, evaluate, kept, number
 from nas.onnx.network import CHOICE, STATE, ComputedIn, OnnxNode
 from nas.onnx.precision import MOVING, precision_name
@@ -104,7 +105,20 @@ class Walk:
                 return {"If": self._if, "Loop": self._loop, "Scan": self._scan}[node.op_type](node, names)
             finally:
                 self._depth -= 1
-        return [made for form in in_standard_form(node) for made in self._settle(form)]
+        real = real_weights(node, self.types, self.constants)
+        forms = in_standard_form(node)
+        if real is not None:
+            self._unpad(forms[0], real)
+        return [made for form in forms for made in self._settle(form)]
+
+    def _unpad(self, convolution: onnx.NodeProto, real: Shape) -> None:
+        """Let a convolution have weights of the shape `real`, and as many groups as they have."""
+        padded = self.types[convolution.input[1]]
+        for attribute in convolution.attribute:
+            if attribute.name == "group" and attribute.i > 1 and real[1] == 1:
+                attribute.i = real[0]
+        name = convolution.input[1] = f"{convolution.input[1]}@{convolution.output[0]}"
+        self._constant(name, None, element_type(padded), real)
 
     def _settle(self, node: onnx.NodeProto) -> list[OnnxNode]:
         """A node of plain operands: computed where they are constant, else to be done at run time."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
@@ -382,3 +383,23 @@ def test_a_batch_is_brought_to_another(tmp_path: Path) -> None:
 def test_a_batch_has_the_operators_of_one_image(tmp_path: Path) -> None:
     graph = read_onnx(KINDS["the mean of each of four maps"].save(tmp_path / "m.onnx"))
     assert graph.operators().kind.tolist() == ["dense", "gap", "lin"]
+
+
+def test_what_onnx_runtime_padded_to_blocks_is_counted_without_the_padding(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"w": (20, 3, 3, 3), "d": (20, 1, 3, 3), "p": (36, 20, 1, 1)}
+    constants = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    biases = {f"{name}b": np.ones(shape[0], np.float32) for name, shape in shapes.items()}
+    kind = Kind(
+        nodes=[op("Conv", "x w wb", "a"), op("Relu", "a", "r"), op("Conv", "r d db", "b", group=20),
+               op("Conv", "b p pb", "y")],
+        constants={**constants, **biases}, macs=20 * 3 * 9 * 36 + 20 * 9 * 16 + 36 * 20 * 16, opset=17, ir=8,
+    )  # fmt: skip
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
+    options.log_severity_level = 4
+    path = kind.save(tmp_path / "m.onnx")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    saved, plain = read_onnx(tmp_path / "saved.onnx"), read_onnx(path)
+    assert (saved.macs, saved.params) == (plain.macs, plain.params) == (kind.macs, plain.params)
+    assert saved.operators().kind.tolist() == plain.operators().kind.tolist()
