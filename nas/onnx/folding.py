@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.onnx.activations import recognise_activations
-from nas.onnx.file import OnnxNetwork, OnnxNode
+from nas.onnx.network import OnnxNetwork, OnnxNode
 
 SHUFFLE, NORM = "Shuffle", "Norm"
 """Kinds of the nodes that stand for a channel shuffle (attribute `groups`) and a written-out layer norm."""

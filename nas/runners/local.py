@@ -125,6 +125,7 @@ class LocalRunner:
             "runs_a_visit": RUNS_A_VISIT,
             "warm_up": job.warm_up,
             "threads": job.threads,
+            "input_shapes": {name: list(shape) for name, shape in job.input_shapes.items()},
         }
         done = subprocess.run(
             [sys.executable, "-P", str(_WORKER)], input=json.dumps(request), env=_environment(), capture_output=True,

@@ -192,10 +192,11 @@ def sequence() -> onnx.ValueInfoProto:
         (conv(), {"inputs": [helper.make_tensor_value_info("x", 1, [1, 3, 2**31, 16])]}, "less than 2\\^31 numbers"),
         (conv(), {"inputs": [sequence()]}, "must be a tensor, but is a sequence"),
         ([node("Relu", ["nothing"], "y")], {}, "define every value before its use, but 'nothing' is not"),
-        ([node("Relu", ["b"], "a"), node("Relu", ["a"], "b"), node("Relu", ["b"], "y")], {}, "before its use"),
+        ([node("Relu", ["b"], "a"), node("Relu", ["a"], "b"), node("Relu", ["b"], "y")], {}, "need one another"),
         ([node("Relu", ["x"], "y"), node("Relu", ["x"], "y")], {}, "once, but 'y' comes twice"),
         ([node("Relu", ["x"], "z")], {}, "define its outputs, but 'y' is not"),
         ([helper.make_node("Conv", ["x"], ["y"])], {}, r"must"),
+        ([helper.make_node("Einsum", ["x", "w"], ["y"], equation=b"ab\xcc,b->a")], {}, "equation of Einsum"),
         ([helper.make_node("Transpose", ["x"], ["y"], perm=[0, 7, 1, 2])], {}, r"must"),
     ],
 )  # fmt: skip
