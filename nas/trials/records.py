@@ -20,7 +20,8 @@ class Trial:
     `codes` are the point's canonical codes in its space, `digest` is its identity across spaces. `curve` holds
     (epochs, accuracy) of every rung that was reported, accuracies as fractions; epochs are 0 where the evaluator has
     no rungs. `repeat` counts evaluations of the same point (0, 1, …), each with a seed of its own. `reason` says why a
-    trial failed. Numbers count trials of one search from 0, in the order in which they were asked.
+    trial failed, `why` why it was proposed; `reused`: another search had paid for it. Numbers count trials of one
+    search from 0, in the order in which they were asked.
     """
 
     number: int
@@ -33,6 +34,8 @@ class Trial:
     seconds: float = 0.0
     worker: str = ""
     reason: str | None = None
+    why: str = ""
+    reused: bool = False
 
     @property
     def accuracy(self) -> float | None:

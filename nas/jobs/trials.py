@@ -1,0 +1,299 @@
+"""A search whose accuracies cost: from a space, a latency and an evaluator to the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.accuracy import AccuracyModel, load_accuracy
+from nas.errors import InputError, NasError, TargetError
+from nas.evaluate import Limits
+from nas.jobs.trials_answer import MARGIN, TrialsAnswer, best_of, front_of, tried_points
+from nas.latency import LatencyModel
+from nas.progress import OnProgress, silent
+from nas.resources import runs_folder
+from nas.runs import Tables, database_url
+from nas.space.codes import CodeSpace
+from nas.space.search_space import SearchSpace
+from nas.strategies import Goal, Reward
+from nas.trials.asker import Asker
+from nas.trials.domain import CodeDomain, NetworkDomain
+from nas.trials.evaluations import Evaluations
+from nas.trials.evaluators import Evaluator, check_not_loading, read_evaluator
+from nas.trials.executors.in_process import InProcess
+from nas.trials.executors.processes import Processes
+from nas.trials.executors.protocol import Executor
+from nas.trials.loop import Loop, Settings
+from nas.trials.question import Domain, Question
+from nas.trials.records import Trial
+from nas.trials.studies import NO_RUNGS, Study, study_trials
+
+_PROBES = 16
+"""So many points tell one latency from another."""
+
+MakeAsker = Callable[[Question], Asker]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where trials run and what is kept of them: `workers` processes of this machine, or a Ray cluster (its address, or
+    "local") with `cpus` and `gpus` a job and at most `workers` jobs, where these are more than one; seconds that a
+    trial may take; the database's URL (None: the workspace's file); the folder for checkpoints."""
+
+    workers: int = 1
+    ray: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+    time_limit: float | None = None
+    storage: str | None = None
+    checkpoints: Path = field(default_factory=lambda: runs_folder() / "checkpoints")
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InputError(f"workers must be at least 1, but got {self.workers}.")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(f"time_limit must be a positive number of seconds, but got {self.time_limit}.")
+
+    def tables(self) -> Tables:
+        """The tables that trials are kept in."""
+        return Tables(self.storage or os.environ.get("NAS_STORAGE") or database_url())
+
+    def executor(self, evaluator: Evaluator) -> Executor:
+        """What runs the trials. `InputError` where the evaluator cannot be sent there."""
+        if self.ray is not None:
+            from nas.trials.executors.ray_cluster import RayCluster
+
+            evaluator.required_reference()
+            at_most = self.workers if self.workers > 1 else None
+            return RayCluster(self.ray, cpus=self.cpus, gpus=self.gpus, at_most=at_most)
+        if self.workers > 1:
+            evaluator.required_reference()
+            return Processes(self.workers)
+        # A process can be ended at its time limit, a thread cannot.
+        ended = self.time_limit is not None and evaluator.reference is not None
+        return Processes(1) if ended else InProcess()
+
+
+def search_trials(
+    space: SearchSpace | CodeSpace,
+    *,
+    latency: Any,
+    evaluate: Callable[..., Any] | str,
+    target_ms: float,
+    budget: int = 100,
+    reward: Reward | str = "hard",
+    w: float | None = None,
+    seed: int = 0,
+    storage: str | None = None,
+    study: str | None = None,
+    workers: int = 1,
+    ray: str | None = None,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
+    time_limit: float | None = None,
+    asker: str | MakeAsker = "surrogate",
+    noisy: bool = True,
+    accuracy: AccuracyModel | None = None,
+    canonical: Callable[[Any], Any] | None = None,
+    progress: OnProgress = silent,
+) -> TrialsAnswer:
+    """The best point of `space` by at most `budget` evaluations, for a target latency in milliseconds.
+
+    `evaluate` is a function from a list of points to as many accuracies, fractions in [0, 1], or "module:function",
+    which workers in other processes need; it is called for one point at a time. `latency` is anything with
+    `latency_ms(points)`. A point has `genes`; from a space of networks it is an `Architecture`. Whatever the evaluator
+    does wrong (raises, gives no fraction, takes longer than `time_limit` seconds) is the failure of one trial.
+
+    What an evaluation cost is kept in `storage` (a URL; by default NAS_STORAGE, else the workspace's runs/nas.db) and
+    serves every search of the same evaluator; one that is found there counts as a call, so the answer does not depend
+    on what was there. The same call again goes on where it ended, as the search called `study` (by default after the
+    question); more `budget` goes on further. With `noisy` points may be asked again before the answer, else never.
+    `canonical` maps codes of a space of codes to those that stand for the same point, where several do.
+
+    Raises `TargetError` where no point meets the target, `NasError` where all trials failed, with the first reason.
+    """
+    check_not_loading()
+    if budget < 1:
+        raise InputError(f"budget must be at least 1, but got {budget}.")
+    where = Where(workers=workers, ray=ray, cpus=cpus, gpus=gpus, time_limit=time_limit, storage=storage)
+    evaluator = read_evaluator(evaluate)
+    goal = Goal(target_ms=target_ms, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
+    question = Question(
+        domain=domain_of(space, latency, accuracy=accuracy, canonical=canonical, progress=progress),
+        goal=goal,
+        budget=budget,
+        seed=seed,
+        noisy=noisy,
+    )
+    return answer_of(
+        question, space=space, evaluator=evaluator, asker=asker, study=study, where=where, progress=progress
+    )
+
+
+def domain_of(
+    space: SearchSpace | CodeSpace,
+    latency: Any,
+    *,
+    accuracy: AccuracyModel | None = None,
+    limits: Limits | None = None,
+    canonical: Callable[[Any], Any] | None = None,
+    progress: OnProgress = silent,
+) -> CodeDomain | NetworkDomain:
+    """The points of `space` with their latencies; of networks and a device's model also with the published prior
+    (`accuracy`, by default ImageNet's). `InputError` for a latency that has no `latency_ms`."""
+    if not hasattr(latency, "latency_ms"):
+        raise InputError(
+            f"latency must have latency_ms(points), but {type(latency).__name__} has none; nas.load_latency(DEVICE)"
+            " gives one."
+        )
+    if isinstance(space, CodeSpace):
+        return CodeDomain(space, latency, canonical=canonical)
+    if not isinstance(latency, LatencyModel):
+        return NetworkDomain(space, latency)
+    from nas.progress import counted
+
+    return NetworkDomain(
+        space,
+        latency,
+        accuracy=accuracy or load_accuracy("imagenet"),
+        limits=limits,
+        kept=runs_folder() / "compiled",
+        progress=counted("compiling the space", progress),
+    )
+
+
+def answer_of(
+    question: Question,
+    *,
+    space: SearchSpace | CodeSpace,
+    evaluator: Evaluator,
+    asker: str | MakeAsker,
+    study: str | None,
+    where: Where,
+    progress: OnProgress = silent,
+) -> TrialsAnswer:
+    """The answer to a question (see `search_trials`)."""
+    began = time.perf_counter()
+    asked = _asked(question, space, evaluator, asker)
+    name = study or default_study(asked, evaluator)
+    evaluations = Evaluations(where.tables())
+    rungs = evaluator.rungs or NO_RUNGS
+    kept = Study(evaluations, name, evaluator=evaluator.key, question=asked, rungs=rungs)
+    chooser = _asker(asker, question)
+    loop = Loop(
+        question,
+        asker=chooser,
+        evaluator=evaluator,
+        study=kept,
+        executor=where.executor(evaluator),
+        settings=Settings(limit_s=where.time_limit, checkpoints=where.checkpoints.resolve()),
+        progress=progress,
+    )
+    try:
+        trials = loop.run()
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(_interrupted(kept, question)) from error
+    tried = tried_points(question, chooser, trials, last_rung=rungs[-1])
+    best = best_of(tried, question.goal, question.domain)
+    if best is None:
+        raise _no_answer(question, trials)
+    return TrialsAnswer(
+        study=name,
+        space=space.name,
+        space_size=space.size,
+        target_ms=question.goal.target_ms,
+        reward=question.goal.reward,
+        seed=question.seed,
+        asker=asked["asker"],
+        evaluator=evaluator.name,
+        budget=question.budget,
+        best=best,
+        front=front_of(tried),
+        trials=tuple(trials),
+        how_sure=chooser.chance_of_better(trials, best.codes, MARGIN),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def default_study(asked: dict[str, Any], evaluator: Evaluator) -> str:
+    """The name of a search that was given none: after the evaluator's, and what is asked."""
+    text = json.dumps([asked, evaluator.key], sort_keys=True)
+    return f"{evaluator.name.rpartition(':')[2]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def trials_of(storage: str | None, study: str) -> list[Trial]:
+    """The trials of the search `study` in `storage`; none where there is no such search."""
+    return study_trials(Where(storage=storage).tables(), study)
+
+
+def _asker(asker: str | MakeAsker, question: Question) -> Asker:
+    if not isinstance(asker, str):
+        return asker(question)
+    from nas.trials.askers.named import asker_named
+
+    return asker_named(asker, question)
+
+
+def _asked(
+    question: Question, space: SearchSpace | CodeSpace, evaluator: Evaluator, asker: str | MakeAsker
+) -> dict[str, Any]:
+    """What makes a search the same one when it is asked again."""
+    goal = question.goal
+    return {
+        "space": space.name,
+        "genes": _digest([[gene, list(map(repr, choices))] for gene, choices in space.genes.items()]),
+        "latency": _latency_digest(question.domain),
+        "target_ms": goal.target_ms,
+        "reward": goal.reward.as_json(),
+        "seed": question.seed,
+        "noisy": question.noisy,
+        "asker": asker if isinstance(asker, str) else getattr(asker, "__name__", type(asker).__name__),
+        "evaluator": evaluator.name,
+        "rungs": list(evaluator.rungs),
+    }
+
+
+def _latency_digest(domain: Domain) -> str:
+    """What a latency says of some points: two that agree there are one."""
+    drawn = np.random.default_rng(0).integers(0, domain.cardinalities, size=(_PROBES, len(domain.cardinalities)))
+    latencies = domain.latency_ms(domain.canonical(drawn))
+    return _digest([f"{latency:.6g}" for latency in latencies.tolist()])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+
+def _interrupted(study: Study, question: Question) -> str:
+    trials = study.trials()
+    ended = sum(trial.state != "pending" for trial in trials)
+    return (
+        f"interrupted; {ended} of {question.budget} trials are kept, and the same call goes on (its study is"
+        f" {study.name})."
+    )
+
+
+def _no_answer(question: Question, trials: list[Trial]) -> NasError:
+    """Why there is no answer: nothing met the target, or everything failed."""
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if failed:
+        return NasError(
+            f"a search needs one trial that succeeds, but all {len(failed)} failed; the first one: {failed[0].reason}."
+            " Mend the evaluator, and search again under another study."
+        )
+    codes = np.random.default_rng(question.seed).integers(
+        0, question.domain.cardinalities, size=(1000, len(question.domain.cardinalities))
+    )
+    latencies = question.domain.latency_ms(question.domain.canonical(codes))
+    return TargetError(
+        f"a point must meet the target of {question.goal.target_ms:g} ms, but none was found that does; the fastest of"
+        f" 1000 drawn at random takes {latencies.min():.4g} ms: raise the target."
+    )

@@ -1,0 +1,74 @@
+"""The tables of nas in a database, at their present version: transactions that read and write them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from sqlalchemy import URL
+from sqlalchemy.orm import Session
+
+from nas.errors import NasError
+from nas.runs.database import Database
+from nas.runs.models import SCHEMA_VERSION
+from nas.runs.schema import found_version, prepare
+
+_T = TypeVar("_T")
+
+
+class Tables:
+    """The tables in the database `url`; made, or brought up to date, when they are used.
+
+    Raises what `Database` does; every method raises `NasError` where the database cannot be reached, read or written,
+    or is of a newer version.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self.database = Database(url)
+
+    @property
+    def place(self) -> str:
+        """The database's file, or its URL without the password."""
+        return self.database.place
+
+    @contextlib.contextmanager
+    def writing(self, *, create: bool = False) -> Iterator[Session]:
+        """A transaction that is alone in writing. `NasError` where the file is gone, unless it is to be made."""
+        self._check(create)
+        with self.database.transaction(write=True) as session:
+            prepare(session.connection(), self.place)
+            yield session
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Session | None]:
+        """A transaction that reads, or None where there are no tables yet."""
+        if not self.database.exists():
+            yield None
+            return
+        with self.database.transaction() as session:
+            version = found_version(session.connection(), self.place)
+            if version in (None, SCHEMA_VERSION):
+                yield None if version is None else session
+                return
+        with self.writing() as session:
+            yield session
+
+    def write(self, work: Callable[[Session], _T], *, create: bool = False) -> _T:
+        """What `work` returns in a transaction that is alone in writing; done again where a server was lost meanwhile
+        (`Database.run`)."""
+
+        def prepared(session: Session) -> _T:
+            prepare(session.connection(), self.place)
+            return work(session)
+
+        self._check(create)
+        return self.database.run(prepared, write=True)
+
+    def read(self, work: Callable[[Session], _T]) -> _T:
+        """What `work` returns in a transaction on tables that are there, done again where a server was lost."""
+        return self.database.run(work)
+
+    def _check(self, create: bool) -> None:
+        if not create and not self.database.exists():
+            raise NasError(f"{self.place} must hold the run or search that is to be recorded, but is gone; put it back.")
