@@ -16,7 +16,7 @@ import numpy as np
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
-from nas.jobs.trials_answer import MARGIN, TrialsAnswer, best_of, front_of, tried_points
+from nas.jobs.trials_answer import MARGIN, TrialsAnswer, best_of, front_of, name_of, tried_points
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, silent
 from nas.resources import runs_folder
@@ -31,6 +31,7 @@ from nas.trials.evaluators import Evaluator, check_not_loading, read_evaluator
 from nas.trials.executors.in_process import InProcess
 from nas.trials.executors.processes import Processes
 from nas.trials.executors.protocol import Executor
+from nas.trials.fastest import fastest
 from nas.trials.loop import Loop, Settings
 from nas.trials.question import Domain, Question
 from nas.trials.records import Trial
@@ -289,11 +290,8 @@ def _no_answer(question: Question, trials: list[Trial]) -> NasError:
             f"a search needs one trial that succeeds, but all {len(failed)} failed; the first one: {failed[0].reason}."
             " Mend the evaluator, and search again under another study."
         )
-    codes = np.random.default_rng(question.seed).integers(
-        0, question.domain.cardinalities, size=(1000, len(question.domain.cardinalities))
-    )
-    latencies = question.domain.latency_ms(question.domain.canonical(codes))
+    codes, latency_ms = fastest(question)
     return TargetError(
-        f"a point must meet the target of {question.goal.target_ms:g} ms, but none was found that does; the fastest of"
-        f" 1000 drawn at random takes {latencies.min():.4g} ms: raise the target."
+        f"a point must meet the target of {question.goal.target_ms:g} ms, but the fastest of the space,"
+        f" {name_of(question.domain.point(codes))}, takes {latency_ms:.4g} ms; raise the target."
     )

@@ -53,7 +53,7 @@ class Tried:
     @property
     def name(self) -> str:
         """The network's name; of a code, its choices."""
-        return self.point.name if isinstance(self.point, Architecture) else genes_text(self.genes)
+        return name_of(self.point)
 
     def as_json(self) -> dict[str, Any]:
         """The point with its figures."""
@@ -161,9 +161,9 @@ def front_of(tried: Sequence[Tried]) -> tuple[Tried, ...]:
     return tuple(tried[int(i)] for i in on_front)
 
 
-def genes_text(genes: Mapping[str, Any]) -> str:
-    """Choices on one line: the digits of a code where each is one, else "gene=value" each."""
-    return " ".join(f"{gene}={value}" for gene, value in genes.items())
+def name_of(point: Any) -> str:
+    """The name of a network; of a point of codes, its choices."""
+    return point.name if isinstance(point, Architecture) else " ".join(f"{k}={v}" for k, v in point.genes.items())
 
 
 def trial_json(trial: Trial, name: str) -> dict[str, Any]:
