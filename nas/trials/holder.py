@@ -27,7 +27,7 @@ class Holder:
     def own(cls) -> Holder:
         """A new holder for this process."""
         process = os.getpid()
-        return cls(machine=_machine(), process=process, began=_began(process), nonce=secrets.token_hex(4))
+        return cls(machine=_machine(), process=process, began=began(process), nonce=secrets.token_hex(4))
 
     @classmethod
     def parse(cls, text: str) -> Holder:
@@ -43,7 +43,7 @@ class Holder:
         can tell; its lease runs out."""
         if self.machine != _machine():
             return False
-        return not is_alive(self.process) or _began(self.process) != self.began
+        return not is_alive(self.process) or began(self.process) != self.began
 
 
 def _machine() -> str:
@@ -57,7 +57,7 @@ def _machine() -> str:
     return f"{platform.node() or 'unknown'}/{started}/{numbers}".replace(_SEPARATOR, "_")
 
 
-def _began(process: int) -> str:
+def began(process: int) -> str:
     """When a process began, in the system's ticks; "-" where the system does not say, "gone" for one that ended and
     that nobody has looked at since."""
     try:
