@@ -32,6 +32,10 @@ class Domain(Protocol):
         """The latency that must meet the target, milliseconds, shape (n,); free, asked as often as wanted."""
         ...
 
+    def excess(self, codes: Codes) -> NDArray[np.float64]:
+        """How far limits other than the latency are exceeded (`Standing.excess`), shape (n,); 0 where they are kept."""
+        ...
+
     def features(self, codes: Codes) -> NDArray[np.float64]:
         """What describes points beside their genes (costs, such as the logarithm of latency), shape (n, features)."""
         ...
