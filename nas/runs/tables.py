@@ -71,4 +71,6 @@ class Tables:
 
     def _check(self, create: bool) -> None:
         if not create and not self.database.exists():
-            raise NasError(f"{self.place} must hold the run or search that is to be recorded, but is gone; put it back.")
+            raise NasError(
+                f"{self.place} must hold the run or search that is to be recorded, but is gone; put it back."
+            )

@@ -6,6 +6,7 @@ function reads from elsewhere (files, variables of its module) is not seen.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import types
@@ -37,10 +38,8 @@ def identity_of(function: Any) -> str:
     digest = hashlib.sha256()
     _add(digest.update, function, 0, set())
     text = digest.hexdigest()[:16]
-    try:
+    with contextlib.suppress(TypeError):  # what cannot be referred to weakly cannot be remembered either
         _SEEN[id(anchor)] = (weakref.ref(anchor, functools.partial(_forget, id(anchor))), text)
-    except TypeError:  # what cannot be referred to weakly cannot be remembered either
-        pass
     return f"{name_of(function)}#{text}"
 
 
@@ -88,7 +87,7 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(value)
     own = getattr(value, "__dict__", {})
-    call = getattr(type(value), "__call__", None)
+    call = next((vars(one)["__call__"] for one in type(value).__mro__ if "__call__" in vars(one)), None)
     return [*(part for item in sorted(own.items()) for part in item), *([call] if call else [])]
 
 

@@ -235,5 +235,3 @@ def _trial(row: TrialRow) -> Trial:
         why=row.why,
         reused=row.reused,
     )
-
-

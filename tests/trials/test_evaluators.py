@@ -74,7 +74,7 @@ def test_a_text_names_a_function_and_both_are_one() -> None:
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("score", 'must be "module:function", but got \'score\''),
+        ("score", "must be \"module:function\", but got 'score'"),
         ("no_such_module:score", "no_such_module must be a module that can be imported, but: No module named"),
         ("nas.testing.evaluators:score", "must have the function score, but has none"),
         ("nas.testing.evaluators:FAULTS", "must be a function, but is a dict"),

@@ -51,7 +51,7 @@ def test_code_tells_functions_apart() -> None:
 
     first = identity_of(one)
 
-    def one(points: Any) -> Any:  # type: ignore[no-redef]  # noqa: F811
+    def one(points: Any) -> Any:  # type: ignore[no-redef]
         return [0.6]
 
     assert name_of(one) == first.partition("#")[0] and identity_of(one) != first

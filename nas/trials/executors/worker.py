@@ -1,4 +1,4 @@
-"""The process that does jobs for `nas.trials.executors.processes`: a request a line on stdin, a result a line on stdout.
+"""The process that does jobs for `nas.trials.executors.processes`: requests on stdin, results on stdout, a line each.
 
 It ends with whoever started it: at the end of stdin, even in the middle of a job.
 """
