@@ -18,7 +18,7 @@ from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.trials_answer import MARGIN, TrialsAnswer, best_of, front_of, name_of, tried_points
 from nas.latency import LatencyModel
-from nas.progress import OnProgress, silent
+from nas.progress import OnProgress, counted, silent
 from nas.resources import runs_folder
 from nas.runs import Tables, database_url
 from nas.space.codes import CodeSpace
@@ -35,7 +35,7 @@ from nas.trials.fastest import fastest
 from nas.trials.loop import Loop, Settings
 from nas.trials.question import Domain, Question
 from nas.trials.records import Trial
-from nas.trials.studies import NO_RUNGS, Study, study_trials
+from nas.trials.studies import NO_RUNGS, Study
 
 _PROBES = 16
 """So many points tell one latency from another."""
@@ -134,9 +134,14 @@ def search_trials(
         seed=seed,
         noisy=noisy,
     )
-    return answer_of(
+    asking = Asking(
         question, space=space, evaluator=evaluator, asker=asker, study=study, where=where, progress=progress
     )
+    try:
+        return asking.answer()
+    except KeyboardInterrupt as error:
+        again = f"the same call goes on (its study is {asking.study})"
+        raise KeyboardInterrupt(f"interrupted; {asking.kept_text()}; {again}") from error
 
 
 def domain_of(
@@ -159,8 +164,6 @@ def domain_of(
         return CodeDomain(space, latency, canonical=canonical)
     if not isinstance(latency, LatencyModel):
         return NetworkDomain(space, latency)
-    from nas.progress import counted
-
     return NetworkDomain(
         space,
         latency,
@@ -171,57 +174,71 @@ def domain_of(
     )
 
 
-def answer_of(
-    question: Question,
-    *,
-    space: SearchSpace | CodeSpace,
-    evaluator: Evaluator,
-    asker: str | MakeAsker,
-    study: str | None,
-    where: Where,
-    progress: OnProgress = silent,
-) -> TrialsAnswer:
-    """The answer to a question (see `search_trials`)."""
-    began = time.perf_counter()
-    asked = _asked(question, space, evaluator, asker)
-    name = study or default_study(asked, evaluator)
-    evaluations = Evaluations(where.tables())
-    rungs = evaluator.rungs or NO_RUNGS
-    kept = Study(evaluations, name, evaluator=evaluator.key, question=asked, rungs=rungs)
-    chooser = _asker(asker, question)
-    loop = Loop(
-        question,
-        asker=chooser,
-        evaluator=evaluator,
-        study=kept,
-        executor=where.executor(evaluator),
-        settings=Settings(limit_s=where.time_limit, checkpoints=where.checkpoints.resolve()),
-        progress=progress,
-    )
-    try:
+class Asking:
+    """A question, who chooses and who judges, as the search `study` (by default after what is asked); nothing is
+    evaluated before the answer is asked for."""
+
+    def __init__(
+        self,
+        question: Question,
+        *,
+        space: SearchSpace | CodeSpace,
+        evaluator: Evaluator,
+        asker: str | MakeAsker,
+        study: str | None,
+        where: Where,
+        progress: OnProgress = silent,
+    ) -> None:
+        self._question, self._space, self._evaluator, self._where = question, space, evaluator, where
+        self._progress = progress
+        self._asker = _made(asker, question)
+        self._asked = _asked(question, space, evaluator, self._asker)
+        self.study = study or default_study(self._asked, evaluator)
+        self._rungs = evaluator.rungs or NO_RUNGS
+
+    def answer(self) -> TrialsAnswer:
+        """The answer (see `search_trials`)."""
+        began = time.perf_counter()
+        question = self._question
+        loop = Loop(
+            question,
+            asker=self._asker,
+            evaluator=self._evaluator,
+            study=self._kept(),
+            executor=self._where.executor(self._evaluator),
+            settings=Settings(limit_s=self._where.time_limit, checkpoints=self._where.checkpoints.resolve()),
+            progress=self._progress,
+        )
         trials = loop.run()
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_interrupted(kept, question)) from error
-    tried = tried_points(question, chooser, trials, last_rung=rungs[-1])
-    best = best_of(tried, question.goal, question.domain)
-    if best is None:
-        raise _no_answer(question, trials)
-    return TrialsAnswer(
-        study=name,
-        space=space.name,
-        space_size=space.size,
-        target_ms=question.goal.target_ms,
-        reward=question.goal.reward,
-        seed=question.seed,
-        asker=asked["asker"],
-        evaluator=evaluator.name,
-        budget=question.budget,
-        best=best,
-        front=front_of(tried),
-        trials=tuple(trials),
-        how_sure=chooser.chance_of_better(trials, best.codes, MARGIN),
-        seconds=time.perf_counter() - began,
-    )
+        tried = tried_points(question, self._asker, trials, last_rung=self._rungs[-1])
+        best = best_of(tried, question.goal, question.domain)
+        if best is None:
+            raise _no_answer(question, trials)
+        return TrialsAnswer(
+            study=self.study,
+            space=self._space.name,
+            space_size=self._space.size,
+            target_ms=question.goal.target_ms,
+            reward=question.goal.reward,
+            seed=question.seed,
+            asker=self._asker.name,
+            evaluator=self._evaluator.name,
+            budget=question.budget,
+            best=best,
+            front=front_of(tried),
+            trials=tuple(trials),
+            how_sure=self._asker.chance_of_better(trials, best.codes, MARGIN),
+            seconds=time.perf_counter() - began,
+        )
+
+    def kept_text(self) -> str:
+        """How many trials are kept of how many."""
+        ended = sum(trial.state != "pending" for trial in self._kept().trials())
+        return f"{ended} of {self._question.budget} trials are kept"
+
+    def _kept(self) -> Study:
+        evaluations = Evaluations(self._where.tables())
+        return Study(evaluations, self.study, evaluator=self._evaluator.key, question=self._asked, rungs=self._rungs)
 
 
 def default_study(asked: dict[str, Any], evaluator: Evaluator) -> str:
@@ -230,12 +247,7 @@ def default_study(asked: dict[str, Any], evaluator: Evaluator) -> str:
     return f"{evaluator.name.rpartition(':')[2]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def trials_of(storage: str | None, study: str) -> list[Trial]:
-    """The trials of the search `study` in `storage`; none where there is no such search."""
-    return study_trials(Where(storage=storage).tables(), study)
-
-
-def _asker(asker: str | MakeAsker, question: Question) -> Asker:
+def _made(asker: str | MakeAsker, question: Question) -> Asker:
     if not isinstance(asker, str):
         return asker(question)
     from nas.trials.askers.named import asker_named
@@ -244,7 +256,7 @@ def _asker(asker: str | MakeAsker, question: Question) -> Asker:
 
 
 def _asked(
-    question: Question, space: SearchSpace | CodeSpace, evaluator: Evaluator, asker: str | MakeAsker
+    question: Question, space: SearchSpace | CodeSpace, evaluator: Evaluator, asker: Asker
 ) -> dict[str, Any]:
     """What makes a search the same one when it is asked again."""
     goal = question.goal
@@ -256,7 +268,7 @@ def _asked(
         "reward": goal.reward.as_json(),
         "seed": question.seed,
         "noisy": question.noisy,
-        "asker": asker if isinstance(asker, str) else getattr(asker, "__name__", type(asker).__name__),
+        "asker": asker.name,
         "evaluator": evaluator.name,
         "rungs": list(evaluator.rungs),
     }
@@ -271,15 +283,6 @@ def _latency_digest(domain: Domain) -> str:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
-
-
-def _interrupted(study: Study, question: Question) -> str:
-    trials = study.trials()
-    ended = sum(trial.state != "pending" for trial in trials)
-    return (
-        f"interrupted; {ended} of {question.budget} trials are kept, and the same call goes on (its study is"
-        f" {study.name})."
-    )
 
 
 def _no_answer(question: Question, trials: list[Trial]) -> NasError:

@@ -137,9 +137,11 @@ class Loop:
     def _proposals(self, trials: Sequence[Trial], count: int, left: int) -> list[Proposal]:
         reserve = min(MOST_CONFIRMED, self._question.budget // CONFIRMED_SHARE) if self._question.noisy else 0
         if left <= reserve:
-            again = self._asker.confirm(trials, count)
+            tried = Counter(trial.codes for trial in trials)
+            # Of the best those that were tried least: else one at a time the luckiest would take all.
+            again = sorted(self._asker.confirm(trials, reserve), key=lambda one: tried[one.codes])
             if again:
-                return again
+                return again[:count]
         return self._asker.ask(trials, count if left <= reserve else min(count, left - reserve))
 
     def _drafts(self, proposals: Sequence[Proposal], trials: Sequence[Trial]) -> list[Draft]:
