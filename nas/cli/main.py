@@ -90,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fault(error.format_message(), error.exit_code)
     except NasError as error:
         return _fault(str(error), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _fault("interrupted; what was finished is kept.", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _fault(str(error) or "interrupted; what was finished is kept.", 130)
     except BrokenPipeError:
         _silence_stdout()
         return 1

@@ -18,20 +18,13 @@ def _seconds(text: str, *, name: str) -> float:
     return parse_duration_s(text, name=name)
 
 
-def _asker(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    from nas.trials.askers.names import check_asker
-
-    check_asker(value)
-    return value
-
-
 _OPTIONS = (
     click.option(
         "--evaluate",
         metavar="MODULE:FUNCTION",
-        help="A function from a list of networks to as many accuracies (fractions): the search calls it --trials times.",
+        help="A function from a list of networks to accuracies (fractions): they cost, so few are tried.",
     ),
-    click.option("--trials", type=click.IntRange(1), metavar="N", help="How often --evaluate is called.  [default: 30]"),
+    click.option("--trials", type=click.IntRange(1), metavar="N", help="How often it is called.  [default: 30]"),
     click.option(
         "--asker", default="surrogate", show_default=True, metavar="NAME", help="Who chooses what is tried next."
     ),
@@ -39,16 +32,32 @@ _OPTIONS = (
     click.option(
         "--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="So many trials at once."
     ),
-    click.option("--ray", metavar="ADDRESS", help="Trials run on the Ray cluster at ADDRESS, or on this machine: local."),
+    click.option("--ray", metavar="ADDRESS", help="The Ray cluster that trials run on; local: of this machine."),
     click.option(
-        "--cpus", type=click.FloatRange(0.0), default=1.0, show_default=True, metavar="N", help="Cores a trial, with --ray."
+        "--cpus",
+        type=click.FloatRange(0.0),
+        default=1.0,
+        show_default=True,
+        metavar="N",
+        help="Cores a trial (--ray).",
     ),
     click.option(
-        "--gpus", type=click.FloatRange(0.0), default=0.0, show_default=True, metavar="N", help="GPUs a trial, with --ray."
+        "--gpus",
+        type=click.FloatRange(0.0),
+        default=0.0,
+        show_default=True,
+        metavar="N",
+        help="GPUs a trial (--ray).",
     ),
-    click.option("--time-limit", callback=quantity(_seconds), metavar="TIME", help="A trial that takes longer failed: 2h."),
+    click.option(
+        "--time-limit", callback=quantity(_seconds), metavar="TIME", help="A trial that takes longer fails: 2h."
+    ),
     click.option("--resume", metavar="RUN", help="Go on with a search with --evaluate that was interrupted or killed."),
 )
+
+
+TRIALS_ONLY = ("trials", "asker", "noiseless", "workers", "ray", "cpus", "gpus", "time_limit")
+"""What a search without --evaluate does not have."""
 
 
 def trials_options(function: _F) -> _F:

@@ -25,6 +25,7 @@ from nas.space.codes import CodeSpace
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal, Reward
 from nas.trials.asker import Asker
+from nas.trials.askers import asker_named
 from nas.trials.domain import CodeDomain, NetworkDomain
 from nas.trials.evaluations import Evaluations
 from nas.trials.evaluators import Evaluator, check_not_loading, read_evaluator
@@ -248,16 +249,10 @@ def default_study(asked: dict[str, Any], evaluator: Evaluator) -> str:
 
 
 def _made(asker: str | MakeAsker, question: Question) -> Asker:
-    if not isinstance(asker, str):
-        return asker(question)
-    from nas.trials.askers.named import asker_named
-
-    return asker_named(asker, question)
+    return asker_named(asker, question) if isinstance(asker, str) else asker(question)
 
 
-def _asked(
-    question: Question, space: SearchSpace | CodeSpace, evaluator: Evaluator, asker: Asker
-) -> dict[str, Any]:
+def _asked(question: Question, space: SearchSpace | CodeSpace, evaluator: Evaluator, asker: Asker) -> dict[str, Any]:
     """What makes a search the same one when it is asked again."""
     goal = question.goal
     return {

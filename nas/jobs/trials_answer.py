@@ -164,23 +164,3 @@ def front_of(tried: Sequence[Tried]) -> tuple[Tried, ...]:
 def name_of(point: Any) -> str:
     """The name of a network; of a point of codes, its choices."""
     return point.name if isinstance(point, Architecture) else " ".join(f"{k}={v}" for k, v in point.genes.items())
-
-
-def trial_json(trial: Trial, name: str) -> dict[str, Any]:
-    """The record of a trial, as the contract has it."""
-    return {
-        "number": trial.number,
-        "digest": trial.digest,
-        "name": name,
-        "state": trial.state,
-        "accuracy": trial.accuracy,
-        "epochs": trial.epochs,
-        "latency_ms": trial.latency_ms,
-        "seconds": trial.seconds,
-        "worker": trial.worker,
-        "reason": trial.reason,
-        "repeat": trial.repeat,
-        "why": trial.why,
-        "reused": trial.reused,
-        "curve": [[epochs, accuracy] for epochs, accuracy in trial.curve],
-    }

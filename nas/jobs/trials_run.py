@@ -15,9 +15,10 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits, Models
 from nas.files import sha256
 from nas.jobs.network import Network, NetworkRecords
+from nas.jobs.run_trials import trial_json
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
 from nas.jobs.trials import Asking, Where, domain_of
-from nas.jobs.trials_answer import TrialsAnswer, Tried, trial_json
+from nas.jobs.trials_answer import TrialsAnswer, Tried
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent
 from nas.runs import RunHandle, RunStore
@@ -25,9 +26,9 @@ from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal, Reward
+from nas.trials.askers import check_asker
 from nas.trials.evaluators import read_evaluator
 from nas.trials.question import Question
-from nas.trials.studies import study_trials
 from nas.zoo.formats import check_formats
 
 KIND = "search"
@@ -125,7 +126,7 @@ class TrialsOutcome:
             "gain": None,
             "front": [network.as_json() for network in self.front],
             "baselines": [],
-            "trials": [trial_json(trial, f"{answer.space}-{trial.digest[:8]}") for trial in answer.trials],
+            "trials": [trial_json(trial, answer.space) for trial in answer.trials],
             "seconds": self.seconds,
         }
 
@@ -138,6 +139,8 @@ def run_trials(
     Everything that the request names is checked before a trial begins. `study` is the search to go on with, by default
     the one that was asked the same.
     """
+    check_asker(request.asker)
+    evaluator = read_evaluator(request.evaluate)
     space, home = load_space(request.space), device_home(request.device)
     if not isinstance(space, SearchSpace):
         raise InputError(
@@ -157,7 +160,6 @@ def run_trials(
         max_memory_bytes=request.max_memory, confidence=request.confidence, max_novelty=None, max_interval=None,
     )  # fmt: skip
     goal = Goal(target_ms=request.target_ms, reward=Reward.parse(request.reward, request.w))
-    evaluator = read_evaluator(request.evaluate)
     question = Question(
         domain=domain_of(space, latency, accuracy=accuracy, limits=limits, progress=progress),
         goal=goal,
@@ -225,15 +227,6 @@ def resume_trials(
     if trials is not None:
         request = replace(request, trials=trials)
     return run_trials(request, study=inputs["study"], storage=storage, progress=progress)
-
-
-def run_trials_of(inputs: Mapping[str, Any], store: RunStore) -> list[dict[str, Any]]:
-    """The trials of a run's search, as the contract has them; none for a run of another kind."""
-    study = inputs.get("study")
-    if not isinstance(study, str):
-        return []
-    space = inputs["space"]["name"]
-    return [trial_json(trial, f"{space}-{trial.digest[:8]}") for trial in study_trials(store.tables, study)]
 
 
 class _Records:

@@ -11,15 +11,30 @@ from nas.trials.askers.local import Local
 from nas.trials.askers.optuna_samplers import Gp, Nsga2, Tpe
 from nas.trials.askers.reinforce import Reinforce
 from nas.trials.askers.uniform import Uniform
+from nas.trials.domain import CodeDomain, NetworkDomain, prior_of
 from nas.trials.question import Question
+from nas.trials.surrogate import Surrogate
+
+
+def _surrogate(question: Question) -> Surrogate:
+    """The default: with the published prior, where the points are networks of a compiled space."""
+    domain = question.domain
+    return Surrogate(question, prior=prior_of(domain) if isinstance(domain, CodeDomain | NetworkDomain) else None)
+
 
 ASKERS: dict[str, Callable[[Question], Asker]] = {
-    asker.name: asker for asker in (Aging, Gp, Local, Nsga2, Reinforce, Tpe, Uniform)
+    Surrogate.name: _surrogate,
+    **{asker.name: asker for asker in (Aging, Gp, Local, Nsga2, Reinforce, Tpe, Uniform)},
 }
+
+
+def check_asker(name: str) -> str:
+    """`name` itself; `InputError` with the nearest names where no asker is called so."""
+    if name not in ASKERS:
+        raise unknown_name("asker", name, ASKERS)
+    return name
 
 
 def asker_named(name: str, question: Question) -> Asker:
     """The asker called `name`. Raises `InputError` with the nearest names for another one."""
-    if name not in ASKERS:
-        raise unknown_name("asker", name, ASKERS)
-    return ASKERS[name](question)
+    return ASKERS[check_asker(name)](question)
