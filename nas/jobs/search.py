@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from nas.accuracy import AccuracyModel
 from nas.errors import InputError
@@ -15,8 +15,6 @@ from nas.evaluate.also import Targets
 from nas.jobs.network import Published
 from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.searches import Searches
-from nas.jobs.trials import MakeAsker, search_trials
-from nas.jobs.trials_answer import TrialsAnswer
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, silent
 from nas.space import Architecture
@@ -29,6 +27,10 @@ from nas.strategies import (
     Strategy,
     strategy_named,
 )
+
+if TYPE_CHECKING:
+    from nas.jobs.trials import MakeAsker
+    from nas.jobs.trials_answer import TrialsAnswer
 
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
@@ -85,6 +87,8 @@ def search(space: Any, **options: Any) -> SearchAnswer | TrialsAnswer:
     """The best of `space` for a latency: by a model of `accuracy`, which costs nothing (`free_search`), or by
     evaluations that cost, where `evaluate` is given (`nas.jobs.trials.search_trials`). Both say what they take."""
     if "evaluate" in options:
+        from nas.jobs.trials import search_trials  # with the askers' models, which a free search does without
+
         return search_trials(space, **options)
     if isinstance(space, CodeSpace):
         raise InputError(

@@ -15,7 +15,7 @@ from nas.testing.executors import Simulated
 from nas.trials.domain import CodeDomain
 from nas.trials.evaluations import Evaluations
 from nas.trials.evaluators import Evaluator, read_evaluator
-from nas.trials.executors.protocol import Executor, Job, Loss
+from nas.trials.executors.protocol import Executor, Loss
 from nas.trials.loop import Loop, Settings
 from nas.trials.question import Question
 from nas.trials.records import Trial
