@@ -37,6 +37,11 @@ class AdditiveDomain:
         self._accuracy = 0.1 * np.sqrt(self._latency_ms) + rng.normal(0.0, 0.02, shape)
         self.calls = 0
 
+    @property
+    def choices(self) -> tuple[tuple[int, ...], ...]:
+        """What each gene chooses among."""
+        return tuple(tuple(range(number)) for number in self.cardinalities.tolist())
+
     def canonical(self, codes: Codes) -> Codes:
         """Codes with an idle gene at 0."""
         found = codes.copy()

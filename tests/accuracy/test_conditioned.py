@@ -110,7 +110,9 @@ def test_more_trials_of_one_network_narrow_its_interval_to_the_noise_of_a_traini
     rng = np.random.default_rng(0)
     widths = []
     for count in (1, 40):
-        found = model.conditioned([network] * count, (0.6 + rng.normal(0, 0.004, count)).tolist()).estimate([network])[0]
+        found = model.conditioned([network] * count, (0.6 + rng.normal(0, 0.004, count)).tolist()).estimate([network])[
+            0
+        ]
         widths.append(found.high - found.low)
     assert widths[1] < widths[0]
     # A standard deviation of 0.4 points: a central 90 % interval of 1.3, with a margin for what 40 trials do not know.
@@ -119,4 +121,6 @@ def test_more_trials_of_one_network_narrow_its_interval_to_the_noise_of_a_traini
 
 def test_an_accuracy_of_one_is_finite() -> None:
     process = load_accuracy("imagenet").conditioned([known_network("mobilenetv2-1.0")], [1.0])
-    assert all(np.isfinite(one) for one in list(asdict(process.estimate([known_network("mobileone-s0")])[0]).values())[:3])
+    assert all(
+        np.isfinite(one) for one in list(asdict(process.estimate([known_network("mobileone-s0")])[0]).values())[:3]
+    )

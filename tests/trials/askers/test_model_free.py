@@ -17,9 +17,7 @@ from nas.trials.records import Trial
 
 def _of(accuracies: list[tuple[tuple[int, ...], float]], domain: AdditiveDomain) -> list[Trial]:
     trials = [tried(domain, codes, number) for number, (codes, _) in enumerate(accuracies)]
-    return [
-        replace(trial, curve=((0, accuracy),)) for trial, (_, accuracy) in zip(trials, accuracies, strict=True)
-    ]
+    return [replace(trial, curve=((0, accuracy),)) for trial, (_, accuracy) in zip(trials, accuracies, strict=True)]
 
 
 def test_every_asker_has_the_name_that_it_is_known_by() -> None:
@@ -51,7 +49,9 @@ def test_the_best_averages_are_confirmed_first() -> None:
     """Not the luckiest single trial of a point that did badly again, nor what is being evaluated, nor what is slow."""
     domain = AdditiveDomain(0, num_genes=3, choices=3)
     lucky, steady, busy, slow = (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 2, 2)
-    latency_ms = dict(zip((lucky, steady, busy, slow), domain.latency_ms(np.array([lucky, steady, busy, slow])), strict=True))
+    latency_ms = dict(
+        zip((lucky, steady, busy, slow), domain.latency_ms(np.array([lucky, steady, busy, slow])), strict=True)
+    )
     goal = Goal(target_ms=max(ms for code, ms in latency_ms.items() if code != slow))
     assert latency_ms[slow] > goal.target_ms
     trials = _of([(lucky, 0.9), (lucky, 0.5), (steady, 0.8), (busy, 0.95), (slow, 0.99)], domain)
