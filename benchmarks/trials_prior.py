@@ -49,8 +49,8 @@ a call, the latency (ZCU102, as published) is free. Each of {draws} draws (seeds
 networks at random; the target is the 40th percentile of their latencies, with the hard reward. *Regret* is the best
 accuracy under the target less the best that was asked for, in points, after so many calls; the mean over the draws.
 
-* *conditioned prior*: the shipped prior (published ImageNet results; none of these networks is among them), conditioned
-  on the trials, with the genes as details.
+* *conditioned prior*: the shipped prior (published ImageNet results; none of these networks is among them),
+  conditioned on the trials, with the genes as details.
 * *no prior*: a Gaussian process with a linear part and a squared-exponential one on the genes and the logarithms of
   latency, MACs and parameters, noise and scales by marginal likelihood. It begins with {start} networks drawn at 0.7
   to 1 times the target.
@@ -199,7 +199,8 @@ def main() -> None:
     """Make every draw that is not there yet, write the report."""
     data = Path(os.environ.get("NAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
     pool, prior = read_pool(data), nas.load_accuracy("imagenet").prior
-    sources = [Path(__file__), *(Path(nas.__file__).parent / name for name in ("trials/prior_belief.py", "accuracy/conditioned.py"))]  # fmt: skip
+    package = Path(nas.__file__).parent
+    sources = [Path(__file__), package / "trials" / "prior_belief.py", package / "accuracy" / "conditioned.py"]
     key = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     kept = runs_folder() / "trials_prior.json"
     found: dict[str, dict[str, list[float]]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}

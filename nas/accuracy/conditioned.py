@@ -5,9 +5,9 @@ With f the process of the prior, conditioned on the published rows (mean m, cova
 
     t_i = m̄ + o + b (f(x_i) − m̄) + δ(z_i) + ε_i
 
-where the offset o and the scale b say what another data set and recipe do to all networks alike (m̄ is the mean of m over
-the trials), δ is a process of its own for what is special about the space (Matérn 3/2 on the details z, stationary, so
-that an optimiser gains nothing where the trials end), and ε is the noise of a training. The offset is integrated out;
+where the offset o and the scale b say what another data set and recipe do to all networks alike (m̄ is the mean of m
+over the trials), δ is a process of its own for what is special about the space (Matérn 3/2 on the details z,
+stationary, so that an optimiser gains nothing where the trials end), and ε is the noise of a training. The offset is integrated out;
 b, the amplitude and the length scale of δ, and the noise are those of highest posterior density: marginal likelihood
 with log-normal priors.
 """
@@ -26,7 +26,7 @@ MAX_ACCURACY = 0.9995
 """Accuracies above count as this one: the logarithm of no errors is infinite."""
 
 FITTED_TRIALS = 256
-"""The most trials that the hyper-parameters are fitted to, spread evenly over all; all of them condition the process."""
+"""The most trials that the hyper-parameters are fitted to, spread evenly over all; all condition the process."""
 
 _CENTRE = np.log(np.array([1.0, 0.05, 2.0, 0.01]))
 _WIDTHS = np.array([0.3, 0.7, 0.7, 0.7])

@@ -22,8 +22,8 @@ sides of their inputs (n,)."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorBelief:
-    """Beliefs about the networks of a space with genes of so many choices (`cardinalities`); a network's details are its
-    genes, which say more of its place in the space than its shape does."""
+    """Beliefs about the networks of a space with genes of so many choices (`cardinalities`); a network's details are
+    its genes, which say more of its place in the space than its shape does."""
 
     prior: Prior
     described: Described

@@ -44,9 +44,9 @@ class SurrogateSampler(BaseSampler):
     all that it knows, so a study may be shared by processes and go on later; what others are working on counts as
     pending. Parameters that are no genes are drawn at random. Where the whole space was tried, points come again.
 
-    `asker` is a name, or a function that makes one from a question; `budget` is about how many trials are meant; where not
-    `noisy`, an objective says the same of a point every time. `InputError` for what a search refuses as well, `TargetError` (when a
-    trial asks) where no point meets the target.
+    `asker` is a name, or a function that makes one from a question; `budget` is about how many trials are meant; where
+    not `noisy`, an objective says the same of a point every time. `InputError` for what a search refuses as well,
+    `TargetError` (when a trial asks) where no point meets the target.
     """
 
     def __init__(

@@ -91,8 +91,10 @@ def test_the_gradient_is_the_slope_of_the_likelihood() -> None:
 def test_another_data_set_is_learnt_as_an_offset_and_a_scale() -> None:
     """Accuracies made of the prior's own means: half the spread in the target, errors a third: both come back."""
     model = load_accuracy("imagenet")
-    names = ("mobilenetv1-1.0", "mobilenetv2-1.0", "mobilenetv3-large-1.0", "repvit-m1.0", "repvit-m2.3", "mobileone-s1",
-             "mobileone-s4", "squeezenet-1.1", "shufflenetv2-1.0", "mobilenetv2-1.4", "efficientnet-lite0", "ghostnet-1.0")  # fmt: skip
+    names = (
+        "mobilenetv1-1.0", "mobilenetv2-1.0", "mobilenetv3-large-1.0", "repvit-m1.0", "repvit-m2.3", "mobileone-s1",
+        "mobileone-s4", "squeezenet-1.1", "shufflenetv2-1.0", "mobilenetv2-1.4", "efficientnet-lite0", "ghostnet-1.0",
+    )  # fmt: skip
     networks = [known_network(name) for name in names]
     targets = -np.log(100 * (1 - model.predict(networks)))
     reached = 1 - np.exp(-(targets.mean() + 0.6 * (targets - targets.mean()))) / 100 / 3

@@ -79,7 +79,8 @@ def test_after_a_loss_it_is_written_again(trials: list[Trial], storage: str) -> 
 
 
 def test_a_killed_call_is_made_good(trials: list[Trial], storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    add, added = optuna.Study.add_trial, []
+    add = optuna.Study.add_trial
+    added: list[optuna.trial.FrozenTrial] = []
 
     def killed(self: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         if len(added) == 2:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import optuna
@@ -60,7 +60,7 @@ class TestRelative:
 
 
 def _objective(trial: optuna.Trial) -> float:
-    return sum(trial.suggest_categorical(name, _SPACE.genes[name]) for name in _SPACE.genes) / 10
+    return float(sum(trial.suggest_categorical(name, _SPACE.genes[name]) for name in _SPACE.genes)) / 10
 
 
 def test_every_point_under_the_target_once() -> None:
@@ -89,7 +89,7 @@ def test_the_same_trials_lead_to_the_same_suggestions() -> None:
 class _Watched(Uniform):
     """Remembers the trials that it was asked with."""
 
-    asked: list[list[Trial]] = []
+    asked: ClassVar[list[list[Trial]]] = []
 
     def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         self.asked.append(list(trials))
@@ -97,7 +97,7 @@ class _Watched(Uniform):
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_an_asker_sees_the_study_as_trials(direction: str) -> None:
+def test_an_asker_sees_the_study_as_trials(direction: Literal["maximize", "minimize"]) -> None:
     study = optuna.create_study(direction=direction, sampler=_sampler(asker=_Watched))
     distributions = {name: optuna.distributions.CategoricalDistribution(list(v)) for name, v in _SPACE.genes.items()}
     made = optuna.trial.create_trial

@@ -20,7 +20,7 @@ _UNKNOWN = (0.5, 12**-0.5)
 
 
 class ModelFree(ABC):
-    """An asker that chooses by trials alone; subclasses say how (`_choose`), and random points make up for what that lacks.
+    """An asker that chooses by trials alone; subclasses say how (`_choose`), random points make up for what is missing.
 
     It believes of a point what its own trials said on average, and of any other the mean of all.
     """

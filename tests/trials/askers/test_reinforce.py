@@ -57,5 +57,5 @@ def test_a_good_group_raises_what_it_chose_and_equal_ones_change_nothing() -> No
 
 def test_trials_that_are_no_whole_group_teach_nothing_yet() -> None:
     policy = Policy(_CARDINALITIES)
-    policy.learn(_EVERY[: GROUP - 1], np.arange(GROUP - 1.0))
+    policy.learn(_EVERY[: GROUP - 1], np.arange(GROUP - 1, dtype=np.float64))
     assert policy.log_probability(_EVERY) == pytest.approx(np.full(12, -np.log(12)))
