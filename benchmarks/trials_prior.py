@@ -44,8 +44,8 @@ _TEXT = """\
 
 {environment}
 
-Networks of Accel-NASBench (MnasNet's space, {networks:,} networks, ImageNet top-1 of a short training); each accuracy is
-a call, the latency (ZCU102, as published) is free. Each of {draws} draws (seeds {first} to {last}) takes half of the
+Networks of Accel-NASBench (MnasNet's space, {networks:,} networks, ImageNet top-1 of a short training); each accuracy
+is a call, the latency (ZCU102, as published) is free. Each of {draws} draws (seeds {first} to {last}) takes half of the
 networks at random; the target is the 40th percentile of their latencies, with the hard reward. *Regret* is the best
 accuracy under the target less the best that was asked for, in points, after so many calls; the mean over the draws.
 

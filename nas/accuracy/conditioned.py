@@ -7,9 +7,9 @@ With f the process of the prior, conditioned on the published rows (mean m, cova
 
 where the offset o and the scale b say what another data set and recipe do to all networks alike (m̄ is the mean of m
 over the trials), δ is a process of its own for what is special about the space (Matérn 3/2 on the details z,
-stationary, so that an optimiser gains nothing where the trials end), and ε is the noise of a training. The offset is integrated out;
-b, the amplitude and the length scale of δ, and the noise are those of highest posterior density: marginal likelihood
-with log-normal priors.
+stationary, so that an optimiser gains nothing where the trials end), and ε is the noise of a training. The offset is
+integrated out; b, the amplitude and the length scale of δ, and the noise are those of highest posterior density:
+marginal likelihood with log-normal priors.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ConditionedPrior:
         targets = to_target(100.0 * np.clip(accuracies, 0.0, MAX_ACCURACY))
         mean = self._mean(features)
         self._centre = float(mean.mean())
-        self._known = _Known(
+        self._known = TrialRows(
             covariance=self._posterior.covariance(features),
             squared=squared_distances(details, details) / max(details.shape[1], 1),
             mean=mean - self._centre,
@@ -115,7 +115,7 @@ class ConditionedPrior:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
+class TrialRows:
     """What a likelihood reads of n trials: C (n, n), squared distances of the details (n, n), mean and targets (n,),
     the last two as differences from m̄."""
 
@@ -127,9 +127,9 @@ class _Known:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def select(self, rows: NDArray[np.int64]) -> _Known:
+    def select(self, rows: NDArray[np.int64]) -> TrialRows:
         square = np.ix_(rows, rows)
-        return _Known(
+        return TrialRows(
             covariance=self.covariance[square],
             squared=self.squared[square],
             mean=self.mean[rows],
@@ -144,7 +144,7 @@ class _Known:
         return np.asarray(found)
 
 
-def _fit(known: _Known) -> TrialHyperparameters:
+def _fit(known: TrialRows) -> TrialHyperparameters:
     """The hyper-parameters of highest posterior density (scipy, imported when used)."""
     from scipy.optimize import minimize
 
@@ -161,7 +161,7 @@ def _fit(known: _Known) -> TrialHyperparameters:
     return TrialHyperparameters(scale=scale, amplitude=amplitude, length=length, noise=noise)
 
 
-def negative_log_likelihood(vector: Floats, known: _Known) -> tuple[float, Floats]:
+def negative_log_likelihood(vector: Floats, known: TrialRows) -> tuple[float, Floats]:
     """−log marginal likelihood of the trials, without its constant, and its gradient in the log hyper-parameters
     (Rasmussen and Williams 2006, eqs. 5.8 and 5.9); infinite where the covariance is singular."""
     scale, amplitude, length, noise = np.exp(vector).tolist()

@@ -24,7 +24,7 @@ class AdditiveDomain:
     """Codes whose latencies and accuracies are sums over genes, the same for the same `seed`.
 
     More of the one mostly means more of the other. With three genes or more, gene 0 is a depth of three choices: the
-    last gene means nothing where it is 0, and counts as 0 then. `calls` counts how many points were asked for their latency.
+    last gene means nothing where it is 0, and counts as 0 then. `calls` counts the points whose latency was asked for.
     """
 
     def __init__(self, seed: int, *, num_genes: int = 6, choices: int = 4) -> None:

@@ -10,7 +10,7 @@ from nas.accuracy import AccuracyModel, load_accuracy
 from nas.accuracy.conditioned import (
     ConditionedPrior,
     TrialHyperparameters,
-    _Known,
+    TrialRows,
     negative_log_likelihood,
 )
 from nas.accuracy.gaussian_process import CONSTANT_VARIANCE, Floats
@@ -77,7 +77,7 @@ def test_the_posterior_is_that_of_the_joint_normal_distribution() -> None:
 def test_the_gradient_is_the_slope_of_the_likelihood() -> None:
     prior = load_accuracy("imagenet").prior
     features, details, accuracies = _random(1, 12, prior)
-    known = _Known(
+    known = TrialRows(
         covariance=prior.posterior().covariance(features),
         squared=((details[:, None] - details) ** 2).mean(axis=2),
         mean=np.linspace(-0.2, 0.2, 12),
