@@ -49,8 +49,8 @@ class Surrogate:
     """Expected improvement under a Gaussian process, its maximum over the whole space, exact where that is small.
 
     `model` takes the place of the Gaussian process. `prior` is a first guess of accuracies, for that process to correct
-    (`nas.trials.domain.prior_of`). `listed` are the only points there are, shape (n, genes), where not every code is one.
-    `strategy` takes the place of the search for the acquisition's maximum on spaces that are not listed.
+    (`nas.trials.domain.prior_of`). `listed` are the only points there are, shape (n, genes), where not every code is
+    one. `strategy` takes the place of the search for the acquisition's maximum on spaces that are not listed.
     """
 
     name = "surrogate"
