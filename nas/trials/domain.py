@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,12 +57,16 @@ class CodeDomain:
         self._canonical = canonical
         self._answers = _Answers(self._ask, space.cardinalities)
         self._latency = latency
-        self._groups = _alike(space)
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of choices of each gene, shape (genes,)."""
         return self.space.cardinalities
+
+    @property
+    def choices(self) -> tuple[tuple[Any, ...], ...]:
+        """What each gene chooses among."""
+        return tuple(tuple(choices) for choices in self.space.genes.values())
 
     def canonical(self, codes: Codes) -> Codes:
         """The codes that stand for the same points, shape kept."""
@@ -83,13 +86,8 @@ class CodeDomain:
         return np.zeros(len(codes))
 
     def features(self, codes: Codes) -> Floats:
-        """The logarithm of the latency; and, for each set of genes with the same choices, how often each choice is
-        taken (one less than there are choices, since they add up), shape (n, features)."""
-        codes = self.canonical(codes)
-        columns = [np.log(self.latency_ms(codes))]
-        for genes, choices in self._groups:
-            columns += [(codes[:, genes] == choice).sum(axis=1) / len(genes) for choice in range(1, choices)]
-        return np.stack(columns, axis=1).astype(np.float64)
+        """The logarithm of the latency, shape (n, 1)."""
+        return np.log(self.latency_ms(codes))[:, None]
 
     def point(self, code: Sequence[int]) -> Any:
         """The `Point` of a code."""
@@ -137,6 +135,11 @@ class NetworkDomain:
     def cardinalities(self) -> NDArray[np.int64]:
         """Number of choices of each gene, shape (genes,)."""
         return self.space.cardinalities
+
+    @property
+    def choices(self) -> tuple[tuple[Any, ...], ...]:
+        """What each gene chooses among."""
+        return tuple(tuple(choices) for choices in self.space.genes.values())
 
     def canonical(self, codes: Codes) -> Codes:
         """Canonical codes of the space."""
@@ -226,18 +229,6 @@ def prior_of(domain: CodeDomain | NetworkDomain) -> Callable[[Codes], Floats] | 
     if problem is None:
         return None
     return lambda codes: np.concatenate([problem.figures(chunk).accuracy.mean for chunk in _chunks(codes)])
-
-
-def _alike(space: CodeSpace) -> list[tuple[NDArray[np.int64], int]]:
-    """The genes, two or more, that share the same choices, and how many choices these are."""
-
-    def choices(gene: tuple[int, tuple[Any, ...]]) -> str:
-        return json.dumps(gene[1])
-
-    columns = sorted(enumerate(space.genes.values()), key=choices)
-    groups = [list(members) for _, members in groupby(columns, key=choices)]
-    alike = [(np.array([i for i, _ in group]), len(group[0][1])) for group in groups if len(group) > 1]
-    return sorted(alike, key=lambda group: int(group[0][0]))
 
 
 def _chunks(codes: Codes) -> list[Codes]:

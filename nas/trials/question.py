@@ -24,6 +24,11 @@ class Domain(Protocol):
         """Number of choices of each gene, shape (genes,)."""
         ...
 
+    @property
+    def choices(self) -> tuple[tuple[Any, ...], ...]:
+        """What each gene chooses among, in the order of a code's columns; genes with equal choices are alike."""
+        ...
+
     def canonical(self, codes: Codes) -> Codes:
         """The codes that stand for the same points, one agreed code a point; shape kept."""
         ...
