@@ -154,15 +154,13 @@ class Posterior:
         """The posterior variance of a published row (effects and noise included), shape (n,)."""
         return np.asarray(self.prior_variance - np.einsum("ij,ij->i", basis @ self.precision, basis))
 
-    def variance_of_network(self, features: Floats) -> Floats:
-        """The posterior variances of networks, without their own effects and noise, shape (n,)."""
-        return np.asarray(np.maximum(self.variance(self.basis(features)) - self.effect_variance, 0.0))
-
-    def covariance(self, features: Floats, others: Floats | None = None) -> Floats:
-        """The posterior covariance between networks and `others` (default: themselves), without their own effects and
-        noise, shape (n, m)."""
-        others = features if others is None else others
+    def prior_covariance(self, features: Floats, others: Floats) -> Floats:
+        """The covariance between networks before any row is known, without their own effects and noise, (n, m)."""
         kernel = matern32(squared_distances(features / self.hyper.scales, others / self.hyper.scales))
-        prior = self._kernel_variance * kernel + self._level_variance
-        cov: Floats = prior - self.basis(features) @ self.precision @ self.basis(others).T
+        return np.asarray(self._kernel_variance * kernel + self._level_variance)
+
+    def covariance(self, features: Floats) -> Floats:
+        """The posterior covariance between networks, without their own effects and noise, shape (n, n)."""
+        basis = self.basis(features)
+        cov: Floats = self.prior_covariance(features, features) - basis @ self.precision @ basis.T
         return cov

@@ -138,8 +138,9 @@ class ConditionedModel:
         self, sums: NDArray[np.floating], resolution: NDArray[np.floating], *, quick: bool = False
     ) -> AccuracyFigures:
         """The accuracies of networks; a quick one costs as much as an exact one."""
-        sums, resolution = sums.astype(np.float64), resolution.astype(np.float64)
-        mean, variance = self.process.predict(*_as_read(self.prior, sums, resolution))
+        mean, variance = self.process.predict(
+            *_as_read(self.prior, np.asarray(sums, dtype=np.float64), np.asarray(resolution, dtype=np.float64))
+        )
         half = QUANTILE_95 * np.sqrt(variance + self.process.hyper.noise**2)
         low = to_fraction(mean - half)
         return AccuracyFigures(

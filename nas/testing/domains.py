@@ -23,8 +23,8 @@ class HandPoint:
 class AdditiveDomain:
     """Codes whose latencies and accuracies are sums over genes, the same for the same `seed`.
 
-    More of the one mostly means more of the other. With three genes or more, gene 0 is a depth of three choices: the last gene
-    means nothing where it is 0, and counts as 0 then. `calls` counts how many points were asked for their latency.
+    More of the one mostly means more of the other. With three genes or more, gene 0 is a depth of three choices: the
+    last gene means nothing where it is 0, and counts as 0 then. `calls` counts the points whose latency was asked for.
     """
 
     def __init__(self, seed: int, *, num_genes: int = 6, choices: int = 4) -> None:
@@ -36,6 +36,11 @@ class AdditiveDomain:
         self._latency_ms = np.sort(rng.uniform(0.05, 1.0, shape), axis=1)
         self._accuracy = 0.1 * np.sqrt(self._latency_ms) + rng.normal(0.0, 0.02, shape)
         self.calls = 0
+
+    @property
+    def choices(self) -> tuple[tuple[int, ...], ...]:
+        """What each gene chooses among."""
+        return tuple(tuple(range(number)) for number in self.cardinalities.tolist())
 
     def canonical(self, codes: Codes) -> Codes:
         """Codes with an idle gene at 0."""

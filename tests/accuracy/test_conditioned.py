@@ -10,7 +10,7 @@ from nas.accuracy import AccuracyModel, load_accuracy
 from nas.accuracy.conditioned import (
     ConditionedPrior,
     TrialHyperparameters,
-    _Known,
+    TrialRows,
     negative_log_likelihood,
 )
 from nas.accuracy.gaussian_process import CONSTANT_VARIANCE, Floats
@@ -74,25 +74,72 @@ def test_the_posterior_is_that_of_the_joint_normal_distribution() -> None:
     assert variance == pytest.approx(np.diag(expected), abs=1e-9)
 
 
-def test_the_gradient_is_the_slope_of_the_likelihood() -> None:
+@pytest.mark.parametrize("again", [0.0, 5.0])
+def test_the_gradient_is_the_slope_of_the_likelihood(again: float) -> None:
     prior = load_accuracy("imagenet").prior
     features, details, accuracies = _random(1, 12, prior)
-    known = _Known(
+    rows = TrialRows(
+        features=features,
+        details=details,
         covariance=prior.posterior().covariance(features),
         squared=((details[:, None] - details) ** 2).mean(axis=2),
         mean=np.linspace(-0.2, 0.2, 12),
         targets=accuracies - accuracies.mean(),
+        repeats=np.full(12, 1.0 + again / 12),
+        unsure=np.linspace(0.0, 1e-4, 12),
+        scatter=1e-3 * again,
     )
     vector = _HYPER.log_vector()
-    slope = approx_fprime(vector, lambda v: negative_log_likelihood(v, known)[0], 1e-6)
-    assert negative_log_likelihood(vector, known)[1] == pytest.approx(slope, rel=1e-3, abs=1e-3)
+    slope = approx_fprime(vector, lambda v: negative_log_likelihood(v, rows, again)[0], 1e-6)
+    assert negative_log_likelihood(vector, rows, again)[1] == pytest.approx(slope, rel=1e-3, abs=1e-3)
+
+
+def test_a_mean_of_repeats_says_what_the_repeats_say() -> None:
+    """Three trainings of each of four networks, as twelve rows and as four: the same likelihood of the noise but for a
+    constant, so the same posterior; in the unit of targets the scatter is stretched by one factor for all networks,
+    which is why their accuracies are near one another here."""
+    prior = load_accuracy("imagenet").prior
+    features, details, _ = _random(2, 6, prior)
+    rng = np.random.default_rng(0)
+    single = 0.7 + np.array([0.0, 0.001, 0.002, 0.003])[:, None] + rng.normal(0, 0.002, (4, 3))
+    mean = single.mean(axis=1)
+    row = np.repeat(np.arange(4), 3)
+    apart = ConditionedPrior(prior, features[row], details[row], single.reshape(-1))
+    together = ConditionedPrior(
+        prior,
+        features[:4],
+        details[:4],
+        mean,
+        repeats=np.full(4, 3),
+        scatter=float(((single - mean[:, None]) ** 2).sum()),
+    )
+    assert together.hyper.log_vector() == pytest.approx(apart.hyper.log_vector(), abs=0.02)
+    for found, expected in zip(together.predict(features, details), apart.predict(features, details), strict=True):
+        assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_what_is_supposed_leaves_the_mean_and_narrows_the_rest() -> None:
+    prior = load_accuracy("imagenet").prior
+    features, details, accuracies = _random(3, 9, prior)
+    before = ConditionedPrior(prior, features[:5], details[:5], accuracies[:5])
+    after = before.supposing(features[5:7], details[5:7])
+    (mean, variance), (same, less) = before.predict(features, details), after.predict(features, details)
+    assert same == pytest.approx(mean, abs=1e-9)
+    assert (less <= variance + 1e-12).all()
+    assert (less[5:7] < 0.5 * variance[5:7]).all()
+    again = ConditionedPrior(prior, features[:5], details[:5], accuracies[:5], hyper=before.hyper).predict(
+        features, details
+    )
+    assert again[0] == pytest.approx(mean, abs=1e-12)
 
 
 def test_another_data_set_is_learnt_as_an_offset_and_a_scale() -> None:
     """Accuracies made of the prior's own means: half the spread in the target, errors a third: both come back."""
     model = load_accuracy("imagenet")
-    names = ("mobilenetv1-1.0", "mobilenetv2-1.0", "mobilenetv3-large-1.0", "repvit-m1.0", "repvit-m2.3", "mobileone-s1",
-             "mobileone-s4", "squeezenet-1.1", "shufflenetv2-1.0", "mobilenetv2-1.4", "efficientnet-lite0", "ghostnet-1.0")  # fmt: skip
+    names = (
+        "mobilenetv1-1.0", "mobilenetv2-1.0", "mobilenetv3-large-1.0", "repvit-m1.0", "repvit-m2.3", "mobileone-s1",
+        "mobileone-s4", "squeezenet-1.1", "shufflenetv2-1.0", "mobilenetv2-1.4", "efficientnet-lite0", "ghostnet-1.0",
+    )  # fmt: skip
     networks = [known_network(name) for name in names]
     targets = -np.log(100 * (1 - model.predict(networks)))
     reached = 1 - np.exp(-(targets.mean() + 0.6 * (targets - targets.mean()))) / 100 / 3
@@ -110,7 +157,9 @@ def test_more_trials_of_one_network_narrow_its_interval_to_the_noise_of_a_traini
     rng = np.random.default_rng(0)
     widths = []
     for count in (1, 40):
-        found = model.conditioned([network] * count, (0.6 + rng.normal(0, 0.004, count)).tolist()).estimate([network])[0]
+        found = model.conditioned([network] * count, (0.6 + rng.normal(0, 0.004, count)).tolist()).estimate([network])[
+            0
+        ]
         widths.append(found.high - found.low)
     assert widths[1] < widths[0]
     # A standard deviation of 0.4 points: a central 90 % interval of 1.3, with a margin for what 40 trials do not know.
@@ -119,4 +168,6 @@ def test_more_trials_of_one_network_narrow_its_interval_to_the_noise_of_a_traini
 
 def test_an_accuracy_of_one_is_finite() -> None:
     process = load_accuracy("imagenet").conditioned([known_network("mobilenetv2-1.0")], [1.0])
-    assert all(np.isfinite(one) for one in list(asdict(process.estimate([known_network("mobileone-s0")])[0]).values())[:3])
+    assert all(
+        np.isfinite(one) for one in list(asdict(process.estimate([known_network("mobileone-s0")])[0]).values())[:3]
+    )

@@ -12,7 +12,7 @@ from nas.trials.records import Proposal, Trial, measured
 
 
 class Aging(ModelFree):
-    """The population are the points that were finished last; a child is the winner of a tournament with one gene changed.
+    """The population are the points that were asked for last; a child is a tournament's winner with one gene changed.
 
     A fifth of the budget, 10 to 50 points, is the population, all of them random at first; a fourth of it enters a
     tournament. Changes that lead to what was tried or misses the target are not drawn.

@@ -141,7 +141,7 @@ class Untried:
         codes = np.unique(codes, axis=0)
         standing = self.ground.standing(codes)
         order = np.lexsort((standing.bounded_ms, standing.beyond(self.ground.goal.limit_ms)))
-        return codes[order[:_FASTEST]]
+        return np.asarray(codes[order[:_FASTEST]])
 
 
 def by_number(trials: Sequence[Trial]) -> list[Trial]:

@@ -52,4 +52,4 @@ class Local(ModelFree):
         done = [trial.state == "done" and trial.accuracy is not None for trial in trials]
         accuracies = np.array([trial.accuracy or 0.0 for trial in trials])
         value = self.ground.value(np.array([trial.codes for trial in trials]), accuracies)
-        return np.where(done, value, -np.inf).tolist()
+        return [float(one) for one in np.where(done, value, -np.inf)]

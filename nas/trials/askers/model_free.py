@@ -20,7 +20,7 @@ _UNKNOWN = (0.5, 12**-0.5)
 
 
 class ModelFree(ABC):
-    """An asker that chooses by trials alone; subclasses say how (`_choose`), and random points make up for what that lacks.
+    """An asker that chooses by trials alone; subclasses say how (`_choose`), random points make up for what is missing.
 
     It believes of a point what its own trials said on average, and of any other the mean of all.
     """
@@ -71,7 +71,9 @@ class ModelFree(ABC):
         known = [averages.get(tuple(code)) for code in self.ground.domain.canonical(codes).tolist()]
         return Belief(
             mean=np.array([mean if own is None else own[0] for own in known], dtype=np.float64),
-            deviation=np.array([deviation if own is None else noise / own[1] ** 0.5 for own in known], dtype=np.float64),
+            deviation=np.array(
+                [deviation if own is None else noise / own[1] ** 0.5 for own in known], dtype=np.float64
+            ),
         )
 
     def chance_of_better(self, trials: Sequence[Trial], code: Sequence[int], margin: float) -> float | None:

@@ -126,7 +126,7 @@ class Gp(OptunaAsker):
     """Optuna's Gaussian process with expected improvement, the latency as a constraint that it learns."""
 
     name = "gp"
-    attempts = 6
+    attempts = 4
 
     def _sampler(self, seed: int) -> BaseSampler:
         from optuna.samplers import GPSampler

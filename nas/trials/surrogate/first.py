@@ -14,7 +14,8 @@ from nas.trials.question import Domain
 from nas.trials.surrogate.embedding import Embedding
 
 NEAREST, FARTHEST = 1.02, 0.7
-"""First samples lie between these multiples of the target: what is learnt there is about points like the answer."""
+"""First samples lie between these multiples of the target: what is learnt there is about points like the answer. Where
+a reward pays for being faster than the target, the answer may be much faster, and they lie anywhere below."""
 
 _POOL = 512
 _ROUNDS = 30
@@ -76,7 +77,9 @@ def _sorted(codes: Codes, domain: Domain, goal: Goal, *, count: int) -> Near:
     codes = codes[np.sort(first)]
     ratio = domain.latency_ms(codes) / goal.target_ms
     highest = min(NEAREST, goal.limit_ms / goal.target_ms)
-    above, below = np.log(np.maximum(ratio / highest, 1.0)), np.log(np.maximum(FARTHEST / ratio, 1.0))
+    faster, as_asked = goal.reward.reward(np.ones(2), np.array([FARTHEST, 1.0]), 1.0)
+    lowest = FARTHEST if faster <= as_asked else 0.0
+    above, below = np.log(np.maximum(ratio / highest, 1.0)), np.log(np.maximum(lowest / ratio, 1.0))
     # A point that may be no answer is farther than any that may.
     away = below + above + (ratio * goal.target_ms > goal.limit_ms) + 2.0 * domain.excess(codes)
     order = np.argsort(away, kind="stable")[:count]

@@ -19,6 +19,8 @@ class TestUniform(AskerConformance):
 
 
 class TestAging(AskerConformance):
+    contest_calls = 80  # a quarter of them is its first population
+
     @pytest.fixture
     def make_asker(self) -> MakeAsker:
         return Aging
@@ -41,6 +43,10 @@ class TestTpe(AskerConformance):
     def make_asker(self) -> MakeAsker:
         return Tpe
 
+    @pytest.mark.slow
+    def test_it_is_better_than_random_points(self, make_asker: MakeAsker) -> None:
+        super().test_it_is_better_than_random_points(make_asker)
+
 
 class TestNsga2(AskerConformance):
     contest_calls = 80  # its generations are of ten at least
@@ -49,9 +55,14 @@ class TestNsga2(AskerConformance):
     def make_asker(self) -> MakeAsker:
         return Nsga2
 
+    @pytest.mark.slow
+    def test_it_is_better_than_random_points(self, make_asker: MakeAsker) -> None:
+        super().test_it_is_better_than_random_points(make_asker)
 
+
+@pytest.mark.slow
 class TestGp(AskerConformance):
-    contest_calls = 20
+    contest_calls = 14
     many_trials = 100
 
     @pytest.fixture
