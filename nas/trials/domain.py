@@ -123,7 +123,7 @@ class NetworkDomain:
         kept: Path | None = None,
         progress: Compiled = lambda done, of: None,
     ) -> None:
-        self.space = space
+        self.space, self.accuracy = space, accuracy
         self.problem: SpaceProblem | None = None
         self._latency = latency
         if isinstance(latency, LatencyModel) and accuracy is not None:
