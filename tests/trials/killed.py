@@ -24,10 +24,10 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def search(url: str, budget: int, **options: Any) -> TrialsAnswer:
-    """The search, as the study "killed"."""
+    """The search, as the study "killed", by drawn points unless `options` name another asker."""
     return nas.search(
         SPACE, latency=Sum(), evaluate="tests.trials.by_hand:evaluate", budget=budget, target_ms=TARGET_MS,
-        storage=url, study="killed", asker=Drawn, noisy=False, **options,
+        storage=url, study="killed", noisy=False, **{"asker": Drawn, **options},
     )  # fmt: skip
 
 
@@ -46,13 +46,13 @@ def lines(path: Path) -> list[str]:
 
 
 def killed_and_resumed(
-    url: str, budget: int, calls: Path, *, kills: int, seed: int, sleep: float
+    url: str, budget: int, calls: Path, *, kills: int, seed: int, sleep: float, **options: Any
 ) -> tuple[dict[str, Any], int]:
     """The result of a search that got SIGKILL `kills` times, each some calls after it had begun, and how often it was
     ended by that."""
     rng, done = random.Random(seed), 0
     for _ in range(kills):
-        process, before = start(url, budget, calls, sleep=sleep), len(lines(calls))
+        process, before = start(url, budget, calls, sleep=sleep, **options), len(lines(calls))
         more = rng.randint(0, max(2 * (budget - before) // (kills - done + 1), 1))
         while process.poll() is None and len(lines(calls)) < before + more:
             time.sleep(0.002)
@@ -61,7 +61,7 @@ def killed_and_resumed(
             os.killpg(process.pid, signal.SIGKILL)
             done += 1
         process.communicate()
-    process = start(url, budget, calls)
+    process = start(url, budget, calls, **options)
     out, errors = process.communicate()
     assert process.returncode == 0, errors
     found: dict[str, Any] = json.loads(out)
