@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NasError as error:
         return _fault(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        return _fault(str(error) or "interrupted; what was finished is kept.", 130)
+        # click raises an Abort of its own for a KeyboardInterrupt, which may say how to go on.
+        return _fault(str(error) or str(error.__cause__ or "") or "interrupted; what was finished is kept.", 130)
     except BrokenPipeError:
         _silence_stdout()
         return 1
