@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import nas
 from nas.errors import InputError, NasError
 from nas.testing import evaluators
 from nas.testing.executors import ElsewhereConformance, job
 from nas.trials.executors.ray_cluster import RayCluster
 from tests.extras import needs
+from tests.trials.by_hand import SPACE, TARGET_MS, Sum, accuracy_of, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +24,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     needs("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("DIES", str(tmp_path_factory.mktemp("marks") / "dies"))  # workers get it as they start
         with RayCluster(at_most=2) as found:
             yield found
 
@@ -42,6 +46,22 @@ class TestRayCluster(ElsewhereConformance):
             found = self.outcomes(executor, [asked])[0].found
         assert found is not None and found.reason is not None
         assert "no_such_module must be a module that can be imported" in found.reason
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_search_on_ray_loses_a_worker_and_no_trial(tmp_path: Path) -> None:
+    marker = Path(os.environ["DIES"])
+    marker.touch()
+    result = nas.search(
+        SPACE, latency=Sum(), evaluate=evaluate, budget=10, target_ms=TARGET_MS, ray="local", workers=2,
+        storage=f"sqlite:///{tmp_path}/trials.db", asker="random", noisy=False,
+    )  # fmt: skip
+    assert not marker.exists()  # a worker died of its trial, and the trial was done by another
+    assert [trial.number for trial in result.trials] == list(range(10)) and result.failed == 0
+    for trial in result.trials:
+        assert trial.state == "done" and trial.accuracy == accuracy_of(SPACE.decode(trial.codes))
+        assert not trial.worker.endswith(f":{os.getpid()}")
+    assert result.best.accuracy == max(trial.accuracy or 0.0 for trial in result.trials)
 
 
 def test_a_cluster_that_does_not_answer_is_named(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
