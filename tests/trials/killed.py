@@ -25,10 +25,12 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 def search(url: str, budget: int, **options: Any) -> TrialsAnswer:
     """The search, as the study "killed", by drawn points unless `options` name another asker."""
-    return nas.search(
-        SPACE, latency=Sum(), evaluate="tests.trials.by_hand:evaluate", budget=budget, target_ms=TARGET_MS,
-        storage=url, study="killed", noisy=False, **{"asker": Drawn, **options},
+    usual = {"asker": Drawn, "evaluate": "tests.trials.by_hand:evaluate"}
+    found: TrialsAnswer = nas.search(
+        SPACE, latency=Sum(), budget=budget, target_ms=TARGET_MS, storage=url, study="killed", noisy=False,
+        **{**usual, **options},
     )  # fmt: skip
+    return found
 
 
 def start(url: str, budget: int, calls: Path, *, sleep: float = 0.0, **options: Any) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -39,6 +40,7 @@ class RayCluster:
             num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
         self._under_way: dict[Any, tuple[Job, float]] = {}
+        self._stdout = contextlib.ExitStack()
 
     @property
     def slots(self) -> int:
@@ -68,6 +70,8 @@ class RayCluster:
         return []
 
     def __enter__(self) -> Self:
+        # Ray prints what it has to say of lost machines, whatever it is told; results alone go to stdout.
+        self._stdout.enter_context(contextlib.redirect_stdout(sys.stderr))
         return self
 
     def __exit__(
@@ -78,6 +82,7 @@ class RayCluster:
         self._under_way.clear()
         if self._is_ours:
             self._ray.shutdown()  # this process's connection, and what it started; never another's cluster
+        self._stdout.close()
 
     def _outcome(self, task: Any) -> Outcome:
         job, _ = self._under_way.pop(task)

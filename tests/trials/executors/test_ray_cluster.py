@@ -39,6 +39,12 @@ class TestRayCluster(ElsewhereConformance):
         assert RayCluster(cpus=2.0).slots == 1
         assert RayCluster(gpus=1.0).slots == 1  # none is there, but may come
 
+    def test_what_is_said_meanwhile_goes_to_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with self.start(1):
+            print("(raylet) A machine was lost.")  # noqa: T201
+        print("{}")  # noqa: T201
+        assert capsys.readouterr() == ("{}\n", "(raylet) A machine was lost.\n")
+
     def test_a_job_of_which_the_module_is_nowhere_says_so(self) -> None:
         with self.start(1) as executor:
             asked = job(evaluators.fine)
