@@ -78,11 +78,19 @@ class Node:
         self._process.wait()
 
     def kill(self) -> None:
-        """What a power failure does: SIGKILL to the raylet, whose workers die of that, and to all else of the node."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text("ascii").split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
-        self._process.kill()
+        """What a power failure does: SIGKILL to all processes of the node at once, its workers among them."""
+        for process in [*descendants(self._process.pid), self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process started, and those that these did."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split():
+            found += [*descendants(int(child)), int(child)]
+    return found
 
 
 @contextlib.contextmanager
