@@ -26,8 +26,8 @@ _TEXT = """\
 
 {environment}
 
-A search of {trials} trials (a space of 1,024 codes, an evaluator that takes {seconds:g} s, {asker}, SQLite) got SIGKILL {kills}
-times at random moments and was started again each time; beside it the same search, which nobody killed.
+A search of {trials} trials (a space of 1,024 codes, an evaluator that takes {seconds:g} s, {asker}, SQLite) got
+SIGKILL {kills} times at random moments and was started again each time; beside it the same search, which nobody killed.
 
 {lines}
 """
@@ -62,22 +62,23 @@ def main() -> None:
     other = json.loads(out)
     with sqlite3.connect(killed) as connection:
         attempts = [number for (number,) in connection.execute("SELECT attempts FROM evaluations")]
+    counted = ", ".join(f"{number} x {state}" for state, number in sorted(states(killed).items()))
+    again = sum(number > 1 for number in attempts)
+    same, answer = found["trials"] == other["trials"], found["best"] == other["best"]
+    told = [
+        f"- In the end: {counted}.",
+        f"- Calls of the evaluator: {len(lines(calls))}, of which repeated: {repeats(calls)} (at most {kills} may be).",
+        f"- Evaluations begun more than once: {again}, at most {max(attempts)} times.",
+        f"- The same trials in the same order with the same accuracies: {same}. The same answer: {answer}.",
+        f"- All of it took {seconds:.0f} s.",
+    ]
     text = _TEXT.format(
-        environment=environment_text("python -m benchmarks.killed_search"),
+        environment=environment_text("python -m benchmarks.killed_search FOLDER"),
         trials=TRIALS,
         seconds=SECONDS,
         asker="the default asker",
         kills=kills,
-        lines="\n".join(
-            [
-                f"- In the end: {', '.join(f'{number} x {state}' for state, number in sorted(states(killed).items()))}.",
-                f"- Calls of the evaluator: {len(lines(calls))}, of which repeated: {repeats(calls)} (at most {kills} may be).",
-                f"- Evaluations begun more than once: {sum(number > 1 for number in attempts)}, at most {max(attempts)} times.",
-                f"- The same trials in the same order with the same accuracies: {found['trials'] == other['trials']}."
-                f" The same answer: {found['best'] == other['best']}.",
-                f"- All of it took {seconds:.0f} s.",
-            ]
-        ),
+        lines="\n".join(told),
     )
     REPORT.write_text(text, encoding="utf-8")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -136,10 +137,14 @@ def lost_node(folder: Path) -> str:
     numbers = [trial.number for trial in kept]
     return "\n".join(
         [
-            f"- {trials} trials of 1 s on two nodes of two cores each; one node got SIGKILL after {before}"
-            " calls, when all four workers had finished some.",
-            f"- In the end: {dict(states)}; every number once: {numbers == list(range(trials))};"
-            f" points tried twice: {trials - len({trial.codes for trial in kept})}.",
+            (
+                f"- {trials} trials of 1 s on two nodes of two cores each; one node got SIGKILL after {before} calls,"
+                " when all four workers had finished some."
+            ),
+            (
+                f"- In the end: {dict(states)}; every number once: {numbers == list(range(trials))};"
+                f" points tried twice: {trials - len({trial.codes for trial in kept})}."
+            ),
             f"- Calls that began anew because the node was lost: {repeats(calls)}. All of it took {seconds:.0f} s.",
         ]
     )
@@ -162,7 +167,7 @@ def scaling(folder: Path) -> str:
     overheads = {}
     os.environ.pop("CALLS", None)
     with cluster(folder, cpus=(4,)) as (address, _):
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         for name, more in (("processes", {}), ("Ray", {"ray": address})):
             for workers in (1, 2, 4):
                 os.environ["SLEEP"] = "0"
@@ -171,24 +176,25 @@ def scaling(folder: Path) -> str:
                 if name == "processes" and workers == 1:
                     continue  # that is this process
                 budget = 12 * workers
-                options = {"workers": workers, **more}
+                options: dict[str, Any] = {"workers": workers, **more}
                 seconds, result = timed_sleeping(folder, budget, options)
                 assert {trial.state for trial in result.trials} == {"done"} and len(result.trials) == budget
                 seconds -= empty if name == "processes" else 0.0
-                rows.append(f"| {name} | {workers} | {budget} | {seconds:.1f} | {100 * budget / workers / seconds:.0f} % |")
+                share = 100 * budget / workers / seconds
+                rows.append(f"| {name} | {workers} | {budget} | {seconds:.1f} | {share:.0f} % |")
         os.environ["SLEEP"] = "0"
-        for name, options in (("in this process", {}), ("Ray, one at a time", {"ray": address, "cpus": 4.0})):
+        alone: dict[str, dict[str, Any]] = {
+            "in this process": {},
+            "Ray, one at a time": {"ray": address, "cpus": 4.0},
+        }
+        for name, options in alone.items():
             timed(folder, "warm", 4, **options)
             overheads[name] = timed(folder, "empty", 60, **options)[0] / 60
         overheads["Ray Tune, four at a time"] = tuned() / 20
         ray.shutdown()
     overhead = "; ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in overheads.items())
-    return "\n".join([
-        *rows,
-        "",
-        f"A trial that does nothing takes: {overhead} (SQLite; the time to wait for the disk is in the first two, Tune kept its"
-        " state in files of its own).",
-    ])  # fmt: skip
+    told = f"A trial that does nothing takes: {overhead}. The first two wait for the disk with SQLite, twice a trial."
+    return "\n".join([*rows, "", told])
 
 
 def timed_sleeping(folder: Path, budget: int, options: dict[str, Any]) -> tuple[float, TrialsAnswer]:
@@ -238,9 +244,8 @@ def eight(folder: Path) -> str:
                 time.sleep(0.01)
             server.restart(mode, down_s=down)
             said = [driver.communicate(timeout=300) for driver in drivers]
-            told.append(
-                f"- Four processes, server stopped ({mode}) for {down:.0f} s in mid-run: {ended(url, drivers, said, calls, 80)}."
-            )
+            what = f"Four processes, server stopped ({mode}) for {down:.0f} s in mid-run"
+            told.append(f"- {what}: {ended(url, drivers, said, calls, 80)}.")
     return "\n".join(told)
 
 
@@ -249,10 +254,11 @@ def ended(url: str, drivers: list[subprocess.Popen[str]], said: list[tuple[str, 
     trials = study_trials(Tables(url), "killed")
     well = sum(driver.returncode == 0 for driver in drivers)
     answers = {out for (out, _), driver in zip(said, drivers, strict=True) if driver.returncode == 0}
+    twice = len(trials) - len({trial.codes for trial in trials})
     return (
         f"{well} of {len(drivers)} went on to the end, with {len(answers)} answer; {len(trials)} trials of {budget},"
-        f" {dict(Counter(trial.state for trial in trials))}, {len(trials) - len({trial.codes for trial in trials})} points twice;"
-        f" {len(lines(calls))} calls, {repeats(calls)} repeated"
+        f" {dict(Counter(trial.state for trial in trials))}, {twice} points twice; {len(lines(calls))} calls,"
+        f" {repeats(calls)} repeated"
     )
 
 

@@ -85,8 +85,10 @@ class TrialsRequest:
     def read(cls, document: Mapping[str, Any]) -> TrialsRequest:
         """The request that a run recorded (`asdict`)."""
         known = {field.name for field in fields(cls)}
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key in known
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

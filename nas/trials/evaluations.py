@@ -112,13 +112,11 @@ class Evaluations:
 
     def release(self) -> None:
         """Give back all leases of this holder, as if their evaluations had never been begun."""
-        self.tables.write(self._release)
+        self.tables.write(lambda session: self._lease_until(session, 0.0))
 
     def renew(self) -> None:
         """Let all leases of this holder last from now on."""
-        mine = (EvaluationRow.holder == str(self.holder), EvaluationRow.state == "running")
-        statement = update(EvaluationRow).where(*mine).values(leased_until=self._clock() + self._lease)
-        self.tables.write(lambda session: session.execute(statement) and None)
+        self.tables.write(lambda session: self._lease_until(session, self._clock() + self._lease))
 
     def find(self, key: EvaluationKey) -> StoredEvaluation | None:
         """The evaluation, in whatever state, or None."""
@@ -168,9 +166,9 @@ class Evaluations:
         row.holder = row.leased_until = None
         row.finished = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
 
-    def _release(self, session: Session) -> None:
+    def _lease_until(self, session: Session, until: float) -> None:
         mine = (EvaluationRow.holder == str(self.holder), EvaluationRow.state == "running")
-        session.execute(update(EvaluationRow).where(*mine).values(leased_until=0.0))
+        session.execute(update(EvaluationRow).where(*mine).values(leased_until=until))
 
     def _is_held(self, row: EvaluationRow) -> bool:
         if row.holder is None or row.leased_until is None or row.leased_until <= self._clock():

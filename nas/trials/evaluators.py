@@ -66,7 +66,6 @@ def read_evaluator(evaluate: Function | str) -> Evaluator:
     )
 
 
-@lru_cache(maxsize=8)
 def load_function(reference: str) -> Function:
     """The function that "module:function" or "file.py:function" names. Raises `InputError` where there is none."""
     module, colon, name = reference.rpartition(":")
@@ -105,11 +104,17 @@ def check_not_loading() -> None:
 def _namespace(module: str) -> Any:
     """A module, or what a script defines. A script is run under another name than `__main__`, as it was not started."""
     if module.endswith(".py"):
-        return runpy.run_path(module, run_name="__nas_worker__")
+        return _script(module, Path(module).stat().st_mtime_ns)
     folder = str(Path.cwd())
     if folder not in sys.path and "" not in sys.path:
         sys.path.insert(0, folder)
     return importlib.import_module(module)
+
+
+@lru_cache(maxsize=8)
+def _script(path: str, changed_ns: int) -> dict[str, Any]:
+    """What the script at `path` defines, as of when it was last changed."""
+    return runpy.run_path(path, run_name="__nas_worker__")
 
 
 def _reference(function: Function) -> str | None:

@@ -24,7 +24,7 @@ from nas.space.architecture import parse_architecture
 from tests.jobs.small import tiny_document
 from tests.trials.disk import no_waiting_for_the_disk  # noqa: F401
 
-SCORES = '''
+SCORES = """
 import os, time
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def score(networks):
 
 def broken(networks):
     raise ValueError("no data")
-'''
+"""
 COMMAND = [
     "search", "--target-latency", "1ms", "--device", "iphone12", "--space", "./tiny.yaml",
     "--evaluate", "my_scores:score", "--asker", "random",

@@ -1,6 +1,6 @@
 """A search in a process of its own, killed at any moment and begun again.
 
-    python -m tests.trials.killed URL BUDGET      prints its trials and its answer as JSON
+python -m tests.trials.killed URL BUDGET      prints its trials and its answer as JSON
 """
 
 from __future__ import annotations

@@ -2,19 +2,24 @@ from __future__ import annotations
 
 import math
 import random
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from nas.runs import Tables
+from nas.runs.models import EvaluationRow
 from nas.strategies import Goal
 from nas.testing import evaluators
 from nas.testing.executors import Simulated
 from nas.trials.domain import CodeDomain
-from nas.trials.evaluations import Evaluations
+from nas.trials.evaluations import EvaluationKey, Evaluations, Measured
 from nas.trials.evaluators import Evaluator, read_evaluator
+from nas.trials.executors.in_process import InProcess
 from nas.trials.executors.protocol import Executor, Loss
 from nas.trials.loop import Loop, Settings
 from nas.trials.question import Question
@@ -151,6 +156,37 @@ def test_of_a_noisy_budget_one_in_five_confirms_the_best(searches: Searches) -> 
 def test_a_space_that_is_spent_ends_the_search(searches: Searches) -> None:
     asked = Question(domain=CodeDomain(SPACE, Sum()), goal=Goal(target_ms=1.5), budget=50, noisy=False)
     assert len(searches.run(asked, Simulated(3))) == 6  # no gene, or one of five, at 1
+
+
+def test_what_another_search_works_on_is_waited_for(searches: Searches) -> None:
+    (first, *_) = searches.run(question(1), Simulated(1), name="to know what is asked first")
+    evaluations = Evaluations(Tables(searches.url))
+    key = EvaluationKey(digest=first.digest, evaluator=read_evaluator(slower).key)
+    evaluations.claim(key, subject="")
+    later = threading.Timer(1.0, lambda: evaluations.finish(key, Measured(accuracy=0.875)))
+    later.start()
+    trials = searches.run(question(3), Simulated(1), function=slower, name="waits")
+    assert [(trial.accuracy, trial.reused) for trial in trials] == [(0.875, True), (0.25, False), (0.25, False)]
+
+
+def slower(points: Sequence[Any]) -> list[float]:
+    return [0.25 for _ in points]
+
+
+def test_a_long_trial_keeps_its_lease(searches: Searches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.trials.loop.RENEW_SECONDS", 0.05)
+    until = []
+
+    def watched(points: Sequence[Any]) -> list[float]:
+        for _ in range(2):
+            time.sleep(0.5)
+            with Tables(searches.url).reading() as session:
+                assert session is not None
+                until.append(session.scalars(select(EvaluationRow.leased_until)).one())
+        return [0.5]
+
+    (trial,) = searches.run(question(1), InProcess(), function=watched)
+    assert trial.state == "done" and until[1] >= until[0] + 0.4
 
 
 class Stopped(Simulated):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -108,7 +109,7 @@ class RayCluster:
         return found
 
     def _connect(self, address: str) -> None:
-        options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+        options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == LOCAL:
             cores = None if self._at_most is None else max(1, round(self._at_most * self._cpus))
             options |= {

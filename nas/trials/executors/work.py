@@ -2,7 +2,8 @@
 
 As text, for processes elsewhere:
 
-    {"evaluate": "module:function", "point": {...}, "epochs": 3, "seed": 0, "load": path or null, "save": path or null}
+    {"evaluate": "module:function", "path": [folder], "point": {...},
+     "epochs": 3, "seed": 0, "load": path or null, "save": path or null}
     {"accuracy": 0.7, "reason": null, "seconds": 1.5, "worker": "host:4711", "checkpoint": path or null}
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -42,6 +44,7 @@ def request_text(job: Job) -> str:
     return json.dumps(
         {
             "evaluate": job.evaluator.required_reference(),
+            "path": [path or os.getcwd() for path in sys.path],
             "point": document_of(job.point),
             "epochs": job.epochs,
             "seed": job.seed,
@@ -54,6 +57,8 @@ def request_text(job: Job) -> str:
 def perform(request: str) -> str:
     """Do the job that `request_text` wrote; the result on one line, for `found_of`."""
     asked: dict[str, Any] = json.loads(request)
+    # Where this process looks for modules it may look after that where the driver does.
+    sys.path += [path for path in asked.pop("path") if path not in sys.path and Path(path).exists()]
     try:
         function, point = load_function(asked.pop("evaluate")), point_of(asked.pop("point"))
     # Importing a user's module may raise anything, and is no fault of the worker's.
