@@ -285,7 +285,8 @@ def _no_answer(question: Question, trials: list[Trial]) -> NasError:
     failed = [trial for trial in trials if trial.state == "failed"]
     if failed:
         return NasError(
-            f"a search needs one trial that succeeds, but all {len(failed)} failed; the first one: {failed[0].reason}."
+            f"a search needs one trial that succeeds, but all {len(failed)} failed; the first one:"
+            f" {(failed[0].reason or '').rstrip('.')}."
             " Mend the evaluator, and search again under another study."
         )
     codes, latency_ms = fastest(question)

@@ -1,7 +1,7 @@
 """What a function is, as text that is the same in every process: its name, and a digest of its code and contents.
 
-Evaluations of one function serve every search; those of another, which may say something else, serve none. What a
-function reads from elsewhere (files, variables of its module) is not seen.
+Evaluations of one function serve every search; those of another, which may say something else, serve none. Functions
+and plain values of its own module that a function names belong to it; other modules, and files, are not seen.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import sys
 import types
 import weakref
 from collections.abc import Mapping, Set
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,16 @@ _SEEN: dict[int, tuple[weakref.ref[Any], str]] = {}
 def name_of(function: Any) -> str:
     """ "module:function", or the class for an object that is called."""
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}:{named.__qualname__}"
+    return f"{_module(named.__module__)}:{named.__qualname__}"
+
+
+def _module(name: str) -> str:
+    """A module's name; of the script that runs, what it would be called if it were imported."""
+    if name != "__main__":
+        return name
+    home = sys.modules[name]
+    spec, file = getattr(home, "__spec__", None), getattr(home, "__file__", None)
+    return str(spec.name) if spec is not None else Path(file).stem if file else name
 
 
 def identity_of(function: Any) -> str:
@@ -71,7 +81,7 @@ def _parts(value: Any) -> list[Any]:
         return [dict(value.bit_generator.state)]
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        return [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
+        return [value.__code__, value.__defaults__, value.__kwdefaults__, *cells, *_named(value)]
     if isinstance(value, types.CodeType):
         return [value.co_code, value.co_names, value.co_varnames, *value.co_consts]
     if isinstance(value, types.MethodType):
@@ -89,6 +99,23 @@ def _parts(value: Any) -> list[Any]:
     own = getattr(value, "__dict__", {})
     call = next((vars(one)["__call__"] for one in type(value).__mro__ if "__call__" in vars(one)), None)
     return [*(part for item in sorted(own.items()) for part in item), *([call] if call else [])]
+
+
+def _named(function: types.FunctionType) -> list[Any]:
+    """The functions and plain values of its own module that a function names."""
+    found = []
+    for name in sorted(_names(function.__code__)):
+        value = function.__globals__.get(name)
+        is_own = isinstance(value, types.FunctionType) and value.__module__ == function.__module__
+        if is_own or isinstance(value, bool | int | float | str | tuple | list | dict | set | np.ndarray):
+            found += [name, value]
+    return found
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that code uses, and what is defined inside it."""
+    inside = [_names(part) for part in code.co_consts if isinstance(part, types.CodeType)]
+    return set(code.co_names).union(*inside)
 
 
 def _is_filled(cell: types.CellType) -> bool:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,36 @@ def test_code_tells_functions_apart() -> None:
         return [0.6]
 
     assert name_of(one) == first.partition("#")[0] and identity_of(one) != first
+
+
+def test_what_a_function_names_in_its_module_belongs_to_it(tmp_path: Path) -> None:
+    def identity(text: str) -> str:
+        path = tmp_path / "scores.py"
+        path.write_text(text)
+        return identity_of(runpy.run_path(str(path), run_name="scores")["score"])
+
+    texts = [
+        f"BEST = {best}\ndef train(x):\n    return x {sign} BEST\ndef score(points):\n    return list(map(train, points))"
+        for best in (1, 2)
+        for sign in "+-"
+    ]
+    assert len({identity(text) for text in texts}) == 4 and identity(texts[0]) == identity(texts[0] + "\nOTHER = 3\n")
+    assert identity(texts[0]).startswith("scores:score#")
+
+
+def test_a_script_that_runs_is_called_as_if_it_were_imported(tmp_path: Path) -> None:
+    path = tmp_path / "scores.py"
+    path.write_text(
+        "from nas.trials.identity import identity_of\ndef score(points):\n    return points\nprint(identity_of(score))"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, *words], env={"PYTHONPATH": ":".join(sys.path)}, cwd=tmp_path, capture_output=True,
+            text=True, check=True,
+        ).stdout
+        for words in (["scores.py"], ["-c", "import scores"], ["-m", "scores"])
+    ]  # fmt: skip
+    assert len(set(said)) == 1 and said[0].startswith("scores:score#")
 
 
 def test_a_function_that_counts_its_calls_stays_what_it_was() -> None:
