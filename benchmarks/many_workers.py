@@ -165,28 +165,21 @@ def scaling(folder: Path) -> str:
 
     rows = ["| executor | workers | trials | s | of the ideal |", "|---|---|---|---|---|"]
     overheads = {}
-    os.environ.pop("CALLS", None)
     with cluster(folder, cpus=(4,)) as (address, _):
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        for name, more in (("processes", {}), ("Ray", {"ray": address})):
-            for workers in (1, 2, 4):
-                os.environ["SLEEP"] = "0"
-                # Workers of Ray are there afterwards; processes start anew, so what that takes is told apart.
-                empty, _ = timed(folder, "warm", 4 * workers, workers=workers, **more)
-                if name == "processes" and workers == 1:
-                    continue  # that is this process
-                budget = 12 * workers
-                options: dict[str, Any] = {"workers": workers, **more}
-                seconds, result = timed_sleeping(folder, budget, options)
-                assert {trial.state for trial in result.trials} == {"done"} and len(result.trials) == budget
-                seconds -= empty if name == "processes" else 0.0
-                share = 100 * budget / workers / seconds
-                rows.append(f"| {name} | {workers} | {budget} | {seconds:.1f} | {share:.0f} % |")
-        os.environ["SLEEP"] = "0"
-        alone: dict[str, dict[str, Any]] = {
-            "in this process": {},
-            "Ray, one at a time": {"ray": address, "cpus": 4.0},
-        }
+        alone: dict[str, dict[str, Any]] = {"in this process": {}, "Ray, one at a time": {"ray": address, "cpus": 4.0}}
+        for name, workers, options in (
+            ("this process", 1, alone["in this process"]),
+            *(("processes", workers, {"workers": workers}) for workers in (2, 4)),
+            ("Ray", 1, alone["Ray, one at a time"]),
+            *(("Ray", workers, {"ray": address, "workers": workers}) for workers in (2, 4)),
+        ):
+            # Ray's workers are there afterwards; processes start anew each time.
+            timed(folder, "warm", 4 * workers, **options)
+            budget = 24 * workers
+            seconds, result = timed(folder, "sleep", budget, **options, evaluate="nas.testing.evaluators:rests")
+            assert {trial.state for trial in result.trials} == {"done"} and len(result.trials) == budget
+            rows.append(f"| {name} | {workers} | {budget} | {seconds:.1f} | {100 * 24 / seconds:.0f} % |")
         for name, options in alone.items():
             timed(folder, "warm", 4, **options)
             overheads[name] = timed(folder, "empty", 60, **options)[0] / 60
@@ -195,17 +188,6 @@ def scaling(folder: Path) -> str:
     overhead = "; ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in overheads.items())
     told = f"A trial that does nothing takes: {overhead}. The first two wait for the disk with SQLite, twice a trial."
     return "\n".join([*rows, "", told])
-
-
-def timed_sleeping(folder: Path, budget: int, options: dict[str, Any]) -> tuple[float, TrialsAnswer]:
-    """Jobs of one second. The workers of Ray were started without that, so the function says it."""
-    return timed(folder, "sleep", budget, **options, evaluate="benchmarks.many_workers:sleeps")
-
-
-def sleeps(points: Sequence[Any]) -> list[float]:
-    """Takes a second."""
-    time.sleep(1.0)
-    return [0.5 for _ in points]
 
 
 def tuned() -> float:

@@ -66,6 +66,12 @@ def hangs(points: Sequence[Any]) -> list[float]:
     return fine(points)
 
 
+def rests(points: Sequence[Any]) -> list[float]:
+    """Takes a second, and nothing of the processor."""
+    time.sleep(1.0)
+    return fine(points)
+
+
 def dies(points: Sequence[Any]) -> list[float]:
     """Kills its process."""
     os.kill(os.getpid(), signal.SIGKILL)
