@@ -78,6 +78,7 @@ def search(
     asker: str | MakeAsker = "surrogate",
     noisy: bool = True,
     accuracy: AccuracyModel | None = None,
+    limits: Limits | None = None,
     canonical: Callable[[Any], Any] | None = None,
     progress: OnProgress = silent,
 ) -> TrialsAnswer: ...

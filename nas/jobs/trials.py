@@ -104,6 +104,7 @@ def search_trials(
     asker: str | MakeAsker = "surrogate",
     noisy: bool = True,
     accuracy: AccuracyModel | None = None,
+    limits: Limits | None = None,
     canonical: Callable[[Any], Any] | None = None,
     progress: OnProgress = silent,
 ) -> TrialsAnswer:
@@ -118,7 +119,8 @@ def search_trials(
     serves every search of the same evaluator; one that is found there counts as a call, so the answer does not depend
     on what was there. The same call again goes on where it ended, as the search called `study` (by default after the
     question); more `budget` goes on further. With `noisy` points may be asked again before the answer, else never.
-    `canonical` maps codes of a space of codes to those that stand for the same point, where several do.
+    `limits` are kept by networks whose `latency` is a device's model, of which `accuracy` is a first guess (by default
+    ImageNet's). `canonical` maps codes of a space of codes to those that stand for the same point, where several do.
 
     Raises `TargetError` where no point meets the target, `NasError` where all trials failed, with the first reason.
     """
@@ -129,7 +131,7 @@ def search_trials(
     evaluator = read_evaluator(evaluate)
     goal = Goal(target_ms=target_ms, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w))
     question = Question(
-        domain=domain_of(space, latency, accuracy=accuracy, canonical=canonical, progress=progress),
+        domain=domain_of(space, latency, accuracy=accuracy, limits=limits, canonical=canonical, progress=progress),
         goal=goal,
         budget=budget,
         seed=seed,
@@ -270,10 +272,11 @@ def _asked(question: Question, space: SearchSpace | CodeSpace, evaluator: Evalua
 
 
 def _latency_digest(domain: Domain) -> str:
-    """What a latency says of some points: two that agree there are one."""
+    """What latency and limits say of some points: two that agree there are one."""
     drawn = np.random.default_rng(0).integers(0, domain.cardinalities, size=(_PROBES, len(domain.cardinalities)))
-    latencies = domain.latency_ms(domain.canonical(drawn))
-    return _digest([f"{latency:.6g}" for latency in latencies.tolist()])
+    codes = domain.canonical(drawn)
+    said = zip(domain.latency_ms(codes).tolist(), domain.excess(codes).tolist(), strict=True)
+    return _digest([f"{latency:.6g} {excess:.6g}" for latency, excess in said])
 
 
 def _digest(content: Any) -> str:

@@ -145,28 +145,30 @@ class Loop:
         return self._asker.ask(trials, count if left <= reserve else min(count, left - reserve))
 
     def _drafts(self, proposals: Sequence[Proposal], trials: Sequence[Trial]) -> list[Draft]:
-        """The proposals as trials to be; none where none of them could be the answer, which only is proposed where
-        nothing else is left."""
+        """The proposals as trials to be, without those that could not be the answer (which are proposed where nothing
+        else is left), and those that are known already where the question is not noisy."""
         if not proposals:
             return []
         domain = self._question.domain
         codes = np.array([proposal.codes for proposal in proposals], dtype=np.int64)
         standing = Standing(bounded_ms=domain.latency_ms(codes), excess=domain.excess(codes))
-        if not self._question.goal.feasible(standing).any():
-            return []
+        able = self._question.goal.feasible(standing).tolist()
         repeats, drafts = Counter(trial.codes for trial in trials), []
-        for proposal, latency_ms in zip(proposals, standing.bounded_ms.tolist(), strict=True):
+        for proposal, latency_ms, may_answer in zip(proposals, standing.bounded_ms.tolist(), able, strict=True):
+            repeat = repeats[proposal.codes]
+            if not may_answer or (repeat and not self._question.noisy):
+                continue
+            repeats[proposal.codes] += 1
             drafts.append(
                 Draft(
                     codes=proposal.codes,
                     digest=domain.digest(proposal.codes),
                     latency_ms=latency_ms,
                     subject=self._subject(proposal.codes),
-                    repeat=repeats[proposal.codes],
+                    repeat=repeat,
                     why=proposal.why,
                 )
             )
-            repeats[proposal.codes] += 1
         return drafts
 
     def _begin(self, begun: Begun, *, own: bool) -> None:

@@ -202,10 +202,10 @@ def _read(session: Session, name: str, start: int) -> list[Trial]:
 
 
 def _is_there(session: Session, name: str, draft: Draft) -> bool:
-    query = select(TrialRow.number).where(
+    query = select(TrialRow.codes).where(
         TrialRow.search == name, TrialRow.digest == draft.digest, TrialRow.repeat == draft.repeat
     )
-    return session.scalars(query).first() is not None
+    return list(draft.codes) in session.scalars(query).all()
 
 
 def _new_row(name: str, number: int, ask: str, draft: Draft) -> TrialRow:

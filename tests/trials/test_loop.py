@@ -23,7 +23,7 @@ from nas.trials.executors.in_process import InProcess
 from nas.trials.executors.protocol import Executor, Loss
 from nas.trials.loop import Loop, Settings
 from nas.trials.question import Question
-from nas.trials.records import Trial
+from nas.trials.records import Proposal, Trial
 from nas.trials.studies import NO_RUNGS, Study
 from tests.trials.by_hand import SPACE, TARGET_MS, Drawn, Sum, accuracy_of, evaluate
 
@@ -187,6 +187,37 @@ def test_a_long_trial_keeps_its_lease(searches: Searches, monkeypatch: pytest.Mo
 
     (trial,) = searches.run(question(1), InProcess(), function=watched)
     assert trial.state == "done" and until[1] >= until[0] + 0.4
+
+
+class Twins(CodeDomain):
+    """Points that differ in the first gene alone are one."""
+
+    def digest(self, code: Sequence[int]) -> str:
+        return super().digest([0, *code[1:]])
+
+
+def test_codes_that_turn_out_to_be_one_point_are_paid_for_once(searches: Searches) -> None:
+    asked = Question(domain=Twins(SPACE, Sum()), goal=Goal(target_ms=1.5), budget=50, noisy=False)
+    paid = list[int]()
+    executor = Simulated(1, seconds=lambda job: paid.append(job.number) or 1.0)  # type: ignore[func-returns-value]
+    trials = searches.run(asked, executor)
+    # Of six codes two are one point: no gene above 0, and the first one at 1.
+    assert len(trials) == 6 and len(set(paid)) == 5 and sum(trial.reused for trial in trials) == 1
+
+
+class Again(Drawn):
+    """Proposes what is known, and what is too slow, before all else."""
+
+    def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
+        useless = [Proposal(codes=trial.codes, why="again") for trial in trials] + [
+            Proposal(codes=(3,) * 5, why="slow")
+        ]
+        return [*useless, *super().ask(trials, count)]
+
+
+def test_what_is_known_or_too_slow_is_not_tried(searches: Searches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.trials.test_loop.Drawn", Again)
+    check(searches.run(question(8), Simulated(1)), 8)
 
 
 class Stopped(Simulated):
