@@ -175,14 +175,14 @@ def slower(points: Sequence[Any]) -> list[float]:
 
 def test_a_long_trial_keeps_its_lease(searches: Searches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.trials.loop.RENEW_SECONDS", 0.05)
-    until = []
+    until: list[float] = []
 
     def watched(points: Sequence[Any]) -> list[float]:
         for _ in range(2):
             time.sleep(0.5)
             with Tables(searches.url).reading() as session:
                 assert session is not None
-                until.append(session.scalars(select(EvaluationRow.leased_until)).one())
+                until.append(session.scalars(select(EvaluationRow.leased_until)).one() or 0.0)
         return [0.5]
 
     (trial,) = searches.run(question(1), InProcess(), function=watched)
