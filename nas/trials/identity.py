@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-_DEEPEST = 8
+_DEEPEST, _MOST = 8, 1_000_000
 _SEEN: dict[int, tuple[weakref.ref[Any], str]] = {}
 """Functions that were asked for, by their `id`: one that counts its calls in a list stays what it was."""
 
@@ -46,7 +46,7 @@ def identity_of(function: Any) -> str:
     if found is not None and found[0]() is anchor:
         return f"{name_of(function)}#{found[1]}"
     digest = hashlib.sha256()
-    _add(digest.update, function, 0, set())
+    _add(digest.update, function, 0, {})
     text = digest.hexdigest()[:16]
     with contextlib.suppress(TypeError):  # what cannot be referred to weakly cannot be remembered either
         _SEEN[id(anchor)] = (weakref.ref(anchor, functools.partial(_forget, id(anchor))), text)
@@ -58,16 +58,20 @@ def _forget(key: int, reference: object) -> None:
         del _SEEN[key]
 
 
-def _add(update: Any, value: Any, depth: int, above: set[int]) -> None:
-    """Feed `value` to a digest; objects by their class and contents, as deep as `_DEEPEST`, no object inside itself."""
+def _add(update: Any, value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> None:
+    """Feed `value` to a digest; objects by their class and contents, as deep as `_DEEPEST`, each once: where it comes
+    again its number in `seen` stands for it, which holds all of them, so that no `id` is given twice."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | PurePath):
         update(f"{type(value).__name__} {value!r};".encode())
         return
+    if id(value) in seen:
+        update(f"again {seen[id(value)][0]};".encode())
+        return
+    seen[id(value)] = len(seen), value
     update(f"{type(value).__module__}.{type(value).__qualname__}(".encode())
-    if depth < _DEEPEST and id(value) not in above:
-        above = above | {id(value)}
+    if depth < _DEEPEST and len(seen) < _MOST:
         for part in _parts(value):
-            _add(update, part, depth + 1, above)
+            _add(update, part, depth + 1, seen)
     update(b")")
 
 

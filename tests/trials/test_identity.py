@@ -3,6 +3,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,15 @@ def test_what_holds_itself_ends() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert identity_of(made(loop)) == identity_of(made(loop))
+
+
+def test_objects_that_know_each_other_are_read_once_each() -> None:
+    many = [Table(None) for _ in range(200)]
+    for one in many:
+        one.content = many
+    before = time.monotonic()
+    identity_of(made(many))
+    assert time.monotonic() - before < 5.0  # 200 to the power of 4 of them would take a day
 
 
 def test_every_process_says_the_same() -> None:
