@@ -39,7 +39,7 @@ def list_runs(kind: str | None, storage: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with the run's result.")
 def show_run(run: str, storage: str | None, as_json: bool) -> None:
     """Show RUN: the command that repeats it, its inputs and versions, how it ended, what it wrote, its trials."""
-    from nas.jobs.run_trials import trials_of_run
+    from nas.jobs.trials_json import trials_of_run
     from nas.runs import RunStore
 
     store = RunStore(url=storage)

@@ -15,10 +15,10 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits, Models
 from nas.files import sha256
 from nas.jobs.network import Network, NetworkRecords
-from nas.jobs.run_trials import trial_json
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
 from nas.jobs.trials import Asking, Where, domain_of
 from nas.jobs.trials_answer import TrialsAnswer, Tried
+from nas.jobs.trials_json import trial_json
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent
 from nas.runs import RunHandle, RunStore
