@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 from sqlalchemy.orm import Session
 
 from nas.errors import NasError
 from nas.runs.database import Database
-from nas.runs.models import SCHEMA_VERSION
+from nas.runs.models import SCHEMA_VERSION, SchemaRow
 from nas.runs.schema import found_version, prepare
 
 _T = TypeVar("_T")
@@ -26,6 +26,7 @@ class Tables:
 
     def __init__(self, url: str | URL) -> None:
         self.database = Database(url)
+        self._was_prepared = False
 
     @property
     def place(self) -> str:
@@ -59,11 +60,15 @@ class Tables:
         (`Database.run`)."""
 
         def prepared(session: Session) -> _T:
-            prepare(session.connection(), self.place)
+            # Looking for tables takes longer than most of what is written; once they were there the version will do.
+            if not self._was_prepared or session.scalars(select(SchemaRow.version)).all() != [SCHEMA_VERSION]:
+                prepare(session.connection(), self.place)
             return work(session)
 
         self._check(create)
-        return self.database.run(prepared, write=True)
+        found = self.database.run(prepared, write=True)
+        self._was_prepared = True
+        return found
 
     def read(self, work: Callable[[Session], _T]) -> _T:
         """What `work` returns in a transaction on tables that are there, done again where a server was lost."""

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from nas.errors import InputError
+from nas.errors import InputError, NasError
 from nas.runs import Tables
+from nas.runs.models import SchemaRow
 from nas.trials.evaluations import LEASE_SECONDS, EvaluationKey, Evaluations, Measured
 from nas.trials.holder import Holder, began
 from nas.trials.studies import Draft, Study, study_trials
@@ -218,6 +220,16 @@ class TrialStoreConformance:
         self.study(at(elsewhere()))
         with pytest.raises(InputError, match=r"study mine must be .* its target_ms was 1.0 and is 2.0; name another"):
             self.study(at(elsewhere()), question={**QUESTION, "target_ms": 2.0})
+
+    def test_tables_of_a_newer_version_are_refused_whoever_holds_them(
+        self, at: Callable[[Holder], Evaluations]
+    ) -> None:
+        table = at(elsewhere())
+        table.claim(KEY, subject="")
+        with table.tables.writing() as session:
+            session.execute(update(SchemaRow).values(version=99))
+        with pytest.raises(NasError, match="made by a newer version of nas"):
+            table.finish(KEY, FOUND)
 
     def test_trials_of_a_search_that_never_was_are_none(self, storage: str) -> None:
         assert study_trials(Tables(storage), "mine") == []
