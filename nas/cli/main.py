@@ -104,9 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with printable_streams(), _stoppable() as stops:
         try:
             return _run(arguments)
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
             word, code = ("stopped", 143) if stops else ("interrupted", 130)
-            return _fault(f"{word}; what was finished is kept.", code)
+            # click raises an Abort of its own for a KeyboardInterrupt, which may say how to go on.
+            told = str(error) or str(error.__cause__ or "")
+            return _fault(told.replace("interrupted", word, 1) or f"{word}; what was finished is kept.", code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
