@@ -201,9 +201,14 @@ class LatencyModel:
         """
         costs = self._costs(segments)
         mean = self.fixed_ms + float(costs.mean_ms.sum())
+        if not mean > 0.0:
+            raise InputError(
+                f"a network must have an operator that takes time on {self.device.name}, but none of its"
+                f" {len(segments)} layers does; give one that computes something."
+            )
         operators = OperatorTable.concatenate([segment.operators for segment in segments])
         low, high = self.bounds(np.array([mean]), costs.features.sum(axis=0)[None, :], large=is_large(operators))
-        parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
+        parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES)).astype(np.float64)  # of no layers integers
         if self.operators:
             own = SOURCES.index(self.operators.source)
             timed = self.operators.source == "predicted" and own not in costs.source[costs.mean_ms > 0.0]
