@@ -37,7 +37,6 @@ def regrets(name: str, table: Table, seed: int, setting: Setting) -> list[float]
     accuracy. With `confirmed` one more number follows: the answer once the best few, by the same rule, were trained
     again, twice each, and averaged.
     """
-    draws = np.random.default_rng([seed, 11])
     with threadpool_limits(limits=1):
         one = searcher(name, table, seed, setting.calls, noisy=setting.noisy)
         best, found, observed = float(table.worth.max()), [], dict[int, float]()
@@ -49,13 +48,13 @@ def regrets(name: str, table: Table, seed: int, setting: Setting) -> list[float]
                 asked += 1
             # Whatever has been in flight longest comes back first.
             row = pending.pop(0)
-            observed[row] = _call(table, row, setting, draws)
+            observed[row] = _call(table, row, setting, seed)
             one.tell(row, observed[row])
             answer = _ranked(one, table, observed, setting)[0]
             found.append(100.0 * (best - _worth(table, answer)))
         if setting.confirmed:
             rows = _ranked(one, table, observed, setting)[: setting.confirmed]
-            found.append(100.0 * (best - _worth(table, _confirmed(one, table, rows, observed, setting, draws))))
+            found.append(100.0 * (best - _worth(table, _confirmed(one, table, rows, observed, setting, seed))))
     return found
 
 
@@ -78,11 +77,13 @@ def kept(part: str, name: str, table: Table, seeds: Iterable[int], setting: Sett
     return rows
 
 
-def _call(table: Table, row: int, setting: Setting, draws: np.random.Generator) -> float:
+def _call(table: Table, row: int, setting: Setting, seed: int, repeat: int = 0) -> float:
+    """What a call answers: of a row that is trained again, another one of its trainings, in random order."""
     if not setting.noisy:
         return float(table.accuracy[row])
     assert table.trainings is not None
-    return float(table.trainings[row, draws.integers(table.trainings.shape[1])])
+    order = np.random.default_rng([seed, row]).permutation(table.trainings.shape[1])
+    return float(table.trainings[row, order[repeat]])
 
 
 def _worth(table: Table, row: int | None) -> float:
@@ -108,7 +109,7 @@ def _confirmed(
     rows: list[int | None],
     observed: dict[int, float],
     setting: Setting,
-    draws: np.random.Generator,
+    seed: int,
 ) -> int | None:
     if isinstance(one, Ours):
         # Ours says itself which are worth it, and reads them with all that it knows.
@@ -117,7 +118,7 @@ def _confirmed(
     for row in rows:
         if row is None:
             return None
-        again = [_call(table, row, setting, draws) for _ in range(2)]
+        again = [_call(table, row, setting, seed, repeat) for repeat in (1, 2)]
         means[row] = float(np.mean([observed[row], *again]))
         for accuracy in again:
             one.tell(row, accuracy) if isinstance(one, Ours) else None

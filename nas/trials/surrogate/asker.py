@@ -76,8 +76,8 @@ class Surrogate:
 
     @property
     def num_first(self) -> int:
-        """How many first samples there are: an eighth of the budget, at least 4 and at most 10."""
-        return min(max(self._question.budget // 8, 4), 10)
+        """How many first samples there are: a tenth of the budget, at least 4 and at most 6."""
+        return min(max(self._question.budget // 10, 4), 6)
 
     def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """Up to `count` points to try next, as `Asker.ask` says; the best first."""
