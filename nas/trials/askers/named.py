@@ -13,8 +13,18 @@ from nas.trials.askers.reinforce import Reinforce
 from nas.trials.askers.uniform import Uniform
 from nas.trials.question import Question
 
+
+def _surrogate(question: Question) -> Asker:
+    """With the published prior, where a domain was compiled for it."""
+    from nas.trials.surrogate import Surrogate
+    from nas.trials.surrogate.networks import model_of
+
+    return Surrogate(question, model=model_of(question))
+
+
 ASKERS: dict[str, Callable[[Question], Asker]] = {
-    asker.name: asker for asker in (Aging, Gp, Local, Nsga2, Reinforce, Tpe, Uniform)
+    "surrogate": _surrogate,
+    **{asker.name: asker for asker in (Aging, Gp, Local, Nsga2, Reinforce, Tpe, Uniform)},
 }
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from nas.accuracy.conditioned import ConditionedPrior
 from nas.accuracy.features import network_features
 from nas.accuracy.prior import Prior, to_fraction
-from nas.accuracy.prior_model import described
+from nas.accuracy.prior_model import PriorModel, described
 from nas.strategies.problem import Codes
 from nas.trials.asker import Belief
 from nas.trials.domain import NetworkDomain
-from nas.trials.question import Domain
+from nas.trials.question import Domain, Question
 from nas.trials.surrogate.model import Posterior
 from nas.trials.surrogate.observed import Observed
 
@@ -30,6 +30,14 @@ def described_by(domain: NetworkDomain) -> Described:
     if domain.problem is not None:
         return domain.problem.described
     return lambda codes: described([domain.point(code) for code in codes.tolist()])
+
+
+def model_of(question: Question) -> NetworkModel | None:
+    """The model of a question about networks whose domain has the published prior as its accuracy; None for others."""
+    domain = question.domain
+    if not (isinstance(domain, NetworkDomain) and isinstance(domain.accuracy, PriorModel)):
+        return None
+    return NetworkModel(domain.accuracy.prior, domain, described_by(domain), noisy=question.noisy)
 
 
 class NetworkModel:
