@@ -14,7 +14,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.accuracy import load_accuracy
 from nas.errors import TargetError
+from nas.latency import LatencyModel
+from nas.resources import runs_folder
 from nas.space import CodeSpace, SearchSpace
 from nas.strategies import Goal, Reward
 from nas.trials.asker import Asker
@@ -61,7 +64,7 @@ class SurrogateSampler(BaseSampler):
         noisy: bool = True,
         asker: str | Callable[[Question], Asker] = "surrogate",
     ) -> None:
-        domain: Domain = NetworkDomain(space, latency) if isinstance(space, SearchSpace) else CodeDomain(space, latency)
+        domain = _domain(space, latency)
         goal = Goal(target_ms=target_ms, reward=Reward.parse(reward))
         question = Question(domain=domain, goal=goal, budget=budget, seed=seed, noisy=noisy)
         self._question = question
@@ -181,6 +184,15 @@ class SurrogateSampler(BaseSampler):
         """Whether another running trial says the same, which it may have begun to while this one asked."""
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return any(other.number != trial.number and self._code(other) == code for other in running)
+
+
+def _domain(space: SearchSpace | CodeSpace, latency: HasLatency) -> Domain:
+    """The points of the space; networks on a device's own model are compiled, with the published prior."""
+    if isinstance(space, CodeSpace):
+        return CodeDomain(space, latency)
+    if not isinstance(latency, LatencyModel):
+        return NetworkDomain(space, latency)
+    return NetworkDomain(space, latency, accuracy=load_accuracy("imagenet"), kept=runs_folder() / "compiled")
 
 
 def _places(

@@ -17,6 +17,7 @@ import nas
 from nas.space import CodeSpace, Point
 from nas.trials.askers.uniform import Uniform
 from nas.trials.records import Proposal, Trial
+from tests.jobs.small import small_space, tiny_document
 
 
 class _Sum:
@@ -168,3 +169,21 @@ def test_a_target_that_no_point_meets_is_an_error() -> None:
     study = optuna.create_study(direction="maximize", sampler=_sampler(target_ms=0.5))
     with pytest.raises(nas.NasError, match=r"none has at most 0\.5 ms"):
         study.optimize(_objective, n_trials=1)
+
+
+def test_a_space_of_networks_has_the_published_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first suggestion is the prior's: of all points under the target none has a better mean."""
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    space, latency = small_space(**tiny_document()), nas.load_latency("iphone12")
+    codes = np.stack(np.unravel_index(np.arange(space.size), space.cardinalities), axis=1)
+    networks = [space.decode(code) for code in np.unique(space.canonical(codes), axis=0)]
+    latency_ms = latency.latency_ms(networks)
+    target_ms = float(np.median(latency_ms))
+    study = optuna.create_study(
+        direction="maximize", sampler=nas.SurrogateSampler(space, latency=latency, target_ms=target_ms)
+    )
+    trial = study.ask()
+    genes = {name: trial.suggest_categorical(name, choices) for name, choices in space.genes.items()}
+    code = [space.genes[name].index(value) for name, value in genes.items()]
+    means = nas.load_accuracy("imagenet").predict([space.decode(code), *networks])
+    assert means[0] == means[1:][latency_ms <= target_ms].max()
