@@ -154,10 +154,13 @@ class Posterior:
         """The posterior variance of a published row (effects and noise included), shape (n,)."""
         return np.asarray(self.prior_variance - np.einsum("ij,ij->i", basis @ self.precision, basis))
 
+    def prior_covariance(self, features: Floats, others: Floats) -> Floats:
+        """The covariance between networks before any row is known, without their own effects and noise, (n, m)."""
+        kernel = matern32(squared_distances(features / self.hyper.scales, others / self.hyper.scales))
+        return np.asarray(self._kernel_variance * kernel + self._level_variance)
+
     def covariance(self, features: Floats) -> Floats:
         """The posterior covariance between networks, without their own effects and noise, shape (n, n)."""
-        scaled = features / self.hyper.scales
         basis = self.basis(features)
-        prior = self._kernel_variance * matern32(squared_distances(scaled, scaled)) + self._level_variance
-        cov: Floats = prior - basis @ self.precision @ basis.T
+        cov: Floats = self.prior_covariance(features, features) - basis @ self.precision @ basis.T
         return cov

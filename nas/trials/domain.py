@@ -124,6 +124,7 @@ class NetworkDomain:
         progress: Compiled = lambda done, of: None,
     ) -> None:
         self.space = space
+        self.accuracy = accuracy
         self.problem: SpaceProblem | None = None
         self._latency = latency
         if isinstance(latency, LatencyModel) and accuracy is not None:

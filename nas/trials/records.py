@@ -57,5 +57,6 @@ def measured(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.flo
     """Codes (n, genes) and accuracies (n,) of the trials that are done, in the order of their numbers, one row a trial:
     a point that was tried three times has three rows."""
     done = sorted((t for t in trials if t.state == "done" and t.accuracy is not None), key=lambda t: t.number)
-    codes = np.array([t.codes for t in done], dtype=np.int64).reshape(len(done), -1)
+    num_genes = len(trials[0].codes) if trials else 0
+    codes = np.array([t.codes for t in done], dtype=np.int64).reshape(len(done), num_genes)
     return codes, np.array([t.accuracy for t in done], dtype=np.float64)

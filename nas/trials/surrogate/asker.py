@@ -98,7 +98,7 @@ class Surrogate:
     def believe(self, trials: Sequence[Trial], codes: Codes) -> Belief:
         """What the model believes, as `Asker.believe` says."""
         codes = self._domain.canonical(np.asarray(codes, dtype=np.int64))
-        if not len(self._observed(trials)):
+        if not (len(self._observed(trials)) or self._model.guesses):
             mean = np.full(len(codes), _UNKNOWN.mean[0]) if self._prior is None else self._prior(codes)
             return Belief(mean=mean, deviation=np.full(len(codes), _UNKNOWN.deviation[0]))
         with threadpool_limits(limits=1, user_api="blas"):
@@ -128,11 +128,12 @@ class Surrogate:
         tried = {trial.codes for trial in trials}
         proposals: list[Proposal] = []
         known = self._observed(trials)
-        if len(known) < _FEWEST or len(tried) < self.num_first:
+        guesses = self._model.guesses
+        if not guesses and (len(known) < _FEWEST or len(tried) < self.num_first):
             # Whoever asks for many at once gets many: without results there is nothing better to go by.
             wanted = count if len(known) < _FEWEST else min(count, self.num_first - len(tried))
             proposals += self._first(tried, wanted)
-        if len(proposals) < count and len(known):
+        if len(proposals) < count and (len(known) or guesses):
             posterior = self._supposing(trials, proposals)
             proposals += self._improving(posterior, trials, proposals, count - len(proposals))
         if len(proposals) < count:
@@ -160,7 +161,7 @@ class Surrogate:
         """Points of the greatest improvement, one after the other, each as if those before had come true."""
         tried = [*(trial.codes for trial in trials), *(one.codes for one in before)]
         known = np.array([t.codes for t in trials if t.state in ("done", "stopped", "pending")], dtype=np.int64)
-        best = self._best_value(posterior, known)
+        best = self._best_value(posterior, known) if len(known) else 0.0
         rivals = self._best(posterior, best, trials, _RIVALS, but=[one.codes for one in before])
         chosen: list[tuple[int, ...]] = []
         while len(rivals) and len(chosen) < count:

@@ -42,7 +42,12 @@ class Posterior(Protocol):
 
 
 class Model(Protocol):
-    """A model of accuracy that can be conditioned on what was observed, at least one point."""
+    """A model of accuracy that can be conditioned on what was observed."""
+
+    @property
+    def guesses(self) -> bool:
+        """Whether it has a belief of its own before anything was observed; others get at least one point."""
+        ...
 
     def posterior(self, observed: Observed) -> Posterior:
         """What is believed then: a function of `observed` alone."""
@@ -55,6 +60,8 @@ class CodeModel:
     `usual`, shape (n, genes), are points whose features say what a usual one is (their mean and spread). `prior` is a
     first guess of accuracies, which trials correct by an offset, a scale and all else that the process can learn.
     """
+
+    guesses = False
 
     def __init__(self, domain: Domain, usual: Codes, *, noisy: bool, prior: Prior | None = None) -> None:
         self._domain, self._noisy, self._prior = domain, noisy, prior
