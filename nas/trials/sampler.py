@@ -22,11 +22,10 @@ from nas.space import CodeSpace, SearchSpace
 from nas.strategies import Goal, Reward
 from nas.trials.asker import Asker
 from nas.trials.askers import asker_named
+from nas.trials.askers.ground import Code, Ground
 from nas.trials.domain import CodeDomain, HasLatency, NetworkDomain
 from nas.trials.question import Domain, Question
 from nas.trials.records import State, Trial
-
-Code = tuple[int, ...]
 
 _CODE = "nas:code"
 _STATES: dict[TrialState, State] = {
@@ -67,7 +66,7 @@ class SurrogateSampler(BaseSampler):
         domain = _domain(space, latency)
         goal = Goal(target_ms=target_ms, reward=Reward.parse(reward))
         question = Question(domain=domain, goal=goal, budget=budget, seed=seed, noisy=noisy)
-        self._question = question
+        self._question, self._ground = question, Ground(question)
         self._asker = asker_named(asker, question) if isinstance(asker, str) else asker(question)
         self._genes = {name: CategoricalDistribution(list(choices)) for name, choices in space.genes.items()}
         self._others = RandomSampler(seed=seed)
@@ -119,9 +118,10 @@ class SurrogateSampler(BaseSampler):
                 # It has not said what it took: it would take the best, and leaves the next ones to us.
                 silent += 1
         trials = self._records(study, known)
-        proposals = self._asker.ask(trials, silent + 1) or self._asker.confirm(trials, 1)
-        if proposals:
-            return proposals[-1].codes
+        for proposals in (self._asker.ask(trials, silent + 1), self._asker.confirm(trials, 1)):
+            if allowed := [one.codes for one in proposals if self._allowed(one.codes)]:
+                return allowed[-1]
+        trials = [one for one in trials if self._allowed(one.codes)]
         if not trials:
             raise TargetError(
                 f"a study needs points that meet the target, but none has at most {self._question.goal.limit_ms:g} ms;"
@@ -129,6 +129,10 @@ class SurrogateSampler(BaseSampler):
             )
         times = Counter(one.codes for one in trials)
         return min(times, key=lambda code: times[code])
+
+    def _allowed(self, code: Code) -> bool:
+        """Whether a point may be an answer: an asker may propose others where nothing else is left."""
+        return bool(self._ground.goal.feasible(self._ground.standing(np.array([code])))[0])
 
     def _records(self, study: Study, known: Sequence[tuple[FrozenTrial, Code]]) -> list[Trial]:
         if not known:

@@ -64,9 +64,10 @@ def _objective(trial: optuna.Trial) -> float:
     return float(sum(trial.suggest_categorical(name, _SPACE.genes[name]) for name in _SPACE.genes)) / 10
 
 
-def test_every_point_under_the_target_once() -> None:
+@pytest.mark.parametrize("asker", ["random", "surrogate"])
+def test_every_point_under_the_target_once(asker: str) -> None:
     """Of 64 points those whose genes add up to five or less, counted by hand: 64 minus 1 + 3 + 6 + 10 (sums 9 to 6)."""
-    study = optuna.create_study(direction="maximize", sampler=_sampler())
+    study = optuna.create_study(direction="maximize", sampler=_sampler(asker=asker))
     study.optimize(_objective, n_trials=44)
     points = {tuple(trial.params.values()) for trial in study.trials}
     assert len(points) == 44
@@ -165,8 +166,9 @@ def test_processes_share_a_study(tmp_path: Path) -> None:
     assert len(points) == len(set(points)) == 16
 
 
-def test_a_target_that_no_point_meets_is_an_error() -> None:
-    study = optuna.create_study(direction="maximize", sampler=_sampler(target_ms=0.5))
+@pytest.mark.parametrize("asker", ["random", "surrogate"])
+def test_a_target_that_no_point_meets_is_an_error(asker: str) -> None:
+    study = optuna.create_study(direction="maximize", sampler=_sampler(target_ms=0.5, asker=asker))
     with pytest.raises(nas.NasError, match=r"none has at most 0\.5 ms"):
         study.optimize(_objective, n_trials=1)
 
