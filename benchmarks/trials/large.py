@@ -95,7 +95,10 @@ def aging(truth: Truth, seeds: Sequence[int], calls: int = AGING_CALLS) -> list[
     found: list[list[tuple[float, float]]] = [[] for _ in seeds]
     for _ in range(calls):
         codes = np.array(
-            [_child(rng, members, done, cardinalities) for rng, members, done in zip(chance, alive, called, strict=True)]
+            [
+                _child(rng, members, done, cardinalities)
+                for rng, members, done in zip(chance, alive, called, strict=True)
+            ]
         )
         accuracy, ms = truth.accuracy(codes), truth.domain.latency_ms(codes)
         values = truth.goal.reward.reward(accuracy, ms, truth.goal.target_ms)
@@ -159,13 +162,13 @@ def _report(known: dict[tuple[str, int], list[float]]) -> None:
         "",
         environment_text("python -m benchmarks.trials.large"),
         "",
-        f"Mean top-1 (percent, {SEEDS} seeds) of the best answer after so many distinct calls; nothing above the target of",
+        f"Mean top-1 (percent, {SEEDS} seeds) of the best answer after so many distinct calls; nothing above",
         f"{ofa().goal.target_ms:.2f} ms. Ours is asked for {AT_ONCE} points at a time.",
         "",
         tabulate(rows, ("searcher", *map(str, READ)), tablefmt="github", disable_numparse=True),
         "",
-        f"{CALLS} calls of ours less {AGING_CALLS:,} of aging evolution: {last.mean():+.3f} points in the mean, from"
-        f" {last.min():+.3f} to {last.max():+.3f}.",
+        f"{CALLS} calls of ours less {AGING_CALLS:,} of aging evolution: {last.mean():+.3f} points in the mean,",
+        f"from {last.min():+.3f} to {last.max():+.3f}.",
     ]
     REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -18,7 +18,7 @@ from nas.trials.records import Proposal, Trial
 from nas.trials.surrogate.acquisition import Improvement, Listed, values
 from nas.trials.surrogate.embedding import Embedding
 from nas.trials.surrogate.first import Near, near_target, spread
-from nas.trials.surrogate.model import CodeModel, Model, Posterior, Prior
+from nas.trials.surrogate.model import CodeModel, Model, Posterior
 from nas.trials.surrogate.observed import Observed, observed
 
 FIRST, ACQUISITION, CONFIRMING, LEFT = "first samples", "expected improvement", "confirming", "nothing else is left"
@@ -41,16 +41,16 @@ _FEWEST = 3
 _USUAL = 512
 _DRAWS = 4000
 _RIVALS = 256
-_UNKNOWN = Belief(mean=np.array([0.5]), deviation=np.array([0.25]))
-"""What is believed of any accuracy without a trial and without a prior."""
+_UNKNOWN = 0.5, 0.25
+"""Mean and deviation of what is believed of any accuracy before the first result."""
 
 
 class Surrogate:
     """Expected improvement under a Gaussian process, its maximum over the whole space, exact where that is small.
 
-    `model` takes the place of the Gaussian process. `prior` is a first guess of accuracies, for that process to correct
-    (`nas.trials.domain.prior_of`). `listed` are the only points there are, shape (n, genes), where not every code is
-    one. `strategy` takes the place of the search for the acquisition's maximum on spaces that are not listed.
+    `model` takes the place of the Gaussian process. `listed` are the only points there are, shape (n, genes), where not
+    every code is one. `strategy` takes the place of the search for the acquisition's maximum on spaces that are not
+    listed.
     """
 
     name = "surrogate"
@@ -60,18 +60,15 @@ class Surrogate:
         question: Question,
         *,
         model: Model | None = None,
-        prior: Prior | None = None,
         listed: Codes | None = None,
         strategy: Strategy = _EVOLUTION,
     ) -> None:
         self._question, self._domain, self._goal = question, question.domain, question.goal
         self._listed = _listed(question) if listed is None else np.unique(self._domain.canonical(listed), axis=0)
-        self._strategy, self._prior = strategy, prior
+        self._strategy = strategy
         self._embedding = Embedding(self._domain.choices)
         self._near = self._near_target()
-        self._model: Model = model or CodeModel(
-            self._domain, self._near.codes[:_USUAL], noisy=question.noisy, prior=prior
-        )
+        self._model: Model = model or CodeModel(self._domain, self._near.codes[:_USUAL], noisy=question.noisy)
         self._remembered: tuple[tuple[Trial, ...], Posterior] | None = None
 
     @property
@@ -99,8 +96,7 @@ class Surrogate:
         """What the model believes, as `Asker.believe` says."""
         codes = self._domain.canonical(np.asarray(codes, dtype=np.int64))
         if not (len(self._observed(trials)) or self._model.guesses):
-            mean = np.full(len(codes), _UNKNOWN.mean[0]) if self._prior is None else self._prior(codes)
-            return Belief(mean=mean, deviation=np.full(len(codes), _UNKNOWN.deviation[0]))
+            return Belief(mean=np.full(len(codes), _UNKNOWN[0]), deviation=np.full(len(codes), _UNKNOWN[1]))
         with threadpool_limits(limits=1, user_api="blas"):
             return self._posterior(trials).believed(codes)
 
