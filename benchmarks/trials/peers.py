@@ -158,7 +158,7 @@ class PlainRidge(Predicted):
     def predicted(self, rows: NDArray[np.int64], accuracy: Floats, left: NDArray[np.int64]) -> Floats:
         seen, features = self.features(rows), self.features(left)
         centre, spread = seen.mean(axis=0), np.where(seen.std(axis=0) > 0, seen.std(axis=0), 1.0)
-        fitted = Ridge(alpha=1.0).fit((seen - centre) / spread, 100.0 * accuracy)
+        fitted = Ridge(alpha=0.1).fit((seen - centre) / spread, 100.0 * accuracy)
         return np.asarray(fitted.predict((features - centre) / spread)) / 100.0
 
 

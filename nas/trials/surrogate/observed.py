@@ -38,6 +38,11 @@ class Observed:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def select(self, rows: NDArray[np.int64]) -> Observed:
+        """The points at `rows`; `scatter` stays, so all that were repeated must be among them."""
+        columns = {name: getattr(self, name)[rows] for name in ("codes", "accuracy", "repeats", "unsure")}
+        return Observed(**columns, scatter=self.scatter)
+
 
 def observed(trials: Sequence[Trial], num_genes: int) -> Observed:
     """What the trials that are done, or were stopped, say of their points."""
