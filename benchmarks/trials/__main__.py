@@ -3,9 +3,8 @@
     python -m benchmarks.trials                     # everything that is not yet worked out, then the report
     python -m benchmarks.trials --parts hard,noise  # of some parts
 
-What each run came to is kept under runs/benchmarks, so a command that was stopped goes on; take those files away after a
-change of what is compared. It takes hours on one core:
-Optuna's Gaussian process and the small networks most of it.
+What each run came to is kept under runs/benchmarks, so a command that was stopped goes on; take those files away after
+a change of what is compared. It takes hours on one core: Optuna's Gaussian process and the small networks most of it.
 """
 
 from __future__ import annotations

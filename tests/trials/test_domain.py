@@ -58,7 +58,7 @@ def test_a_latency_of_a_large_space_is_remembered() -> None:
 
         def codes_ms(self, codes: Codes) -> NDArray[np.float64]:
             self.asked += len(codes)
-            return codes.sum(axis=1) + 1.0
+            return np.asarray(codes.sum(axis=1) + 1.0)
 
         def latency_ms(self, points: Any) -> Any:
             raise AssertionError("codes are asked for in arrays")
@@ -87,7 +87,7 @@ def test_codes_that_are_one_point_have_one_digest() -> None:
 
 
 def test_a_digest_is_the_same_in_another_process_and_whatever_the_order_of_genes() -> None:
-    turned = CodeSpace(name="turned", description="", genes=dict(reversed(SPACE.genes.items())), source="")
+    turned = CodeSpace(name="turned", description="", genes=dict(reversed(list(SPACE.genes.items()))), source="")
     program = "from tests.trials.test_domain import *\nprint(CodeDomain(SPACE, Product()).digest([2, 1, 1]))"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

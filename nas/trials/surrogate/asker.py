@@ -38,6 +38,8 @@ _EVOLUTION = Evolution(
 )
 _FEWEST = 3
 """With fewer results than this nothing is modelled: more first samples are asked for."""
+_CONDITIONED = 600
+"""Models are conditioned on about so many points at most, those that tell most: time grows with their square."""
 _USUAL = 512
 _DRAWS = 4000
 _RIVALS = 256
@@ -238,7 +240,9 @@ class Surrogate:
         """The model given what is finished, remembered for the same trials."""
         finished = tuple(sorted((t for t in trials if t.state in ("done", "stopped")), key=lambda trial: trial.number))
         if self._remembered is None or self._remembered[0] != finished:
-            self._remembered = finished, self._model.posterior(self._observed(finished))
+            known = self._observed(finished)
+            known = known.select(known.telling(_CONDITIONED))
+            self._remembered = finished, self._model.posterior(known)
         return self._remembered[1]
 
     def _observed(self, trials: Sequence[Trial]) -> Observed:

@@ -17,9 +17,8 @@ from nas.trials.surrogate.process import Amplitudes, Process, Rows, fitted
 
 Floats = NDArray[np.float64]
 
-_FITTED, _CONDITIONED = 150, 600
-"""Amplitudes are fitted to so many points at most, since more hardly change them; and so many are conditioned on, since
-the time of an ask grows with their square."""
+_FITTED = 150
+"""Amplitudes are fitted to about so many points at most; more hardly change them."""
 _LEAST_SPREAD = 1e-3
 """The least deviation of accuracies that is believed of a few points: a tenth of a point."""
 
@@ -74,12 +73,11 @@ class CodeModel:
         return Rows(genes=self._embedding.of(codes), costs=costs)
 
     def posterior(self, observed: Observed) -> CodePosterior:
-        """The process given `observed`, its amplitudes fitted to them; of very many, given those that tell most."""
-        observed = observed.select(_telling(observed, _CONDITIONED))
+        """The process given `observed`, its amplitudes fitted to them."""
         rows, values = self.rows(observed.codes), observed.accuracy
         centre, spread = float(values.mean()), max(float(values.std()), _LEAST_SPREAD)
         standard, unsure = (values - centre) / spread, observed.unsure / spread**2
-        few = _telling(observed, _FITTED)
+        few = observed.telling(_FITTED)
         amplitudes = fitted(
             rows.select(few),
             standard[few],
@@ -136,15 +134,3 @@ class CodePosterior:
 
     def _own(self, codes: Codes) -> NDArray[np.int64]:
         return np.array([self.places.get(tuple(code), -1) for code in codes.tolist()], dtype=np.int64)
-
-
-def _telling(observed: Observed, most: int) -> NDArray[np.int64]:
-    """Places of about `most` points, in order: half of them the most accurate, half spread over the rest; and all that
-    were repeated, which tell noise from what is a point's own."""
-    count = len(observed)
-    if count <= most:
-        return np.arange(count)
-    by_accuracy = np.argsort(-observed.accuracy, kind="stable")
-    rest = by_accuracy[most // 2 :]
-    spread = rest[np.linspace(0, len(rest) - 1, most - most // 2).round().astype(np.int64)]
-    return np.union1d(np.concatenate((by_accuracy[: most // 2], spread)), np.flatnonzero(observed.repeats > 1))

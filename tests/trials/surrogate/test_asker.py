@@ -26,7 +26,7 @@ class Sum:
     """A latency that is the sum of a point's genes."""
 
     def codes_ms(self, codes: Codes) -> np.ndarray:
-        return codes.sum(axis=1) + 24.0
+        return np.asarray(codes.sum(axis=1) + 24.0)
 
     def latency_ms(self, points: list) -> np.ndarray:
         return self.codes_ms(np.array([point.code for point in points]))

@@ -66,3 +66,17 @@ def test_a_training_that_came_to_nothing_does_not_stretch_the_scale() -> None:
 
 def test_of_few_points_none_is_outlying() -> None:
     assert _accuracies(0.7, 0.71, 0.1).accuracy.tolist() == [0.7, 0.71, 0.1]
+
+
+def test_of_many_points_the_best_those_repeated_and_some_of_the_rest_tell_most() -> None:
+    trials = [_trial(i, i, (0, 0.5 + 0.001 * i)) for i in range(100)]
+    trials.append(_trial(100, 7, (0, 0.507), repeat=1))
+    found = observed(trials, 2)
+
+    few = found.telling(20)
+
+    assert set(range(90, 100)) <= set(few.tolist())
+    assert {0, 7, 89} <= set(few.tolist())
+    assert 20 <= len(few) <= 21
+    assert found.select(few).codes.tolist() == found.codes[few].tolist()
+    assert found.telling(100).tolist() == list(range(100))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,12 @@ def test_supposing_keeps_the_mean_and_lessens_the_deviation() -> None:
 @pytest.mark.parametrize("noisy", [True, False])
 def test_the_slope_of_the_likelihood_is_that_of_differences(noisy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = []
-    monkeypatch.setattr(module, "minimize", lambda loss, start, **_: losses.append((loss, start)) or _Found(start))
+
+    def stay(loss: Any, start: NDArray[np.float64], **_: Any) -> _Found:
+        losses.append((loss, start))
+        return _Found(start)
+
+    monkeypatch.setattr(module, "minimize", stay)
     rng = np.random.default_rng(4)
     repeats = np.array([1, 3, 1, 2, 1, 1, 1, 1, 1, 1])
     fitted(_rows(10), rng.normal(0, 1, 10), repeats, np.zeros(10), scatter=0.7, noisy=noisy)
@@ -107,7 +113,7 @@ def test_repeats_tell_noise_from_what_is_a_points_own() -> None:
     rng = np.random.default_rng(5)
     rows = Rows(genes=np.zeros((60, 1)), costs=np.zeros((60, 1)))
     every = rng.normal(0, 0.3, (60, 1)) + rng.normal(0, 0.6, (60, 4))
-    means = every.mean(axis=1)
+    means = np.asarray(every.mean(axis=1), dtype=np.float64)
 
     found = fitted(
         rows,
