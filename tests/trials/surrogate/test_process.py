@@ -137,7 +137,7 @@ def test_few_points_leave_the_amplitudes_near_their_priors() -> None:
 
 
 def test_no_noise_has_no_amplitude() -> None:
-    fit = partial(fitted, _rows(5), np.arange(5.0), np.ones(5, dtype=np.int64), np.zeros(5), scatter=0.0)
+    fit = partial(fitted, _rows(5), np.linspace(0.0, 4.0, 5), np.ones(5, dtype=np.int64), np.zeros(5), scatter=0.0)
 
     assert "noise" not in fit(noisy=False).logs
     assert "noise" in fit(noisy=True).logs
