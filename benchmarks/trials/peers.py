@@ -300,7 +300,7 @@ PEERS: dict[str, Callable[[Table, int, int], Searcher]] = {
 }
 """By name, those that matter most and cost least first."""
 
-POOLED = ("ridge × latency", "BANANAS-like × latency", "NPENAS-like × latency", "random, feasible", "random")
+POOLED = ("ridge × latency", "NPENAS-like × latency", "random, feasible", "random")
 """Those that need no code but the rows."""
 
 
