@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import nas
 from nas.errors import InputError
+from nas.evaluate import Limits
 from nas.space.codes import CodeSpace, Point
+from nas.space.search_space import SearchSpace
 from nas.strategies.problem import Codes
-from nas.trials.domain import CodeDomain
+from nas.trials.domain import CodeDomain, NetworkDomain
+from tests.jobs.small import small_space, tiny_document
 
 SPACE = CodeSpace(
     name="pair", description="", genes={"depth": (2, 4, 8), "width": (1, 3), "act": ("relu", "swish")}, source=""
@@ -117,3 +121,35 @@ def test_canonical_codes_keep_their_shape() -> None:
 
     with pytest.raises(InputError, match="must have shape"):
         domain.canonical(np.array([[0, 0, 0]]))
+
+
+def _networks() -> SearchSpace:
+    space = small_space(**tiny_document(widths=((8, 16), (16, 24), (24, 32))))
+    assert isinstance(space, SearchSpace)
+    return space
+
+
+def test_a_compiled_latency_is_that_of_the_networks() -> None:
+    space, latency = _networks(), nas.load_latency("iphone12")
+    compiled = NetworkDomain(space, latency, accuracy=nas.load_accuracy("imagenet"))
+    asked = NetworkDomain(space, latency)
+    codes = space.sample_codes(20, np.random.default_rng(0))
+
+    assert compiled.problem is not None and asked.problem is None
+    assert compiled.latency_ms(codes) == pytest.approx(asked.latency_ms(codes), rel=1e-9)
+    assert compiled.digest(codes[0].tolist()) == space.decode(codes[0]).digest
+    expected = [np.log([space.decode(code).macs, space.decode(code).params]) for code in codes]
+    assert compiled.features(codes)[:, 1:] == pytest.approx(np.array(expected))
+
+
+def test_limits_beside_the_latency_are_an_excess() -> None:
+    space, latency = _networks(), nas.load_latency("iphone12")
+    codes = space.sample_codes(20, np.random.default_rng(0))
+    params = np.array([space.decode(code).params for code in codes])
+    limit = int(np.median(params))
+    limits = Limits(max_params=limit, max_novelty=None, max_interval=None)
+
+    excess = NetworkDomain(space, latency, accuracy=nas.load_accuracy("imagenet"), limits=limits).excess(codes)
+
+    assert ((excess > 0) == (params > limit)).all()
+    assert (NetworkDomain(space, latency).excess(codes) == 0).all()
