@@ -2,6 +2,7 @@
 
     python -m benchmarks.trials                     # everything that is not yet worked out, then the report
     python -m benchmarks.trials --parts hard,noise  # of some parts
+    python -m benchmarks.trials --kept              # the report of what is worked out
 
 What each run came to is kept under runs/benchmarks, so a command that was stopped goes on; take those files away after
 a change of what is compared. It takes hours on one core: Optuna's Gaussian process and the small networks most of it.
@@ -30,13 +31,13 @@ REPORT = Path(__file__).resolve().parents[1] / "trials.md"
 PICTURE = REPORT.with_suffix(".png")
 
 
-def hard() -> list[str]:
+def hard(work: bool) -> list[str]:
     """One at a time, without noise, nothing above the target."""
     table = macro()
     found: dict[str, list[list[float]]] = {}
     for name in (OURS, *PEERS):
         seeds, calls = SLOW.get(name, (SEEDS, 100))
-        found[name] = kept("hard", name, table, range(seeds), Setting(calls=calls))
+        found[name] = kept("hard", name, table, range(seeds), Setting(calls=calls), work=work)
     draw(found, PICTURE, "NAS-Bench-Macro, hard reward, target 1.083 ms")
     return [
         "## One at a time, hard reward",
@@ -50,11 +51,11 @@ def hard() -> list[str]:
     ]
 
 
-def soft() -> list[str]:
+def soft(work: bool) -> list[str]:
     """The reward that pays for speed."""
     table = macro().rewarded("soft")
     names = [OURS, "ridge × latency", "NPENAS-like × latency", "TPE, infeasible asks free", "TPE", "random"]
-    found = {name: kept("soft", name, table, range(SEEDS), Setting()) for name in names}
+    found = {name: kept("soft", name, table, range(SEEDS), Setting(), work=work) for name in names}
     return [
         "## One at a time, soft reward",
         "",
@@ -65,24 +66,24 @@ def soft() -> list[str]:
     ]
 
 
-def batches() -> list[str]:
+def batches(work: bool) -> list[str]:
     """Eight in flight."""
     table = macro()
-    one = kept("hard", OURS, table, range(SEEDS), Setting())
+    one = kept("hard", OURS, table, range(SEEDS), Setting(), work=work)
     eight = Setting(calls=50, in_flight=8)
-    found = {OURS: kept("eight", OURS, table, range(SEEDS), eight), "ours, one at a time": one}
+    found = {OURS: kept("eight", OURS, table, range(SEEDS), eight, work=work), "ours, one at a time": one}
     for name in ("ridge × latency", "NPENAS-like × latency", "TPE, infeasible asks free"):
-        found[name] = kept("eight", name, table, range(SEEDS), eight)
+        found[name] = kept("eight", name, table, range(SEEDS), eight, work=work)
     return ["## Eight in flight", "", compared(found, (25, 50), hit=HIT)]
 
 
-def noise() -> list[str]:
+def noise(work: bool) -> list[str]:
     """Each call one of the three trainings."""
     table = macro()
     confirmed, alone = Setting(calls=50, noisy=True, confirmed=10), Setting(calls=100, noisy=True)
     names = [OURS, *NOISY]
-    first = {name: kept("confirmed", name, table, range(SEEDS), confirmed) for name in names}
-    second = {name: kept("noise", name, table, range(SEEDS), alone) for name in names}
+    first = {name: kept("confirmed", name, table, range(SEEDS), confirmed, work=work) for name in names}
+    second = {name: kept("noise", name, table, range(SEEDS), alone, work=work) for name in names}
     return [
         "## Noise",
         "",
@@ -97,7 +98,7 @@ def noise() -> list[str]:
     ]
 
 
-def pools() -> list[str]:
+def pools(work: bool) -> list[str]:
     """Settings untouched on two other tables."""
     lines = [
         "## Other tables, settings untouched",
@@ -105,16 +106,19 @@ def pools() -> list[str]:
         "A split is a random half of a table's rows; its target is the 40th percentile of their latencies.",
     ]
     for part, whole in (("accel", accel()), ("ofa", ofa())):
-        found: Regrets = {name: [_split(part, name, whole, seed) for seed in range(SPLITS)] for name in (OURS, *POOLED)}
+        found: Regrets = {
+            name: [one for seed in range(SPLITS) for one in _split(part, name, whole, seed, work)]
+            for name in (OURS, *POOLED)
+        }
         lines += ["", f"### {whole.name}", "", compared(found, (30, 100), hit=None, median=True)]
     return lines
 
 
-def _split(part: str, name: str, table: Table, seed: int) -> list[float]:
-    return kept(part, name, table.half(seed), [seed], Setting())[0]
+def _split(part: str, name: str, table: Table, seed: int, work: bool) -> list[list[float]]:
+    return kept(part, name, table.half(seed), [seed], Setting(), work=work)
 
 
-PARTS: dict[str, Callable[[], list[str]]] = {
+PARTS: dict[str, Callable[[bool], list[str]]] = {
     "hard": hard,
     "batches": batches,
     "noise": noise,
@@ -127,7 +131,9 @@ def main() -> None:
     """Work out the parts and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
-    parts = [PARTS[name] for name in parser.parse_args().parts.split(",")]
+    parser.add_argument("--kept", action="store_true", help="only what was worked out before")
+    arguments = parser.parse_args()
+    parts = [PARTS[name] for name in arguments.parts.split(",")]
     lines = [
         "# Searches that pay for each accuracy",
         "",
@@ -138,7 +144,7 @@ def main() -> None:
         "the exact latency, after ten near the target.",
     ]
     for part in parts:
-        lines += ["", *part()]
+        lines += ["", *part(not arguments.kept)]
     REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

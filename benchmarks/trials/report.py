@@ -25,6 +25,8 @@ def compared(found: Regrets, calls: Sequence[int], *, hit: float | None, median:
     less theirs on the same seeds, in the mean with its central 90 % interval by resampling seeds."""
     rows = []
     for name, regrets in found.items():
+        if not regrets:
+            continue
         row = [name, str(len(regrets))]
         for call in calls:
             column = _column(regrets, call)
@@ -44,14 +46,15 @@ def compared(found: Regrets, calls: Sequence[int], *, hit: float | None, median:
 
 
 def _column(regrets: Sequence[Sequence[float]], call: int) -> Floats | None:
-    return np.array([one[call - 1] for one in regrets]) if len(regrets[0]) >= call else None
+    return np.array([one[call - 1] for one in regrets]) if regrets and len(regrets[0]) >= call else None
 
 
 def _difference(ours: Sequence[Sequence[float]], theirs: Floats, call: int) -> str:
     own = _column(ours, call)
     if own is None:
         return "–"
-    paired = own[: len(theirs)] - theirs
+    both = min(len(own), len(theirs))
+    paired = own[:both] - theirs[:both]
     drawn = np.random.default_rng(0).integers(0, len(paired), (_RESAMPLES, len(paired)))
     low, high = np.percentile(paired[drawn].mean(axis=1), (5, 95))
     return f"{paired.mean():+.3f} ({low:+.3f} to {high:+.3f})"
@@ -63,6 +66,8 @@ def draw(found: Regrets, path: Path, title: str) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for i, (name, regrets) in enumerate(found.items()):
+        if not regrets:
+            continue
         mean = np.array(regrets).mean(axis=0)
         style = "-" if i < 10 else "--"
         axes.plot(

@@ -58,8 +58,10 @@ def regrets(name: str, table: Table, seed: int, setting: Setting) -> list[float]
     return found
 
 
-def kept(part: str, name: str, table: Table, seeds: Iterable[int], setting: Setting) -> list[list[float]]:
-    """The regrets of each seed; those worked out before are read."""
+def kept(
+    part: str, name: str, table: Table, seeds: Iterable[int], setting: Setting, *, work: bool
+) -> list[list[float]]:
+    """The regrets of each seed; those worked out before are read. Without `work` the others are left out."""
     path = KEPT / f"trials-{part}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     known: dict[tuple[str, int], list[float]] = {}
@@ -69,11 +71,12 @@ def kept(part: str, name: str, table: Table, seeds: Iterable[int], setting: Sett
             known[record["name"], record["seed"]] = record["regrets"]
     rows = []
     for seed in seeds:
-        if (name, seed) not in known:
+        if (name, seed) not in known and work:
             known[name, seed] = regrets(name, table, seed, setting)
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"name": name, "seed": seed, "regrets": known[name, seed]}) + "\n")
-        rows.append(known[name, seed])
+        if (name, seed) in known:
+            rows.append(known[name, seed])
     return rows
 
 
