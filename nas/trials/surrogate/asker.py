@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nas.strategies import Candidate, Evolution, Exhaustive, Goal, SearchTask, Strategy
+from nas.strategies import Candidate, Evolution, Exhaustive, SearchTask, Strategy
 from nas.strategies.problem import Codes
 from nas.trials.asker import Belief
 from nas.trials.question import Question
 from nas.trials.records import Proposal, Trial
 from nas.trials.surrogate.acquisition import Improvement, Listed, values
 from nas.trials.surrogate.embedding import Embedding
-from nas.trials.surrogate.first import Near, near_target, spread
+from nas.trials.surrogate.first import near_target, spread
 from nas.trials.surrogate.model import CodeModel, Model, Posterior
 from nas.trials.surrogate.observed import Observed, observed
 
@@ -69,7 +69,10 @@ class Surrogate:
         self._listed = _listed(question) if listed is None else np.unique(self._domain.canonical(listed), axis=0)
         self._strategy = strategy
         self._embedding = Embedding(self._domain.choices)
-        self._near = self._near_target()
+        if self._listed is not None:
+            self._feasible = self._listed[self._may_answer(self._listed)]
+        rng = np.random.default_rng([question.seed, 3])
+        self._near = near_target(self._domain, self._goal, rng, listed=self._listed)
         self._model: Model = model or CodeModel(self._domain, self._near.codes[:_USUAL], noisy=question.noisy)
         self._remembered: tuple[tuple[Trial, ...], Posterior] | None = None
 
@@ -190,7 +193,8 @@ class Surrogate:
         *,
         but: Sequence[tuple[int, ...]] = (),
     ) -> Codes:
-        """Up to `count` untried points of the greatest expected improvement over `best`, the greatest first."""
+        """Up to `count` untried points of the greatest expected improvement over `best`, the greatest first; of a space
+        that is not listed also good ones far from these."""
         problem = self._improvement(posterior, best)
         tried = np.array([*(trial.codes for trial in trials), *but], dtype=np.int64)
         tried = tried.reshape(-1, len(self._domain.cardinalities))
@@ -201,7 +205,8 @@ class Surrogate:
         if self._listed is None:
             task = replace(task, exclude=tried, initial=np.concatenate((tried, self._near.codes[:64])))
             found = self._strategy.search(problem, task)
-            return _codes(found.top, len(self._domain.cardinalities))[:count]
+            best_first = list(dict.fromkeys((*found.top, *found.apart)))
+            return _codes(best_first[:count], len(self._domain.cardinalities))
         done = set(map(tuple, tried.tolist()))
         left = self._feasible[[tuple(code) not in done for code in self._feasible.tolist()]]
         if not len(left):
@@ -212,9 +217,8 @@ class Surrogate:
     def _left(self, tried: set[tuple[int, ...]], count: int) -> list[Proposal]:
         """Points that may be no answer, those least beyond the limit first."""
         codes = self._near.codes if self._listed is None else self._listed
-        beyond = np.maximum(self._domain.latency_ms(codes) / self._goal.limit_ms - 1.0, 0.0) + self._domain.excess(
-            codes
-        )
+        beyond = np.maximum(self._domain.latency_ms(codes) / self._goal.limit_ms - 1.0, 0.0)
+        beyond += self._domain.excess(codes)
         ordered = map(tuple, codes[np.argsort(beyond, kind="stable")].tolist())
         return [Proposal(codes=code, why=LEFT) for code in ordered if code not in tried][:count]
 
@@ -225,7 +229,7 @@ class Surrogate:
         """Mean and deviation of the goal's value of points; minus infinity of those that may be no answer."""
         belief, ms = posterior.believed(codes), self._domain.latency_ms(codes)
         mean, deviation = values(self._goal, belief.mean, belief.deviation, ms)
-        return np.where(self._may_answer(codes, self._goal), mean, -np.inf), deviation
+        return np.where(self._may_answer(codes), mean, -np.inf), deviation
 
     def _best_value(self, posterior: Posterior, codes: Codes) -> float:
         """The best mean value among `codes`; without one that may be an answer, the worst that there is."""
@@ -233,8 +237,9 @@ class Surrogate:
         best = float(mean.max(initial=-math.inf))
         return best if math.isfinite(best) else 0.0
 
-    def _may_answer(self, codes: Codes, goal: Goal) -> NDArray[np.bool_]:
-        return np.asarray((self._domain.latency_ms(codes) <= goal.limit_ms) & (self._domain.excess(codes) <= 0.0))
+    def _may_answer(self, codes: Codes) -> NDArray[np.bool_]:
+        in_time = self._domain.latency_ms(codes) <= self._goal.limit_ms
+        return np.asarray(in_time & (self._domain.excess(codes) <= 0.0))
 
     def _posterior(self, trials: Sequence[Trial]) -> Posterior:
         """The model given what is finished, remembered for the same trials."""
@@ -247,13 +252,6 @@ class Surrogate:
 
     def _observed(self, trials: Sequence[Trial]) -> Observed:
         return observed(trials, len(self._domain.cardinalities))
-
-    def _near_target(self) -> Near:
-        rng = np.random.default_rng([self._question.seed, 3])
-        near = near_target(self._domain, self._goal, rng, listed=self._listed)
-        if self._listed is not None:
-            self._feasible = self._listed[self._may_answer(self._listed, self._goal)]
-        return near
 
 
 def _listed(question: Question) -> Codes | None:
