@@ -38,6 +38,8 @@ def compared(found: Regrets, calls: Sequence[int], *, hit: float | None, median:
                 row.append(f"{np.mean(column <= hit):.0%}")
             row.append("" if name == OURS else _difference(found[OURS], column, call))
         rows.append(row)
+    if not rows:
+        return "Not worked out yet."
     headers = ["searcher", "runs"]
     for call in calls:
         headers += [f"{'median ' if median else ''}regret at {call}"]
