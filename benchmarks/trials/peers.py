@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.study import StudyDirection
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
@@ -157,7 +158,7 @@ class PlainRidge(Predicted):
     def predicted(self, rows: NDArray[np.int64], accuracy: Floats, left: NDArray[np.int64]) -> Floats:
         seen, features = self.features(rows), self.features(left)
         centre, spread = seen.mean(axis=0), np.where(seen.std(axis=0) > 0, seen.std(axis=0), 1.0)
-        fitted = Ridge(alpha=1.0).fit((seen - centre) / spread, 100.0 * accuracy)
+        fitted = Ridge(alpha=0.1).fit((seen - centre) / spread, 100.0 * accuracy)
         return np.asarray(fitted.predict((features - centre) / spread)) / 100.0
 
 
@@ -170,7 +171,11 @@ class Bananas(Predicted):
         fits = []
         for _ in range(5):
             net = MLPRegressor(
-                (20, 20), solver="lbfgs", alpha=1e-2, max_iter=200, random_state=int(self.rng.integers(2**31))
+                hidden_layer_sizes=(20, 20),
+                solver="lbfgs",
+                alpha=1e-2,
+                max_iter=80,
+                random_state=int(self.rng.integers(2**31)),
             )
             fits.append(net.fit(seen, (accuracy - centre) / spread).predict(features))
         found = np.array(fits)
@@ -201,11 +206,11 @@ class Sampled(Told):
     """
 
     def __init__(
-        self, table: Table, seed: int, budget: int, sampler: Callable[[int], Any], *, free: bool, objectives: int = 1
+        self, sampler: Callable[[int], Any], table: Table, seed: int, budget: int, *, free: bool, objectives: int = 1
     ) -> None:
         super().__init__(table, seed, budget)
         self._free, self._objectives = free, objectives
-        directions = ["maximize", "minimize"][:objectives]
+        directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][:objectives]
         self._study = optuna.create_study(directions=directions, sampler=sampler(seed))
         self._open: dict[int, Any] = {}
 
@@ -284,18 +289,18 @@ OURS = "surrogate (ours)"
 PEERS: dict[str, Callable[[Table, int, int], Searcher]] = {
     "ridge × latency": PlainRidge,
     "BANANAS-like × latency": Bananas,
-    "TPE, infeasible asks free": lambda *args: Sampled(*args, _tpe, free=True),
+    "TPE, infeasible asks free": lambda *args: Sampled(_tpe, *args, free=True),
     "NPENAS-like × latency": Npenas,
     "random, feasible": Feasible,
-    "TPE": lambda *args: Sampled(*args, _tpe, free=False),
-    "NSGA-II": lambda *args: Sampled(*args, _nsga2, free=False, objectives=2),
+    "TPE": lambda *args: Sampled(_tpe, *args, free=False),
+    "NSGA-II": lambda *args: Sampled(_nsga2, *args, free=False, objectives=2),
     "aging evolution": Aging,
     "random": Random,
-    "GPSampler, latency a constraint": lambda *args: Sampled(*args, _gp, free=True),
+    "GPSampler, latency a constraint": lambda *args: Sampled(_gp, *args, free=True),
 }
 """By name, those that matter most and cost least first."""
 
-POOLED = ("ridge × latency", "BANANAS-like × latency", "NPENAS-like × latency", "random, feasible", "random")
+POOLED = ("ridge × latency", "NPENAS-like × latency", "random, feasible", "random")
 """Those that need no code but the rows."""
 
 

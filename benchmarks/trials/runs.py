@@ -37,7 +37,6 @@ def regrets(name: str, table: Table, seed: int, setting: Setting) -> list[float]
     accuracy. With `confirmed` one more number follows: the answer once the best few, by the same rule, were trained
     again, twice each, and averaged.
     """
-    draws = np.random.default_rng([seed, 11])
     with threadpool_limits(limits=1):
         one = searcher(name, table, seed, setting.calls, noisy=setting.noisy)
         best, found, observed = float(table.worth.max()), [], dict[int, float]()
@@ -49,18 +48,20 @@ def regrets(name: str, table: Table, seed: int, setting: Setting) -> list[float]
                 asked += 1
             # Whatever has been in flight longest comes back first.
             row = pending.pop(0)
-            observed[row] = _call(table, row, setting, draws)
+            observed[row] = _call(table, row, setting, seed)
             one.tell(row, observed[row])
             answer = _ranked(one, table, observed, setting)[0]
             found.append(100.0 * (best - _worth(table, answer)))
         if setting.confirmed:
             rows = _ranked(one, table, observed, setting)[: setting.confirmed]
-            found.append(100.0 * (best - _worth(table, _confirmed(one, table, rows, observed, setting, draws))))
+            found.append(100.0 * (best - _worth(table, _confirmed(one, table, rows, observed, setting, seed))))
     return found
 
 
-def kept(part: str, name: str, table: Table, seeds: Iterable[int], setting: Setting) -> list[list[float]]:
-    """The regrets of each seed; those worked out before are read."""
+def kept(
+    part: str, name: str, table: Table, seeds: Iterable[int], setting: Setting, *, work: bool
+) -> list[list[float]]:
+    """The regrets of each seed; those worked out before are read. Without `work` the others are left out."""
     path = KEPT / f"trials-{part}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     known: dict[tuple[str, int], list[float]] = {}
@@ -70,19 +71,22 @@ def kept(part: str, name: str, table: Table, seeds: Iterable[int], setting: Sett
             known[record["name"], record["seed"]] = record["regrets"]
     rows = []
     for seed in seeds:
-        if (name, seed) not in known:
+        if (name, seed) not in known and work:
             known[name, seed] = regrets(name, table, seed, setting)
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"name": name, "seed": seed, "regrets": known[name, seed]}) + "\n")
-        rows.append(known[name, seed])
+        if (name, seed) in known:
+            rows.append(known[name, seed])
     return rows
 
 
-def _call(table: Table, row: int, setting: Setting, draws: np.random.Generator) -> float:
+def _call(table: Table, row: int, setting: Setting, seed: int, repeat: int = 0) -> float:
+    """What a call answers: of a row that is trained again, another one of its trainings, in random order."""
     if not setting.noisy:
         return float(table.accuracy[row])
     assert table.trainings is not None
-    return float(table.trainings[row, draws.integers(table.trainings.shape[1])])
+    order = np.random.default_rng([seed, row]).permutation(table.trainings.shape[1])
+    return float(table.trainings[row, order[repeat]])
 
 
 def _worth(table: Table, row: int | None) -> float:
@@ -108,7 +112,7 @@ def _confirmed(
     rows: list[int | None],
     observed: dict[int, float],
     setting: Setting,
-    draws: np.random.Generator,
+    seed: int,
 ) -> int | None:
     if isinstance(one, Ours):
         # Ours says itself which are worth it, and reads them with all that it knows.
@@ -117,7 +121,7 @@ def _confirmed(
     for row in rows:
         if row is None:
             return None
-        again = [_call(table, row, setting, draws) for _ in range(2)]
+        again = [_call(table, row, setting, seed, repeat) for repeat in (1, 2)]
         means[row] = float(np.mean([observed[row], *again]))
         for accuracy in again:
             one.tell(row, accuracy) if isinstance(one, Ours) else None

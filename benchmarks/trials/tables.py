@@ -210,7 +210,8 @@ class Note10:
         inputs, before = (self._WIDTHS[stage], self._SIZES[stage]) if first else (width, size)
         return (
             f"expanded_conv-input:{before}x{before}x{inputs}-output:{size}x{size}x{width}-expand:{inputs * expansion}"
-            f"-kernel:{kernel}-stride:{before // size}-idskip:{int(not first)}-se:{self._SE[stage]}-hs:{self._HSWISH[stage]}"
+            f"-kernel:{kernel}-stride:{before // size}-idskip:{int(not first)}"
+            f"-se:{self._SE[stage]}-hs:{self._HSWISH[stage]}"
         )
 
     def codes_ms(self, codes: Codes) -> Floats:

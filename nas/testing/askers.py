@@ -303,7 +303,7 @@ class AskerConformance:
             pytest.skip("it does not learn")
         wins = 0
         for seed in range(8):
-            question = question_of(AdditiveDomain(100 + seed, num_genes=8), seed=seed, budget=self.contest_calls)
+            question = question_of(AdditiveDomain(100 + seed, num_genes=7), seed=seed, budget=self.contest_calls)
             domain = question.domain
             assert isinstance(domain, AdditiveDomain)
             trials = run(make_asker(question), question, self.contest_calls)

@@ -223,13 +223,5 @@ class _Answers:
         return found
 
 
-def prior_of(domain: CodeDomain | NetworkDomain) -> Callable[[Codes], Floats] | None:
-    """What is believed of accuracies before any trial: a compiled space's published prior; None elsewhere."""
-    problem = domain.problem if isinstance(domain, NetworkDomain) else None
-    if problem is None:
-        return None
-    return lambda codes: np.concatenate([problem.figures(chunk).accuracy.mean for chunk in _chunks(codes)])
-
-
 def _chunks(codes: Codes) -> list[Codes]:
     return [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)] or [codes]

@@ -14,16 +14,18 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.accuracy import load_accuracy
 from nas.errors import TargetError
+from nas.latency import LatencyModel
+from nas.resources import runs_folder
 from nas.space import CodeSpace, SearchSpace
 from nas.strategies import Goal, Reward
 from nas.trials.asker import Asker
 from nas.trials.askers import asker_named
+from nas.trials.askers.ground import Code, Ground
 from nas.trials.domain import CodeDomain, HasLatency, NetworkDomain
 from nas.trials.question import Domain, Question
 from nas.trials.records import State, Trial
-
-Code = tuple[int, ...]
 
 _CODE = "nas:code"
 _STATES: dict[TrialState, State] = {
@@ -61,10 +63,10 @@ class SurrogateSampler(BaseSampler):
         noisy: bool = True,
         asker: str | Callable[[Question], Asker] = "surrogate",
     ) -> None:
-        domain: Domain = NetworkDomain(space, latency) if isinstance(space, SearchSpace) else CodeDomain(space, latency)
+        domain = _domain(space, latency)
         goal = Goal(target_ms=target_ms, reward=Reward.parse(reward))
         question = Question(domain=domain, goal=goal, budget=budget, seed=seed, noisy=noisy)
-        self._question = question
+        self._question, self._ground = question, Ground(question)
         self._asker = asker_named(asker, question) if isinstance(asker, str) else asker(question)
         self._genes = {name: CategoricalDistribution(list(choices)) for name, choices in space.genes.items()}
         self._others = RandomSampler(seed=seed)
@@ -116,9 +118,10 @@ class SurrogateSampler(BaseSampler):
                 # It has not said what it took: it would take the best, and leaves the next ones to us.
                 silent += 1
         trials = self._records(study, known)
-        proposals = self._asker.ask(trials, silent + 1) or self._asker.confirm(trials, 1)
-        if proposals:
-            return proposals[-1].codes
+        for proposals in (self._asker.ask(trials, silent + 1), self._asker.confirm(trials, 1)):
+            if allowed := [one.codes for one in proposals if self._allowed(one.codes)]:
+                return allowed[-1]
+        trials = [one for one in trials if self._allowed(one.codes)]
         if not trials:
             raise TargetError(
                 f"a study needs points that meet the target, but none has at most {self._question.goal.limit_ms:g} ms;"
@@ -126,6 +129,10 @@ class SurrogateSampler(BaseSampler):
             )
         times = Counter(one.codes for one in trials)
         return min(times, key=lambda code: times[code])
+
+    def _allowed(self, code: Code) -> bool:
+        """Whether a point may be an answer: an asker may propose others where nothing else is left."""
+        return bool(self._ground.goal.feasible(self._ground.standing(np.array([code])))[0])
 
     def _records(self, study: Study, known: Sequence[tuple[FrozenTrial, Code]]) -> list[Trial]:
         if not known:
@@ -181,6 +188,15 @@ class SurrogateSampler(BaseSampler):
         """Whether another running trial says the same, which it may have begun to while this one asked."""
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return any(other.number != trial.number and self._code(other) == code for other in running)
+
+
+def _domain(space: SearchSpace | CodeSpace, latency: HasLatency) -> Domain:
+    """The points of the space; networks on a device's own model are compiled, with the published prior."""
+    if isinstance(space, CodeSpace):
+        return CodeDomain(space, latency)
+    if not isinstance(latency, LatencyModel):
+        return NetworkDomain(space, latency)
+    return NetworkDomain(space, latency, accuracy=load_accuracy("imagenet"), kept=runs_folder() / "compiled")
 
 
 def _places(

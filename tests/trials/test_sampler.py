@@ -17,6 +17,7 @@ import nas
 from nas.space import CodeSpace, Point
 from nas.trials.askers.uniform import Uniform
 from nas.trials.records import Proposal, Trial
+from tests.jobs.small import small_space, tiny_document
 
 
 class _Sum:
@@ -63,9 +64,10 @@ def _objective(trial: optuna.Trial) -> float:
     return float(sum(trial.suggest_categorical(name, _SPACE.genes[name]) for name in _SPACE.genes)) / 10
 
 
-def test_every_point_under_the_target_once() -> None:
+@pytest.mark.parametrize("asker", ["random", "surrogate"])
+def test_every_point_under_the_target_once(asker: str) -> None:
     """Of 64 points those whose genes add up to five or less, counted by hand: 64 minus 1 + 3 + 6 + 10 (sums 9 to 6)."""
-    study = optuna.create_study(direction="maximize", sampler=_sampler())
+    study = optuna.create_study(direction="maximize", sampler=_sampler(asker=asker))
     study.optimize(_objective, n_trials=44)
     points = {tuple(trial.params.values()) for trial in study.trials}
     assert len(points) == 44
@@ -164,7 +166,26 @@ def test_processes_share_a_study(tmp_path: Path) -> None:
     assert len(points) == len(set(points)) == 16
 
 
-def test_a_target_that_no_point_meets_is_an_error() -> None:
-    study = optuna.create_study(direction="maximize", sampler=_sampler(target_ms=0.5))
+@pytest.mark.parametrize("asker", ["random", "surrogate"])
+def test_a_target_that_no_point_meets_is_an_error(asker: str) -> None:
+    study = optuna.create_study(direction="maximize", sampler=_sampler(target_ms=0.5, asker=asker))
     with pytest.raises(nas.NasError, match=r"none has at most 0\.5 ms"):
         study.optimize(_objective, n_trials=1)
+
+
+def test_a_space_of_networks_has_the_published_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first suggestion is the prior's: of all points under the target none has a better mean."""
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    space, latency = small_space(**tiny_document()), nas.load_latency("iphone12")
+    codes = np.stack(np.unravel_index(np.arange(space.size), space.cardinalities), axis=1)
+    networks = [space.decode(code) for code in np.unique(space.canonical(codes), axis=0)]
+    latency_ms = latency.latency_ms(networks)
+    target_ms = float(np.median(latency_ms))
+    study = optuna.create_study(
+        direction="maximize", sampler=nas.SurrogateSampler(space, latency=latency, target_ms=target_ms)
+    )
+    trial = study.ask()
+    genes = {name: trial.suggest_categorical(name, choices) for name, choices in space.genes.items()}
+    code = [space.genes[name].index(value) for name, value in genes.items()]
+    means = nas.load_accuracy("imagenet").predict([space.decode(code), *networks])
+    assert means[0] == means[1:][latency_ms <= target_ms].max()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas.accuracy import PriorModel
 from nas.errors import unknown_name
 from nas.trials.asker import Asker
 from nas.trials.askers.aging import Aging
@@ -12,19 +11,14 @@ from nas.trials.askers.local import Local
 from nas.trials.askers.optuna_samplers import Gp, Nsga2, Tpe
 from nas.trials.askers.reinforce import Reinforce
 from nas.trials.askers.uniform import Uniform
-from nas.trials.domain import NetworkDomain
 from nas.trials.question import Question
 from nas.trials.surrogate import Surrogate
-from nas.trials.surrogate.networks import NetworkModel, described_by
+from nas.trials.surrogate.networks import model_of
 
 
 def _surrogate(question: Question) -> Surrogate:
     """The default: of the networks of a compiled space it begins with the published prior, which trials correct."""
-    domain = question.domain
-    if not (isinstance(domain, NetworkDomain) and domain.problem and isinstance(domain.accuracy, PriorModel)):
-        return Surrogate(question)
-    prior = domain.accuracy.prior
-    return Surrogate(question, model=NetworkModel(prior, domain, described_by(domain), noisy=question.noisy))
+    return Surrogate(question, model=model_of(question))
 
 
 ASKERS: dict[str, Callable[[Question], Asker]] = {

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nas.strategies import Candidate, Evolution, Exhaustive, Goal, SearchTask, Strategy
+from nas.strategies import Candidate, Evolution, Exhaustive, SearchTask, Strategy
 from nas.strategies.problem import Codes
 from nas.trials.asker import Belief
 from nas.trials.question import Question
 from nas.trials.records import Proposal, Trial
 from nas.trials.surrogate.acquisition import Improvement, Listed, values
 from nas.trials.surrogate.embedding import Embedding
-from nas.trials.surrogate.first import Near, near_target, spread
-from nas.trials.surrogate.model import CodeModel, Model, Posterior, Prior
+from nas.trials.surrogate.first import near_target, spread
+from nas.trials.surrogate.model import CodeModel, Model, Posterior
 from nas.trials.surrogate.observed import Observed, observed
 
 FIRST, ACQUISITION, CONFIRMING, LEFT = "first samples", "expected improvement", "confirming", "nothing else is left"
@@ -38,19 +38,21 @@ _EVOLUTION = Evolution(
 )
 _FEWEST = 3
 """With fewer results than this nothing is modelled: more first samples are asked for."""
+_CONDITIONED = 600
+"""Models are conditioned on about so many points at most, those that tell most: time grows with their square."""
 _USUAL = 512
 _DRAWS = 4000
 _RIVALS = 256
-_UNKNOWN = Belief(mean=np.array([0.5]), deviation=np.array([0.25]))
-"""What is believed of any accuracy without a trial and without a prior."""
+_UNKNOWN = 0.5, 0.25
+"""Mean and deviation of what is believed of any accuracy before the first result."""
 
 
 class Surrogate:
     """Expected improvement under a Gaussian process, its maximum over the whole space, exact where that is small.
 
-    `model` takes the place of the Gaussian process. `prior` is a first guess of accuracies, for that process to correct
-    (`nas.trials.domain.prior_of`). `listed` are the only points there are, shape (n, genes), where not every code is
-    one. `strategy` takes the place of the search for the acquisition's maximum on spaces that are not listed.
+    `model` takes the place of the Gaussian process. `listed` are the only points there are, shape (n, genes), where not
+    every code is one. `strategy` takes the place of the search for the acquisition's maximum on spaces that are not
+    listed.
     """
 
     name = "surrogate"
@@ -60,24 +62,24 @@ class Surrogate:
         question: Question,
         *,
         model: Model | None = None,
-        prior: Prior | None = None,
         listed: Codes | None = None,
         strategy: Strategy = _EVOLUTION,
     ) -> None:
         self._question, self._domain, self._goal = question, question.domain, question.goal
         self._listed = _listed(question) if listed is None else np.unique(self._domain.canonical(listed), axis=0)
-        self._strategy, self._prior = strategy, prior
+        self._strategy = strategy
         self._embedding = Embedding(self._domain.choices)
-        self._near = self._near_target()
-        self._model: Model = model or CodeModel(
-            self._domain, self._near.codes[:_USUAL], noisy=question.noisy, prior=prior
-        )
+        if self._listed is not None:
+            self._feasible = self._listed[self._may_answer(self._listed)]
+        rng = np.random.default_rng([question.seed, 3])
+        self._near = near_target(self._domain, self._goal, rng, listed=self._listed)
+        self._model: Model = model or CodeModel(self._domain, self._near.codes[:_USUAL], noisy=question.noisy)
         self._remembered: tuple[tuple[Trial, ...], Posterior] | None = None
 
     @property
     def num_first(self) -> int:
-        """How many first samples there are: an eighth of the budget, at least 4 and at most 10."""
-        return min(max(self._question.budget // 8, 4), 10)
+        """How many first samples there are: a tenth of the budget, at least 4 and at most 6."""
+        return min(max(self._question.budget // 10, 4), 6)
 
     def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """Up to `count` points to try next, as `Asker.ask` says; the best first."""
@@ -99,8 +101,7 @@ class Surrogate:
         """What the model believes, as `Asker.believe` says."""
         codes = self._domain.canonical(np.asarray(codes, dtype=np.int64))
         if not (len(self._observed(trials)) or self._model.guesses):
-            mean = np.full(len(codes), _UNKNOWN.mean[0]) if self._prior is None else self._prior(codes)
-            return Belief(mean=mean, deviation=np.full(len(codes), _UNKNOWN.deviation[0]))
+            return Belief(mean=np.full(len(codes), _UNKNOWN[0]), deviation=np.full(len(codes), _UNKNOWN[1]))
         with threadpool_limits(limits=1, user_api="blas"):
             return self._posterior(trials).believed(codes)
 
@@ -192,7 +193,8 @@ class Surrogate:
         *,
         but: Sequence[tuple[int, ...]] = (),
     ) -> Codes:
-        """Up to `count` untried points of the greatest expected improvement over `best`, the greatest first."""
+        """Up to `count` untried points of the greatest expected improvement over `best`, the greatest first; of a space
+        that is not listed also good ones far from these."""
         problem = self._improvement(posterior, best)
         tried = np.array([*(trial.codes for trial in trials), *but], dtype=np.int64)
         tried = tried.reshape(-1, len(self._domain.cardinalities))
@@ -203,7 +205,8 @@ class Surrogate:
         if self._listed is None:
             task = replace(task, exclude=tried, initial=np.concatenate((tried, self._near.codes[:64])))
             found = self._strategy.search(problem, task)
-            return _codes(found.top, len(self._domain.cardinalities))[:count]
+            best_first = list(dict.fromkeys((*found.top, *found.apart)))
+            return _codes(best_first[:count], len(self._domain.cardinalities))
         done = set(map(tuple, tried.tolist()))
         left = self._feasible[[tuple(code) not in done for code in self._feasible.tolist()]]
         if not len(left):
@@ -214,9 +217,8 @@ class Surrogate:
     def _left(self, tried: set[tuple[int, ...]], count: int) -> list[Proposal]:
         """Points that may be no answer, those least beyond the limit first."""
         codes = self._near.codes if self._listed is None else self._listed
-        beyond = np.maximum(self._domain.latency_ms(codes) / self._goal.limit_ms - 1.0, 0.0) + self._domain.excess(
-            codes
-        )
+        beyond = np.maximum(self._domain.latency_ms(codes) / self._goal.limit_ms - 1.0, 0.0)
+        beyond += self._domain.excess(codes)
         ordered = map(tuple, codes[np.argsort(beyond, kind="stable")].tolist())
         return [Proposal(codes=code, why=LEFT) for code in ordered if code not in tried][:count]
 
@@ -227,7 +229,7 @@ class Surrogate:
         """Mean and deviation of the goal's value of points; minus infinity of those that may be no answer."""
         belief, ms = posterior.believed(codes), self._domain.latency_ms(codes)
         mean, deviation = values(self._goal, belief.mean, belief.deviation, ms)
-        return np.where(self._may_answer(codes, self._goal), mean, -np.inf), deviation
+        return np.where(self._may_answer(codes), mean, -np.inf), deviation
 
     def _best_value(self, posterior: Posterior, codes: Codes) -> float:
         """The best mean value among `codes`; without one that may be an answer, the worst that there is."""
@@ -235,25 +237,21 @@ class Surrogate:
         best = float(mean.max(initial=-math.inf))
         return best if math.isfinite(best) else 0.0
 
-    def _may_answer(self, codes: Codes, goal: Goal) -> NDArray[np.bool_]:
-        return np.asarray((self._domain.latency_ms(codes) <= goal.limit_ms) & (self._domain.excess(codes) <= 0.0))
+    def _may_answer(self, codes: Codes) -> NDArray[np.bool_]:
+        in_time = self._domain.latency_ms(codes) <= self._goal.limit_ms
+        return np.asarray(in_time & (self._domain.excess(codes) <= 0.0))
 
     def _posterior(self, trials: Sequence[Trial]) -> Posterior:
         """The model given what is finished, remembered for the same trials."""
         finished = tuple(sorted((t for t in trials if t.state in ("done", "stopped")), key=lambda trial: trial.number))
         if self._remembered is None or self._remembered[0] != finished:
-            self._remembered = finished, self._model.posterior(self._observed(finished))
+            known = self._observed(finished)
+            known = known.select(known.telling(_CONDITIONED))
+            self._remembered = finished, self._model.posterior(known)
         return self._remembered[1]
 
     def _observed(self, trials: Sequence[Trial]) -> Observed:
         return observed(trials, len(self._domain.cardinalities))
-
-    def _near_target(self) -> Near:
-        rng = np.random.default_rng([self._question.seed, 3])
-        near = near_target(self._domain, self._goal, rng, listed=self._listed)
-        if self._listed is not None:
-            self._feasible = self._listed[self._may_answer(self._listed, self._goal)]
-        return near
 
 
 def _listed(question: Question) -> Codes | None:

@@ -42,7 +42,8 @@ class Embedding:
         parts = [np.zeros((len(codes), 0))]
         for genes, vectors, mixing in self._kinds:
             chosen = vectors[codes[:, genes]]  # (n, genes of the kind, numbers a choice)
-            parts.append((chosen.transpose(0, 2, 1) @ mixing).reshape(len(codes), -1))
+            width = chosen.shape[2] * mixing.shape[1]
+            parts.append((chosen.transpose(0, 2, 1) @ mixing).reshape(len(codes), width))
         return np.asarray(np.concatenate(parts, axis=1) / self._scale)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +16,9 @@ from nas.trials.surrogate.observed import Observed
 from nas.trials.surrogate.process import Amplitudes, Process, Rows, fitted
 
 Floats = NDArray[np.float64]
-Prior = Callable[[Codes], Floats]
 
-_MOST = 150
-"""Amplitudes are fitted to so many points at most; more hardly change them."""
+_FITTED = 150
+"""Amplitudes are fitted to about so many points at most; more hardly change them."""
 _LEAST_SPREAD = 1e-3
 """The least deviation of accuracies that is believed of a few points: a tenth of a point."""
 
@@ -57,34 +55,29 @@ class Model(Protocol):
 class CodeModel:
     """The Gaussian process of `nas.trials.surrogate.process` on a domain's genes and features.
 
-    `usual`, shape (n, genes), are points whose features say what a usual one is (their mean and spread). `prior` is a
-    first guess of accuracies, which trials correct by an offset, a scale and all else that the process can learn.
+    `usual`, shape (n, genes), are points whose features say what a usual one is (their mean and spread).
     """
 
     guesses = False
 
-    def __init__(self, domain: Domain, usual: Codes, *, noisy: bool, prior: Prior | None = None) -> None:
-        self._domain, self._noisy, self._prior = domain, noisy, prior
+    def __init__(self, domain: Domain, usual: Codes, *, noisy: bool) -> None:
+        self._domain, self._noisy = domain, noisy
         self._embedding = Embedding(domain.choices)
-        features = self._features(usual)
+        features = domain.features(usual)
         self._centre, spread = features.mean(axis=0), features.std(axis=0)
         self._spread = np.where(spread > 0, spread, 1.0)
 
     def rows(self, codes: Codes) -> Rows:
         """Points as the process sees them."""
-        costs = (self._features(codes) - self._centre) / self._spread
+        costs = (self._domain.features(codes) - self._centre) / self._spread
         return Rows(genes=self._embedding.of(codes), costs=costs)
-
-    def guess(self, codes: Codes) -> Floats:
-        """The prior's accuracies, zeros without one, shape (n,)."""
-        return np.zeros(len(codes)) if self._prior is None else self._prior(codes)
 
     def posterior(self, observed: Observed) -> CodePosterior:
         """The process given `observed`, its amplitudes fitted to them."""
-        rows, values = self.rows(observed.codes), observed.accuracy - self.guess(observed.codes)
+        rows, values = self.rows(observed.codes), observed.accuracy
         centre, spread = float(values.mean()), max(float(values.std()), _LEAST_SPREAD)
         standard, unsure = (values - centre) / spread, observed.unsure / spread**2
-        few = _telling(observed)
+        few = observed.telling(_FITTED)
         amplitudes = fitted(
             rows.select(few),
             standard[few],
@@ -97,10 +90,6 @@ class CodeModel:
         process = Process(amplitudes=amplitudes, rows=rows, values=standard, noise=noise)
         places = {code: i for i, code in enumerate(map(tuple, observed.codes.tolist()))}
         return CodePosterior(model=self, process=process, places=places, centre=centre, spread=spread)
-
-    def _features(self, codes: Codes) -> Floats:
-        features = self._domain.features(codes)
-        return features if self._prior is None else np.column_stack((features, self._prior(codes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,12 +110,12 @@ class CodePosterior:
     def believed(self, codes: Codes) -> Belief:
         """As `Posterior` says."""
         mean, deviation = self.process.believed(self.model.rows(codes), self._own(codes))
-        return Belief(mean=self._mean(codes, mean), deviation=self.spread * deviation)
+        return Belief(mean=self._mean(mean), deviation=self.spread * deviation)
 
     def together(self, codes: Codes) -> tuple[Floats, Floats]:
         """As `Posterior` says."""
         mean, covariance = self.process.together(self.model.rows(codes), self._own(codes))
-        return self._mean(codes, mean), self.spread**2 * covariance
+        return self._mean(mean), self.spread**2 * covariance
 
     def supposing(self, codes: Codes) -> CodePosterior:
         """As `Posterior` says."""
@@ -140,20 +129,8 @@ class CodePosterior:
             spread=self.spread,
         )
 
-    def _mean(self, codes: Codes, standard: Floats) -> Floats:
-        return self.model.guess(codes) + self.centre + self.spread * standard
+    def _mean(self, standard: Floats) -> Floats:
+        return self.centre + self.spread * standard
 
     def _own(self, codes: Codes) -> NDArray[np.int64]:
         return np.array([self.places.get(tuple(code), -1) for code in codes.tolist()], dtype=np.int64)
-
-
-def _telling(observed: Observed) -> NDArray[np.int64]:
-    """Places of at most `_MOST` points, in order: half of them the most accurate, half spread over the rest; and all
-    that were repeated, which tell noise from what is a point's own."""
-    count = len(observed)
-    if count <= _MOST:
-        return np.arange(count)
-    by_accuracy = np.argsort(-observed.accuracy, kind="stable")
-    rest = by_accuracy[_MOST // 2 :]
-    spread = rest[np.linspace(0, len(rest) - 1, _MOST - _MOST // 2).round().astype(np.int64)]
-    return np.union1d(np.concatenate((by_accuracy[: _MOST // 2], spread)), np.flatnonzero(observed.repeats > 1))

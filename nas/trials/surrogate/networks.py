@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from nas.accuracy.conditioned import ConditionedPrior
 from nas.accuracy.features import network_features
 from nas.accuracy.prior import Prior, to_fraction
-from nas.accuracy.prior_model import described
+from nas.accuracy.prior_model import PriorModel
 from nas.strategies.problem import Codes
 from nas.trials.asker import Belief
 from nas.trials.domain import NetworkDomain
-from nas.trials.question import Domain
+from nas.trials.question import Domain, Question
 from nas.trials.surrogate.model import Posterior
 from nas.trials.surrogate.observed import Observed
 
@@ -26,10 +26,17 @@ sides of their inputs (n,)."""
 
 
 def described_by(domain: NetworkDomain) -> Described:
-    """How a domain's networks are described: by the arrays of a compiled space, else network by network."""
-    if domain.problem is not None:
-        return domain.problem.described
-    return lambda codes: described([domain.point(code) for code in codes.tolist()])
+    """How the networks of a compiled domain are described."""
+    assert domain.problem is not None
+    return domain.problem.described
+
+
+def model_of(question: Question) -> NetworkModel | None:
+    """The model of a question about networks whose domain was compiled for the published prior; None for others."""
+    domain = question.domain
+    if not (isinstance(domain, NetworkDomain) and domain.problem and isinstance(domain.accuracy, PriorModel)):
+        return None
+    return NetworkModel(domain.accuracy.prior, domain, described_by(domain), noisy=question.noisy)
 
 
 class NetworkModel:

@@ -38,6 +38,21 @@ class Observed:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def telling(self, most: int) -> NDArray[np.int64]:
+        """Places of about `most` points, in order: half of them the most accurate, half spread over the rest; and all
+        that were repeated, which tell noise from what is a point's own."""
+        if len(self) <= most:
+            return np.arange(len(self))
+        by_accuracy = np.argsort(-self.accuracy, kind="stable")
+        rest = by_accuracy[most // 2 :]
+        spread = rest[np.linspace(0, len(rest) - 1, most - most // 2).round().astype(np.int64)]
+        return np.union1d(np.concatenate((by_accuracy[: most // 2], spread)), np.flatnonzero(self.repeats > 1))
+
+    def select(self, rows: NDArray[np.int64]) -> Observed:
+        """The points at `rows`; `scatter` stays, so all that were repeated must be among them."""
+        columns = {name: getattr(self, name)[rows] for name in ("codes", "accuracy", "repeats", "unsure")}
+        return Observed(**columns, scatter=self.scatter)
+
 
 def observed(trials: Sequence[Trial], num_genes: int) -> Observed:
     """What the trials that are done, or were stopped, say of their points."""

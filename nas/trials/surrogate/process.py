@@ -23,8 +23,8 @@ PRIORS: Mapping[str, tuple[float, float]] = {
     "trend": (0.0, 1.0),
     "genes": (0.0, 0.7),
     "rest": (-0.7, 0.7),
-    "length": (0.0, 0.5),
-    "own": (-1.6, 0.7),
+    "length": (1.0, 0.5),
+    "own": (-1.8, 0.7),
     "noise": (-1.6, 0.7),
 }
 """Mean and deviation of the logarithm of each: amplitudes in deviations of the accuracies, the length in the distance

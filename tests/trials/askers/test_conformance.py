@@ -39,6 +39,8 @@ class TestReinforce(AskerConformance):
 
 
 class TestTpe(AskerConformance):
+    many_trials = 1000
+
     @pytest.fixture
     def make_asker(self) -> MakeAsker:
         return Tpe
@@ -50,6 +52,7 @@ class TestTpe(AskerConformance):
 
 class TestNsga2(AskerConformance):
     contest_calls = 80  # its generations are of ten at least
+    many_trials = 1000
 
     @pytest.fixture
     def make_asker(self) -> MakeAsker:
