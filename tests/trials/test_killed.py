@@ -60,4 +60,5 @@ def test_a_killed_worker_costs_its_trial_nothing_but_time(tmp_path: Path) -> Non
     assert process.returncode == 0, errors
     trials = json.loads(out)["trials"]
     assert [trial[0] for trial in trials] == list(range(12)) and {trial[2] for trial in trials} == {"done"}
-    assert len(lines(calls)) == 12 + 1 and repeats(calls) == 1
+    # Killed between two calls it costs none; one that it was in the middle of is made again.
+    assert len(lines(calls)) == 12 + repeats(calls) and repeats(calls) <= 1
