@@ -202,13 +202,23 @@ class Npenas(Predicted):
 class Sampled(Told):
     """A sampler of Optuna on the genes of a whole table; a row asked for again is answered from memory, for free.
 
-    With `free`, a row that may be no answer is answered for free as well: by its latency as a violated constraint.
+    With `free`, a row that may be no answer is answered for free as well: by its latency as a violated constraint. With
+    `ordered`, genes are places in their choices, which is what a sampler of numbers needs.
     """
 
     def __init__(
-        self, sampler: Callable[[int], Any], table: Table, seed: int, budget: int, *, free: bool, objectives: int = 1
+        self,
+        sampler: Callable[[int], Any],
+        table: Table,
+        seed: int,
+        budget: int,
+        *,
+        free: bool,
+        objectives: int = 1,
+        ordered: bool = False,
     ) -> None:
         super().__init__(table, seed, budget)
+        self._ordered = ordered
         self._free, self._objectives = free, objectives
         directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][:objectives]
         self._study = optuna.create_study(directions=directions, sampler=sampler(seed))
@@ -217,8 +227,7 @@ class Sampled(Told):
     def ask(self, pending: list[int]) -> int:
         for _ in range(_FREE_ASKS):
             trial = self._study.ask()
-            code = [trial.suggest_categorical(g, list(of)) for g, of in self.table.space.genes.items()]
-            code = [of.index(value) for of, value in zip(self.table.space.genes.values(), code, strict=True)]
+            code = [self._place(trial, gene, choices) for gene, choices in self.table.space.genes.items()]
             row = int(self.table.rows(np.array([code]))[0])
             if row in self.told:
                 self._answer(trial, row, self.told[row])
@@ -230,6 +239,11 @@ class Sampled(Told):
                 self._open[row] = trial
                 return row
         return self.drawn(pending, self.table.feasible if self._free else np.ones_like(self.table.feasible))
+
+    def _place(self, trial: Any, gene: str, choices: tuple[Any, ...]) -> int:
+        if self._ordered:
+            return int(trial.suggest_int(gene, 0, len(choices) - 1))
+        return choices.index(trial.suggest_categorical(gene, list(choices)))
 
     def tell(self, row: int, accuracy: float) -> None:
         super().tell(row, accuracy)
@@ -284,6 +298,10 @@ def _nsga2(seed: int) -> Any:
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
 
 
+def _cma(seed: int) -> Any:
+    return optuna.samplers.CmaEsSampler(seed=seed)
+
+
 OURS = "surrogate (ours)"
 
 PEERS: dict[str, Callable[[Table, int, int], Searcher]] = {
@@ -295,6 +313,7 @@ PEERS: dict[str, Callable[[Table, int, int], Searcher]] = {
     "TPE": lambda *args: Sampled(_tpe, *args, free=False),
     "NSGA-II": lambda *args: Sampled(_nsga2, *args, free=False, objectives=2),
     "aging evolution": Aging,
+    "CMA": lambda *args: Sampled(_cma, *args, free=False, ordered=True),
     "random": Random,
     "GPSampler, latency a constraint": lambda *args: Sampled(_gp, *args, free=True),
 }
