@@ -33,15 +33,24 @@ class EpochPlan:
 
 
 class Batches:
-    """The batches of `split`: `batch` images a step, without those left over in an epoch (others each time)."""
+    """The batches of `split` at `size` (height, width): `batch` images a step, without those left over in an epoch
+    (others each time).
 
-    def __init__(self, split: Split, augment: AugmentRecipe, *, batch: int, seed: int) -> None:
+    Images that are larger than `size` are cut to it, those of its size from a black margin; for resized crops they stay
+    as they are, since what cuts them comes later.
+    """
+
+    def __init__(
+        self, split: Split, augment: AugmentRecipe, *, size: tuple[int, int], batch: int, seed: int
+    ) -> None:
         self.batch = min(batch, len(split))
         self.steps_per_epoch = len(split) // self.batch
         self._split, self._augment, self._seed = split, augment, seed
-        self._margins = (0, 0)
-        if augment.crop == "padded":
-            self._margins = tuple(round(augment.pad * size) for size in split.images.shape[1:3])
+        stored = split.images.shape[1:3]
+        self._size = stored if augment.crop == "resized" else size
+        self._room = tuple(have - want for have, want in zip(stored, self._size, strict=True))
+        pads = augment.crop == "padded" and self._room == (0, 0)
+        self._margins = tuple(round(augment.pad * side) if pads else 0 for side in self._size)
         self._plan: tuple[int, EpochPlan] | None = None
 
     def plan(self, epoch: int) -> EpochPlan:
@@ -49,32 +58,44 @@ class Batches:
         if self._plan is None or self._plan[0] != epoch:
             rng = generator(self._seed, epoch)
             count = len(self._split)
-            plan = EpochPlan(
-                order=rng.permutation(count),
-                mirrored=rng.random(count) < (0.5 if self._augment.flip else 0.0),
-                corners=rng.integers(0, [2 * margin + 1 for margin in self._margins], (count, 2)),
-            )
-            self._plan = (epoch, plan)
+            order, chance = rng.permutation(count), rng.random(count)
+            if self._augment.crop == "padded":
+                last = [room + 2 * margin for room, margin in zip(self._room, self._margins, strict=True)]
+                corners = rng.integers(0, last, (count, 2), endpoint=True)
+            else:
+                corners = np.tile([room // 2 for room in self._room], (count, 1))
+            mirrored = chance < (0.5 if self._augment.flip else 0.0)
+            self._plan = (epoch, EpochPlan(order=order, mirrored=mirrored, corners=corners))
         return self._plan[1]
 
     def take(self, epoch: int, step: int) -> tuple[Pixels, Integers]:
-        """The images (batch, h, w, c), mirrored and cut from a black margin, and the labels (batch,) of a step."""
+        """The images (batch, height, width, channels), cut and mirrored, and the labels (batch,) of a step."""
         plan = self.plan(epoch)
         places = slice(step * self.batch, (step + 1) * self.batch)
         chosen = plan.order[places]
-        images = crops(self._split.images[chosen], self._margins, plan.corners[places], plan.mirrored[places])
-        return images, self._split.labels[chosen]
+        images = self._split.images[chosen]
+        return self._cut(images, plan.corners[places], plan.mirrored[places]), self._split.labels[chosen]
+
+    def plain(self, chosen: Integers) -> Pixels:
+        """The images `chosen`, (n,), as they are evaluated: their middle, not mirrored."""
+        middle = [room // 2 + margin for room, margin in zip(self._room, self._margins, strict=True)]
+        return self._cut(self._split.images[chosen], np.tile(middle, (len(chosen), 1)), np.zeros(len(chosen), np.bool_))
+
+    def _cut(self, images: Pixels, corners: Integers, mirrored: NDArray[np.bool_]) -> Pixels:
+        return crops(images, self._size, self._margins, corners, mirrored)
 
 
-def crops(images: Pixels, margins: tuple[int, ...], corners: Integers, mirrored: NDArray[np.bool_]) -> Pixels:
-    """`images` (n, h, w, c), each with black `margins` (rows, columns) around it, cut back to its size at its corner,
-    then mirrored or not: a new array."""
+def crops(
+    images: Pixels, size: tuple[int, ...], margins: tuple[int, ...], corners: Integers, mirrored: NDArray[np.bool_]
+) -> Pixels:
+    """`images` (n, h, w, c), each with black `margins` (rows, columns) around it, cut to `size` (height, width) at its
+    corner, then mirrored or not: a new array (n, height, width, c)."""
     count, height, width, channels = images.shape
     rows, columns = margins
     wide = np.zeros((count, height + 2 * rows, width + 2 * columns, channels), np.uint8)
     wide[:, rows : rows + height, columns : columns + width] = images
-    cut = np.empty_like(images, subok=False)
+    cut = np.empty((count, *size, channels), np.uint8)
     for i, ((top, left), mirror) in enumerate(zip(corners.tolist(), mirrored.tolist(), strict=True)):
-        window = wide[i, top : top + height, left : left + width]
+        window = wide[i, top : top + size[0], left : left + size[1]]
         cut[i] = window[:, ::-1] if mirror else window
     return cut

@@ -88,7 +88,8 @@ class Training:
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
         self.module = module.to(self.device, memory_format=torch.channels_last).eval()
-        self.batches = Batches(data.train, recipe.augment, batch=recipe.batch, seed=seed)
+        height, width = module.graph.input_shape[1:]
+        self.batches = Batches(data.train, recipe.augment, size=(height, width), batch=recipe.batch, seed=seed)
         if self.batches.batch < recipe.batch:
             self.recipe = recipe = recipe.at_batch(self.batches.batch)
         self.schedule = Schedule(recipe=recipe, epochs=self.epochs, steps_per_epoch=self.batches.steps_per_epoch)
@@ -218,8 +219,14 @@ class Training:
         images, in batches (arXiv 1803.05407, section 3.2)."""
         order = generator(self.seed, self.epochs).permutation(len(self.data.train))[:images]
         chunks = np.array_split(order, max(1, len(order) // self.batches.batch))
-        loader = [self.normalize(self.data.train.images[chunk]).to(self.device) for chunk in chunks]
-        torch.optim.swa_utils.update_bn(loader, module)
+        torch.optim.swa_utils.update_bn([self._plain_values(chunk) for chunk in chunks], module)
+
+    def _plain_values(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Training images as they are evaluated, (n, c, h, w)."""
+        values, size = self.normalize(self.batches.plain(chosen)).to(self.device), self.module.graph.input_shape[1:]
+        if values.shape[2:] != size:
+            values = functional.interpolate(values, size, mode="bilinear", antialias=True)
+        return values
 
     def score(self, split: Split) -> HeldOut:
         """How the network, as `result` would give it but for norms taken anew, does on `split`."""
@@ -353,14 +360,12 @@ class Training:
 
 
 def predictor(module: nn.Module, normalize: Normalize, device: torch.device | str = "cpu") -> Predict:
-    """The classes that `module` gives pixels, in eval mode; its mode afterwards is what it was."""
+    """The classes that `module` gives pixels; it is put in eval mode."""
+    module.eval()
 
     def predict(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        was_training = module.training
-        module.eval()
         with torch.inference_mode():
             found: NDArray[np.int64] = module(normalize(torch.from_numpy(pixels).to(device))).argmax(1).cpu().numpy()
-        module.train(was_training)
         return found
 
     return predict
@@ -387,13 +392,13 @@ def _drawing_from(rng: np.random.Generator, device: torch.device) -> Iterator[No
 
 def _check_fit(module: GraphModule, data: Prepared) -> None:
     channels, height, width = module.graph.input_shape
-    wanted = (height, width, channels)
     for name, split in (("training", data.train), ("validation", data.val), ("test", data.test)):
-        if len(split) and split.images.shape[1:] != wanted:
-            got = "x".join(map(str, split.images.shape[1:]))
+        got = split.images.shape[1:]
+        larger = name == "training" and got[0] >= height and got[1] >= width
+        if len(split) and (got[2] != channels or not (larger or got[:2] == (height, width))):
             raise InputError(
-                f"the {name} images must have the network's size {'x'.join(map(str, wanted))}, but have {got};"
-                " prepare the data for it."
+                f"the {name} images must have the network's size {height}x{width}x{channels}, but have"
+                f" {'x'.join(map(str, got))}; prepare the data for it."
             )
     if len(data.train) < 2:
         raise InputError(f"there must be two training images or more, but there are {len(data.train)}; add some.")

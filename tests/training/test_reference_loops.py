@@ -163,7 +163,7 @@ def _plain_loop(
     plain: nn.Module, reference: Reference, images: Any, augment: Any, teacher: nn.Module | None
 ) -> tuple[list[float], dict[str, Tensor]]:
     """Ten steps: their losses, and the average of weights."""
-    batches = Batches(images.train, augment, batch=BATCH, seed=SEED)
+    batches = Batches(images.train, augment, size=(SIDE, SIDE), batch=BATCH, seed=SEED)
     decaying = [one for one in plain.parameters() if reference.decays(one)]
     free = [one for one in plain.parameters() if not reference.decays(one)]
     optimizer = reference.make([{"params": decaying}, {"params": free, "weight_decay": 0.0}])
