@@ -27,6 +27,7 @@ MODULES = {
     "study": "nas.cli.study",
     "arch": "nas.cli.arch",
     "space": "nas.cli.space",
+    "data": "nas.cli.data",
     "zoo": "nas.cli.zoo",
     "runs": "nas.cli.runs",
 }
