@@ -20,6 +20,7 @@ from nas.errors import NasError
 MODULES = {
     "search": "nas.cli.search",
     "adapt": "nas.cli.adapt",
+    "train": "nas.cli.train",
     "device": "nas.cli.device",
     "lut": "nas.cli.lut",
     "predictor": "nas.cli.predictor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,15 @@ def run_litert(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
     Raises `InputError` where LiteRT is not installed, and `ValueError` or `RuntimeError` (LiteRT's own) for a file that
     cannot be run.
     """
+    return litert_runner(path)(image)
+
+
+def litert_runner(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A function from one image to its logits by the file at `path`, which is read once. Raises as `run_litert`."""
     interpreter = require(f"{RUNTIME}.interpreter", EXTRA).Interpreter(model_path=str(path), num_threads=1)
     signature = interpreter.get_signature_runner()
-    return np.asarray(signature(**{INPUT_NAME: image})[OUTPUT_NAME])
+    # The interpreter lives as long as what runs it.
+    return lambda image, _=interpreter: np.array(signature(**{INPUT_NAME: image})[OUTPUT_NAME])  # type: ignore[misc]
 
 
 def litert_operators(path: Path) -> dict[str, int]:

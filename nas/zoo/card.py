@@ -15,6 +15,8 @@ _FILES = {
     **{file_format.file: file_format.what for file_format in FORMATS.values()},
     "model.safetensors": "weights of the training form (a torch state dict)",
     "architecture.yaml": "every width and kernel, to build the network from",
+    "curves.png": "loss and accuracy by epoch, while it was trained",
+    "confusion.png": "which held-out images were taken for which class",
     "manifest.json": "these figures and the checksums of the files, for programs",
 }
 
@@ -50,7 +52,8 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
         "## Files\n\n" + _table(("file", "what"), _files(architecture, manifest)),
         _checks(manifest),
         "## Use\n\n" + _use(folder_name),
-        _preprocessing(untrained, architecture),
+        _preprocessing(manifest, architecture),
+        *([_training(manifest["training"])] if manifest["training"] else []),
         "## Origin\n\n" + _origin(manifest, paper),
     ]
     return "\n\n".join(parts) + "\n"
@@ -136,10 +139,31 @@ module = load("{folder_name}").module    # a torch.nn.Module in training form; .
 `nas zoo verify {folder_name}` checks the files and runs the comparison again."""
 
 
-def _preprocessing(untrained: bool, architecture: Architecture) -> str:
+def _preprocessing(manifest: Mapping[str, Any], architecture: Architecture) -> str:
     channels, height, width = architecture.input_shape
     size = f"Images are {channels} x {height} x {width}"
-    return f"{size}; how their values are scaled is up to the training." if untrained else f"{size}."
+    if manifest["untrained"]:
+        return f"{size}; how their values are scaled is up to the training."
+    if not manifest["training"]:
+        return f"{size}."
+    scaling = manifest["training"]["preprocessing"]
+    return f"{size}; a value is (pixel / 255 - mean) / std, with mean {scaling['mean']} and std {scaling['std']}."
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    facts = [
+        ("data", f"{training['data']} ({training['data_digest'][:16]})"),
+        ("images", f"{training['images']:,} to train on, {training['held_out']:,} held out"),
+        ("right on held-out images", f"{training['correct']:,} of {training['held_out']:,}"),
+        ("recipe", f"{training['recipe']['name']}: {training['recipe']['source']}"),
+        ("epochs, seed", f"{training['epochs']}, {training['seed']}"),
+        *([("teacher", training["teacher"])] if training["teacher"] else []),
+        ("classes", ", ".join(training["classes"])),
+    ]
+    return (
+        "## Training\n\n" + _table(("what", "value"), facts) + "\n\nThe accuracy is that of one training; its interval"
+        " holds the number of held-out images, not the spread of seeds."
+    )
 
 
 def _origin(manifest: Mapping[str, Any], paper: str) -> str:

@@ -46,6 +46,7 @@ def export_architecture(
     run: str | None = None,
     seed: int = 0,
     weights: Mapping[str, Tensor] | None = None,
+    training: Mapping[str, Any] | None = None,
     formats: Sequence[str] = ("onnx",),
     root: Path | None = None,
     progress: OnProgress = silent,
@@ -55,6 +56,7 @@ def export_architecture(
     The weights are `weights` (a state dict of the training form), or random ones of `seed`: then the network is
     untrained, the folder's name ends with "-untrained", and the card says so. `latency` (on `device`) and `accuracy` go
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
+    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion become pictures.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
     joins it. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats
@@ -88,9 +90,14 @@ def export_architecture(
         "accuracy": _document(accuracy),
         "published": dict(known.published) or None if known else None,
         "formats": list(formats),
+        "training": None if training is None else dict(training),
     }
     with _folder_in_one_piece(target) as folder:
         manifest["checks"] = _write_models(architecture, folder, weights, seed, formats, progress)
+        if training is not None:
+            from nas.zoo.pictures import write_pictures
+
+            write_pictures(folder, training)
         manifest["files"] = _facts(folder)
         paper = known.paper if known else ""
         write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
