@@ -18,12 +18,21 @@ from nas.cli.terminal import page
 @click.argument("network", callback=known_network)
 @click.option("--data", required=True, metavar="PATH", help="Your images: a folder, an .npz or a .csv file.")
 @click.option(
-    "--recipe", default="small", callback=known_recipe, show_default=True, metavar="NAME|FILE", help="How it is trained."
+    "--recipe",
+    default="small",
+    callback=known_recipe,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="How it is trained.",
 )
-@click.option("--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]")
+@click.option(
+    "--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]"
+)
 @click.option("--teacher", callback=trained_network, metavar="ZOO", help="A trained network of the zoo to learn from.")
 @click.option("--branches", type=click.IntRange(1), metavar="N", help="Re-parameterised layers begin with N branches.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order and augmentation.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order and augmentation."
+)
 @click.option("--resume", metavar="RUN", help="Go on with the same training where this run was stopped.")
 @click.option("--dry-run", is_flag=True, help="Say how long it will take, and train nothing.")
 @formats_option
@@ -38,7 +47,9 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
 
     request = TrainRequest(**options)
     with progress() as show:
-        outcome = plan_training(request, progress=show) if dry_run else run_train(request, storage=storage, progress=show)
+        outcome = (
+            plan_training(request, progress=show) if dry_run else run_train(request, storage=storage, progress=show)
+        )
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
         return

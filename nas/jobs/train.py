@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import resources
-from nas.data import Prepared, open_data, prepare
+from nas.data import Prepared, Split, open_data, prepare
 from nas.errors import InputError, unknown_name
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore, is_run_id
@@ -19,7 +21,7 @@ from nas.runs.handle import RunHandle
 from nas.space import Architecture, load_architecture
 from nas.space.resolution import height_width
 from nas.training import Recipe, load_recipe
-from nas.zoo import export_architecture, find_entry, load, training_of
+from nas.zoo import entries, export_architecture, find_entry, load, training_of
 from nas.zoo.formats import check_formats
 
 if TYPE_CHECKING:
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
     from nas.training.heldout import HeldOut
     from nas.training.loop import Training
 
-DRY_STEPS = 8
+DRY_STEPS, SCORED = 8, 250
+"""How many steps, and how many images that are looked at, a dry run is timed by."""
+
+_TRAINING = ("data_digest", "recipe", "epochs", "seed", "branches", "teacher")
+"""What tells one training of a network from another, in the record of a manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,15 +186,8 @@ def plan_training(request: TrainRequest, *, progress: OnProgress = silent) -> Tr
     images."""
     made = _make(request, progress)
     training, prepared = made.training, made.prepared
-    training.train_step()
-    began = time.perf_counter()
-    steps = min(DRY_STEPS, training.batches.steps_per_epoch - 1) or 1
-    for number in range(steps):
-        progress(Step(doing="timing some steps", done=number, of=steps))
-        if training.step < training.batches.steps_per_epoch:
-            training.train_step()
-    each = (time.perf_counter() - began) / steps
-    part = prepared.val if len(prepared.val) <= 250 else _first(prepared.val, 250)
+    each = training.time_steps(DRY_STEPS)
+    part = _first(prepared.val, SCORED)
     began = time.perf_counter()
     training.score(part)
     looked = (time.perf_counter() - began) / max(1, len(part)) * len(prepared.val)
@@ -253,14 +252,14 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         "epochs": training.epochs,
         "seed": request.seed,
         "branches": request.branches,
-        "teacher": None if entry is None else {"name": entry.name, "digest": entry.manifest["files"]["model.safetensors"]},
+        "teacher": None
+        if entry is None
+        else {"name": entry.name, "digest": entry.manifest["files"]["model.safetensors"]},
     }
     return _Made(architecture=network, prepared=prepared, data=data, training=training, question=question)
 
 
-def _prepared(
-    data: str | Path | Prepared, network: Architecture, progress: OnProgress
-) -> tuple[Prepared, str]:
+def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
     """The images at the network's size, and what they are called."""
     if isinstance(data, Prepared):
         return data, data.digest[:16]
@@ -297,7 +296,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
     }
     folder = export_architecture(
         made.architecture,
-        name=_zoo_name(made),
+        name=_zoo_name(made, record),
         accuracy={**found.as_json(), "recipe": training.recipe.name, "data": made.data},
         run=run.id,
         seed=request.seed,
@@ -322,10 +321,18 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
     return outcome
 
 
-def _zoo_name(made: _Made) -> str:
-    """The network's name and that of its data, as a plain name."""
+def _zoo_name(made: _Made, record: Mapping[str, Any]) -> str:
+    """The network's name and that of its data; joined by a digest where another training has left a network there.
+
+    So the same training replaces what it made before, and no other training is lost.
+    """
     text = f"{made.architecture.name}-{Path(made.data).stem}"
-    return re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
+    name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
+    there = next((one.manifest.get("training") for one in entries() if one.name == name), None)
+    if there is None or all(there.get(key) == record[key] for key in _TRAINING):
+        return name
+    content = json.dumps({key: record[key] for key in _TRAINING}, sort_keys=True)
+    return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def _checkpoint_of(store: RunStore, run_id: str | None, file: str) -> Path | None:
@@ -337,11 +344,11 @@ def _checkpoint_of(store: RunStore, run_id: str | None, file: str) -> Path | Non
     store.get(run_id)
     path = resources.runs_folder() / run_id / file
     if not path.is_file():
-        raise InputError(f"run {run_id} must have left a checkpoint to go on from, but {path} is not there; start anew.")
+        raise InputError(
+            f"run {run_id} must have left a checkpoint to go on from, but {path} is not there; start anew."
+        )
     return path
 
 
-def _first(split: Any, count: int) -> Any:
-    from nas.data import Split
-
+def _first(split: Split, count: int) -> Split:
     return Split(images=split.images[:count], labels=split.labels[:count], names=split.names[:count])

@@ -13,7 +13,9 @@ def train_text(outcome: TrainOutcome, page: Page = PLAIN) -> str:
     found = outcome.held_out
     low, high = found.interval
     lines = [
-        page.strong(f"{outcome.architecture.name}: {100 * found.accuracy:.2f} % of {found.count:,} held-out images right")
+        page.strong(
+            f"{outcome.architecture.name}: {100 * found.accuracy:.2f} % of {found.count:,} held-out images right"
+        )
         + f" (90 % interval by their number {100 * low:.1f}–{100 * high:.1f})",
         f"Trained for {outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}, in"
         f" {_duration(outcome.seconds)}, {outcome.images_per_s:.0f} images/s.",

@@ -40,9 +40,7 @@ class Batches:
     as they are, since what cuts them comes later.
     """
 
-    def __init__(
-        self, split: Split, augment: AugmentRecipe, *, size: tuple[int, int], batch: int, seed: int
-    ) -> None:
+    def __init__(self, split: Split, augment: AugmentRecipe, *, size: tuple[int, int], batch: int, seed: int) -> None:
         self.batch = min(batch, len(split))
         self.steps_per_epoch = len(split) // self.batch
         self._split, self._augment, self._seed = split, augment, seed

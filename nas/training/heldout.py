@@ -66,5 +66,5 @@ def held_out(predict: Predict, split: Split, classes: int, *, batch: int = 250) 
     confusion = np.zeros((classes, classes), np.int64)
     for begin in range(0, len(split), batch):
         places = slice(begin, begin + batch)
-        np.add.at(confusion, (split.labels[places], predict(np.asarray(split.images[places]))), 1)
+        np.add.at(confusion, (split.labels[places], predict(np.array(split.images[places]))), 1)
     return HeldOut(confusion=confusion)

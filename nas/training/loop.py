@@ -166,6 +166,16 @@ class Training:
         if self.step % CHECK_EVERY == 0 or self.step == self.batches.steps_per_epoch:
             self._check_loss()
 
+    def time_steps(self, count: int, clock: Callable[[], float] = time.perf_counter) -> float:
+        """The seconds of a step: the mean of `count`, after one that is not counted. The training is of no use then."""
+        began = clock()
+        for number in range(count + 1):
+            self.train_step()
+            self.step %= self.batches.steps_per_epoch
+            if number == 0:
+                began = clock()
+        return (clock() - began) / count
+
     def run(
         self,
         keep: Callable[[Training], None],

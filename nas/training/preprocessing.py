@@ -59,7 +59,7 @@ class Normalize:
 
     def __call__(self, pixels: NDArray[np.uint8] | Tensor) -> Tensor:
         """The values of `pixels`, uint8 or any other numbers from 0 to 255."""
-        x = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
+        x = torch.from_numpy(np.require(pixels, requirements="W")) if isinstance(pixels, np.ndarray) else pixels
         count, height, width, channels = x.shape
         # Rows of all channels at once: broadcasting along three values alone is many times slower.
         scale, shift = (one.to(x.device).repeat(width) for one in (self._scale, self._shift))

@@ -147,9 +147,7 @@ class Recipe:
             self,
             batch=batch,
             optimizer=replace(self.optimizer, lr=self.optimizer.lr * share),
-            schedule=replace(
-                schedule, warmup_lr=schedule.warmup_lr * share, final_lr=schedule.final_lr * share
-            ),
+            schedule=replace(schedule, warmup_lr=schedule.warmup_lr * share, final_lr=schedule.final_lr * share),
         )
 
 

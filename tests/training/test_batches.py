@@ -52,7 +52,9 @@ def test_draws_depend_on_seed_and_epoch_alone() -> None:
         ahead.take(epoch, 0)
     fresh = Batches(split, augment, size=(16, 16), batch=8, seed=1)
     assert np.array_equal(ahead.take(2, 4)[0], fresh.take(2, 4)[0])
-    assert not np.array_equal(ahead.take(2, 4)[0], Batches(split, augment, size=(16, 16), batch=8, seed=2).take(2, 4)[0])
+    assert not np.array_equal(
+        ahead.take(2, 4)[0], Batches(split, augment, size=(16, 16), batch=8, seed=2).take(2, 4)[0]
+    )
 
 
 @pytest.mark.parametrize(("crop", "corners"), [("padded", {0, 1, 2}), ("none", {1})])

@@ -72,7 +72,9 @@ def test_a_network_learns_and_its_inference_form_says_the_same() -> None:
 
 @pytest.mark.parametrize("recipe", [SMALL, EVERYTHING], ids=["small", "everything"])
 @pytest.mark.parametrize("stops", [(1, 2, 3), (6, 13), (5, 6, 7, 18, 23)], ids=str)
-def test_stopped_and_resumed_is_uninterrupted_to_the_bit(recipe: Recipe, stops: tuple[int, ...], tmp_path: Path) -> None:
+def test_stopped_and_resumed_is_uninterrupted_to_the_bit(
+    recipe: Recipe, stops: tuple[int, ...], tmp_path: Path
+) -> None:
     whole = training(recipe)
     whole.run(keep_nothing)
     path, question = tmp_path / "checkpoint", {"what": "a test"}
@@ -136,7 +138,9 @@ def test_the_gradient_in_parts_is_that_of_the_whole() -> None:
         one.parts = parts
         one.train_step()
         gradients.append(torch.cat([p.grad.flatten() for p in one.module.parameters() if p.grad is not None]))
-    assert torch.allclose(gradients[0], gradients[1], atol=1e-6) and torch.allclose(gradients[0], gradients[2], atol=1e-6)
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6) and torch.allclose(
+        gradients[0], gradients[2], atol=1e-6
+    )
 
 
 def test_other_faults_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
