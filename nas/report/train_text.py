@@ -17,8 +17,7 @@ def train_text(outcome: TrainOutcome, page: Page = PLAIN) -> str:
             f"{outcome.architecture.name}: {100 * found.accuracy:.2f} % of {found.count:,} held-out images right"
         )
         + f" (90 % interval by their number {100 * low:.1f}–{100 * high:.1f})",
-        f"Trained for {outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}, in"
-        f" {_duration(outcome.seconds)}, {outcome.images_per_s:.0f} images/s.",
+        f"{outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}: {_duration(outcome.seconds)}",
         f"Files: {outcome.zoo}",
         f"Run: {outcome.run} (`nas runs show {outcome.run}`)",
     ]

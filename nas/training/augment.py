@@ -52,8 +52,8 @@ def rich_augmentation(recipe: AugmentRecipe, size: tuple[int, int], strength: fl
 
 
 def mixed(batch: Batch, recipe: AugmentRecipe, rng: np.random.Generator) -> Batch:
-    """`batch` mixed with itself in reverse order, by mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899); which of the
-    two, where both have a concentration, is drawn from `rng`, then the share, then the rectangle."""
+    """`batch` mixed with itself in reverse order, by mixup (arXiv 1710.09412) or CutMix (arXiv 1905.04899); which of
+    the two, where both have a concentration, is drawn from `rng`, then the share, then the rectangle."""
     if not (recipe.mixup or recipe.cutmix):
         return batch
     cut = rng.random() < 0.5 if recipe.mixup and recipe.cutmix else bool(recipe.cutmix)

@@ -42,5 +42,6 @@ def _sums(module: nn.Module) -> Iterator[BranchSum]:
 
 
 def _kernel(part: BranchSum, name: str) -> int:
-    conv = part.branches[name].conv
-    return 0 if conv is None else int(conv.kernel_size[0])
+    branch = part.branches[name]
+    assert isinstance(branch, ConvNorm)
+    return 0 if branch.conv is None else branch.conv.kernel_size[0]

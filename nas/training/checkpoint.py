@@ -49,7 +49,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             document = json.loads((file.metadata() or {}).get(_KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} must be the checkpoint of a training, but: {error}; start the training anew."
@@ -69,8 +69,8 @@ def check_question(path: Path, checkpoint: Checkpoint, question: Mapping[str, An
         ours, theirs = asked.get(key), checkpoint.question.get(key)
         if ours != theirs:
             raise InputError(
-                f"{path} must be of the same training to be resumed, but its {key} is {_short(theirs)} and that asked for"
-                f" is {_short(ours)}; give the same options, or start anew."
+                f"{path} must be of the same training to be resumed, but its {key} is {_short(theirs)} and that asked"
+                f" for is {_short(ours)}; give the same options, or start anew."
             )
 
 

@@ -87,7 +87,8 @@ class Training:
         self.recipe, self.data, self.seed = recipe, data, seed
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
-        self.module = module.to(self.device, memory_format=torch.channels_last).eval()
+        self.module = module.to(self.device)
+        _channels_last(self.module).eval()
         height, width = module.graph.input_shape[1:]
         self.batches = Batches(data.train, recipe.augment, size=(height, width), batch=recipe.batch, seed=seed)
         if self.batches.batch < recipe.batch:
@@ -95,7 +96,7 @@ class Training:
         self.schedule = Schedule(recipe=recipe, epochs=self.epochs, steps_per_epoch=self.batches.steps_per_epoch)
         weights = class_weights(data.train.labels, len(data.classes)).to(self.device) if recipe.balanced else None
         self.loss = Loss(recipe, weights)
-        self.teacher = None if teacher is None else teacher.eval().to(self.device, memory_format=torch.channels_last)
+        self.teacher = None if teacher is None else _channels_last(teacher.eval().to(self.device))
         self._branches = branches
         if branches is not None:
             use_branches(self.module, branches)
@@ -107,7 +108,7 @@ class Training:
         self._dropout = _dropout_before(head, recipe.dropout)
         self.normalize = Normalize(preprocessing_for(module.graph.input_shape[0]))
         self._sizes = Sizes(self.module)
-        self._augmentations: dict[float, nn.Module] = {}
+        self._augmentations: dict[tuple[int, int, float], nn.Module] = {}
         self.epoch, self.step, self.parts = 0, 0, 1
         self.history: list[Epoch] = []
         self.seconds = 0.0
@@ -185,8 +186,8 @@ class Training:
         progress: OnProgress = silent,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Train to the end. `keep` is called after every epoch, every `every_s` seconds of `clock`, and when `stop` says
-        so, which then raises `StoppedError`. What holds no numbers is never kept.
+        """Train to the end. `keep` is called after every epoch, every `every_s` seconds of `clock`, and when `stop`
+        says so, which then raises `StoppedError`. What holds no numbers is never kept.
 
         Raises `NasError` where the loss is no number or has grown beyond all bounds.
         """
@@ -381,6 +382,11 @@ def predictor(module: nn.Module, normalize: Normalize, device: torch.device | st
     return predict
 
 
+def _channels_last(module: nn.Module) -> nn.Module:
+    """`module` itself, its kernels channels last in memory."""
+    return nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def _dropout_before(head: nn.Module, rate: float) -> RemovableHandle:
     """Dropout of what the last layer with weights takes, while it trains."""
     classifier = [part for part in head.modules() if isinstance(part, nn.Conv2d | nn.Linear)][-1]
@@ -414,8 +420,8 @@ def _check_fit(module: GraphModule, data: Prepared) -> None:
         raise InputError(f"there must be two training images or more, but there are {len(data.train)}; add some.")
     if module.graph.output_shape != (len(data.classes),):
         raise InputError(
-            f"the network must have the {len(data.classes)} classes of the data, but has {module.graph.output_shape[0]};"
-            " build it with num_classes."
+            f"the network must have the {len(data.classes)} classes of the data, but has"
+            f" {module.graph.output_shape[0]}; build it with num_classes."
         )
 
 

@@ -1,4 +1,4 @@
-"""From the pixels of an image to what a network takes: one scale and shift a channel, the same in training and after."""
+"""From the pixels of an image to what a network takes: a scale and a shift a channel, in training as after it."""
 
 from __future__ import annotations
 

@@ -110,9 +110,10 @@ class Recipe:
     """How a network is trained. `source` says who documented it; learning rates are for `batch` images a step.
 
     `ema` is the decay of the average of weights that is kept (None: the last weights are), `dropout` that of the
-    classifier's input, `clip` the largest norm of the gradient, `balanced` whether rare classes weigh more, `norm_images`
-    how many training images the statistics of batch norms are taken from anew at the end (0: they stay), `backbone` the
-    share of the learning rate for all layers but the last (0: they are frozen, as for a few images and inherited weights).
+    classifier's input, `clip` the largest norm of the gradient, `balanced` whether rare classes weigh more,
+    `norm_images` how many training images the statistics of batch norms are taken from anew at the end (0: they stay),
+    `backbone` the share of the learning rate for all layers but the last (0: they are frozen, as where few images meet
+    inherited weights).
     """
 
     name: str
@@ -274,8 +275,8 @@ def _check_together(recipe: Recipe, where: str) -> None:
         ends = (len(sizes.until) == len(sizes.shares), len(sizes.strength) in (0, len(sizes.shares)))
         if not all(ends) or sorted(sizes.until) != list(sizes.until) or sizes.until[-1] != 1:
             raise InputError(
-                f"{where}: growing sizes must have an `until` that rises to 1, and a `strength`, for each of the shares,"
-                f" but got {list(sizes.until)} and {list(sizes.strength)} for {list(sizes.shares)}."
+                f"{where}: growing sizes must have an `until` that rises to 1, and a `strength`, for each of the"
+                f" shares, but got {list(sizes.until)} and {list(sizes.strength)} for {list(sizes.shares)}."
             )
 
 

@@ -28,7 +28,7 @@ class Schedule:
         return round(self.recipe.schedule.warmup_epochs * share * self.steps_per_epoch)
 
     def lr(self, step: int) -> float:
-        """The learning rate. The cosine of SGDR (arXiv 1608.03983, equation 5) reaches `final_lr` after the last step."""
+        """The learning rate. The cosine (SGDR, arXiv 1608.03983, equation 5) reaches `final_lr` after the last step."""
         schedule, top = self.recipe.schedule, self.recipe.optimizer.lr
         warmup = self.warmup_steps
         if step < warmup:

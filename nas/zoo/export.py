@@ -56,7 +56,7 @@ def export_architecture(
     The weights are `weights` (a state dict of the training form), or random ones of `seed`: then the network is
     untrained, the folder's name ends with "-untrained", and the card says so. `latency` (on `device`) and `accuracy` go
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
-    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion become pictures.
+    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion are drawn.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
     joins it. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats

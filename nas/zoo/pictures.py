@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib.backends.backend_agg
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.files import write_bytes
@@ -54,5 +54,6 @@ def _confusion(counts: np.ndarray[Any, np.dtype[np.int64]], classes: list[str]) 
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    matplotlib.backends.backend_agg.FigureCanvasAgg(figure).print_png(content)
+    FigureCanvasAgg(figure)
+    figure.savefig(content, format="png")
     return content.getvalue()

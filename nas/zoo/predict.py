@@ -86,8 +86,8 @@ def check_accuracy(entry: Entry, found: HeldOut, name: str) -> None:
     said = training_of(entry)["correct"], training_of(entry)["held_out"]
     if (found.correct, found.count) != said:
         raise NasError(
-            f"{FORMATS[name].file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but is"
-            f" for {found.correct} of {found.count}; export the network again."
+            f"{FORMATS[name].file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but"
+            f" is for {found.correct} of {found.count}; export the network again."
         )
 
 

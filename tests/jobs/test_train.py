@@ -39,9 +39,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def write_images(path: Path, seed: int = 5) -> None:
     images = data(200, test=60, seed=seed)
-    arrays = {"x_train": images.train.images, "y_train": images.train.labels}
-    arrays |= {"x_test": images.test.images, "y_test": images.test.labels, "classes": np.array(images.classes)}
-    np.savez(path, **arrays)
+    np.savez(
+        path,
+        x_train=images.train.images,
+        y_train=images.train.labels,
+        x_test=images.test.images,
+        y_test=images.test.labels,
+        classes=np.array(images.classes),
+    )
 
 
 def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
@@ -135,11 +140,11 @@ def test_what_diverges_fails_and_its_last_checkpoint_stays(workspace: Path) -> N
 
 def test_another_training_is_not_resumed(workspace: Path) -> None:
     run = train(network(), data=workspace / "photos.npz", epochs=1).run
-    for change, word in (({"epochs": 2}, "epochs"), ({"seed": 1}, "seed"), ({"branches": 1}, "branches")):
+    same = TrainRequest(network=network(), data=workspace / "photos.npz", resume=run, epochs=1)
+    others = {"epochs": replace(same, epochs=2), "seed": replace(same, seed=1), "branches": replace(same, branches=1)}
+    for word, other in others.items():
         with pytest.raises(InputError, match=f"its {word} is"):
-            run_train(
-                TrainRequest(network=network(), data=workspace / "photos.npz", resume=run, **{"epochs": 1, **change})
-            )
+            run_train(other)
     write_images(workspace / "photos.npz", seed=9)
     with pytest.raises(InputError, match="its data is"):
         train(network(), data=workspace / "photos.npz", epochs=1, resume=run)
@@ -241,11 +246,11 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(workspace: Path, mo
     expected = weights_of_a_short_training(workspace)
     writes, write = itertools.count(1), os.fdopen
 
-    def full(handle: int, *arguments: str) -> object:
+    def full(handle: int, mode: str) -> object:
         if next(writes) == 3:
             os.close(handle)
             raise OSError(28, "No space left on device")
-        return write(handle, *arguments)
+        return write(handle, mode)
 
     with monkeypatch.context() as patch:
         patch.setattr("nas.files.os.fdopen", full)

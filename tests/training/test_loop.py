@@ -120,7 +120,8 @@ def test_memory_that_is_too_small_divides_the_batch(monkeypatch: pytest.MonkeyPa
         sizes.append(len(x))
         if len(x) > 4:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
-        return forward(self, x)
+        found: torch.Tensor = forward(self, x)
+        return found
 
     monkeypatch.setattr(type(one.module), "forward", limited)
     one.train_step()
@@ -210,12 +211,12 @@ def test_few_branches_first_and_all_of_them_at_last() -> None:
         one.train_step()
         if one.step == one.batches.steps_per_epoch:
             one._end_epoch()
-    resting = part.branches["conv3x3_2"]
-    assert float(resting.norm.weight.detach().abs().max()) == 0
+    resting = part.get_submodule("branches.conv3x3_2.norm").get_parameter("weight")
+    assert float(resting.detach().abs().max()) == 0
     one._prepare()
     assert not part.resting
     one.run(keep_nothing)
-    assert float(resting.norm.weight.detach().abs().max()) > 0
+    assert float(resting.detach().abs().max()) > 0
     x = one.normalize(one.data.test.images)
     trained = one.result().eval()
     with torch.no_grad():
@@ -239,14 +240,14 @@ def test_norms_taken_anew_have_the_statistics_of_the_images() -> None:
     one = training()
     module = one.module
     one.reestimate_norms(module, 96)
-    norm, conv = module.layer01_conv.conv.norm, module.layer01_conv.conv.conv  # type: ignore[union-attr]
+    norm, conv = (module.get_submodule(f"layer01_conv.conv.{name}") for name in ("norm", "conv"))
     seen: list[torch.Tensor] = []
     hook = conv.register_forward_hook(lambda _, __, value: seen.append(value))
     with torch.no_grad():
         module.eval()(one.normalize(one.data.train.images))
     hook.remove()
-    assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-4)
-    assert np.isclose(float(norm.running_var[0]), float(seen[0][:, 0].var()), rtol=0.05)
+    assert torch.allclose(norm.get_buffer("running_mean"), seen[0].mean((0, 2, 3)), atol=1e-4)
+    assert np.isclose(float(norm.get_buffer("running_var")[0]), float(seen[0][:, 0].var()), rtol=0.05)
 
 
 def test_a_teacher_is_listened_to() -> None:

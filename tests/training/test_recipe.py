@@ -66,7 +66,8 @@ def test_an_unknown_recipe_has_its_nearest() -> None:
 def test_a_recipe_of_the_workspace_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "training_recipes"
     folder.mkdir()
-    text = "schema: 1\nname: mine\nsource: me\nepochs: 3\nbatch: 8\noptimizer: {kind: sgd, lr: 0.1}\nschedule: {kind: cosine}\n"
+    lines = ["schema: 1", "name: mine", "source: me", "epochs: 3", "batch: 8"]
+    text = "\n".join([*lines, "optimizer: {kind: sgd, lr: 0.1}", "schedule: {kind: cosine}"])
     (folder / "mine.yaml").write_text(text)
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
     assert load_recipe("mine") == load_recipe(folder / "mine.yaml") == parse_recipe(MINIMAL, "mine")
