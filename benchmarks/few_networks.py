@@ -25,6 +25,7 @@ from benchmarks.environment import environment_text
 from nas.errors import InputError
 from nas.graph import OperatorTable
 from nas.jobs.arch import describe_architecture
+from nas.latency.published.calibrate import SIMPLE
 from nas.latency.published.cost_model import Floats
 from nas.latency.published.predictor import make_predictor
 from nas.latency.published.rows import Calibration, PublishedRow
@@ -49,8 +50,8 @@ Pixels so few that their ratios say little.
 *MACs + parameters* is c0 + a·MACs + b·parameters, least squares of relative errors of the same twelve. Errors are
 |predicted / true - 1| of the networks that were not fitted, in the median and on average over them, then the mean over
 draws; *ratio* is ours over that of MACs + parameters. *Inside* is the share of networks in their 90 % interval, *width*
-the median of high / low. *Roofline* is the share of the latency that operator costs got, in each draw; the rest is of
-MACs and parameters alone (none negative, outliers count less).
+the median of high / low. *Roofline* is the share of the latency that operator costs got, in each draw, *sizes* that of
+MACs and parameters alone (none negative, outliers count less); the rest is of counts of operators.
 
 {table}
 
@@ -125,6 +126,7 @@ class Draw:
     inside: float
     width: float
     share: float
+    sizes: float
 
 
 def draw(case: Case, tables: Mapping[str, OperatorTable], seed: int) -> Draw:
@@ -155,6 +157,7 @@ def draw(case: Case, tables: Mapping[str, OperatorTable], seed: int) -> Draw:
         inside=float((np.abs(np.log(true / mean)) <= half).mean()),
         width=float(np.median(np.exp(2.0 * half))),
         share=found.share,
+        sizes=found.shares.get(SIMPLE, 0.0),
     )
 
 
@@ -184,12 +187,13 @@ def main() -> None:
         rows.append((
             case.device, len(case.latency_ms) - COUNT, f"{errors[0]:.1%}", f"{errors[1]:.1%}", f"{ratios[-1][0]:.2f}",
             f"{errors[2]:.1%}", f"{errors[3]:.1%}", f"{ratios[-1][1]:.2f}", f"{np.mean([d.inside for d in draws]):.0%}",
-            f"{np.mean([d.width for d in draws]):.2f}", ", ".join(f"{d.share:g}" for d in draws),
+            f"{np.mean([d.width for d in draws]):.2f}", ", ".join(f"{d.share:.2g}" for d in draws),
+            ", ".join(f"{d.sizes:.2g}" for d in draws),
         ))  # fmt: skip
         print(*rows[-1], file=sys.stderr)
     headers = (
         "device", "predicted", "ours, median", "MACs + parameters, median", "ratio", "ours, mean",
-        "MACs + parameters, mean", "ratio", "inside", "width", "roofline",
+        "MACs + parameters, mean", "ratio", "inside", "width", "roofline", "sizes",
     )  # fmt: skip
     made = [i for i, case in enumerate(cases) if case.noise]
     medians, means = zip(*ratios, strict=True)

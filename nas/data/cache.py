@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import itertools
 import json
-import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.memory import free_memory, refuse_without_room
-from nas.files import is_alive, sha256, writing
+from nas.files import sha256, writing
 
 _MANIFEST = "manifest.json"
-_PART = re.compile(r"\..+\.(\d+)\.part")
 _MEMORY_SHARE = 4
 """Arrays that take less than one part in so many of the free memory are read into it."""
 
@@ -37,6 +36,25 @@ class ArrayPlan:
     def size_bytes(self) -> int:
         """Of its numbers."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Let one process at a time into the block, for `folder`, which is made; `waiting` is called where one is in it.
+
+    A process that ends, in whatever way, is no longer in it.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("wb")
+    with file:
+        with writing(folder):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read_cache(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
@@ -60,13 +78,13 @@ def write_cache(folder: Path, plans: Mapping[str, ArrayPlan]) -> None:
     """Write the arrays of `plans` to `folder`, which afterwards holds all of them, or is as it was.
 
     Raises `NasError` where the disk has no room, before or while it is written; what was begun is taken away, also what
-    processes that are no more have left.
+    killed processes have left. The caller is `alone` in the folder above.
     """
     refuse_without_room(folder, sum(plan.size_bytes for plan in plans.values()))
-    part = folder.parent / f".{folder.name}.{os.getpid()}.part"
+    part = folder.parent / f".{folder.name}.part"
+    for left in folder.parent.glob(".*.part"):
+        shutil.rmtree(left, ignore_errors=True)
     with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _clear(folder.parent)
         part.mkdir()
     try:
         checksums = {name: _write(_file(part, name), plan, folder) for name, plan in plans.items()}
@@ -81,14 +99,6 @@ def write_cache(folder: Path, plans: Mapping[str, ArrayPlan]) -> None:
 
 def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.npy"
-
-
-def _clear(parent: Path) -> None:
-    """Take away what killed processes left."""
-    for path in parent.glob(".*.part"):
-        match = _PART.fullmatch(path.name)
-        if match and (int(match.group(1)) == os.getpid() or not is_alive(int(match.group(1)))):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(path: Path, plan: ArrayPlan, place: Path) -> str:

@@ -3,77 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.check import Checked, check_files, content_digest, read_file
+from nas.data.check import Checked, check_files
 from nas.data.csv_file import read_csv
 from nas.data.division import SHARES, copies_in_training, divide
 from nas.data.findings import Findings, Unreadable, size_counts
 from nas.data.folder import read_folder
-from nas.data.image import NOTES, draw, fitted, pixels_digest
+from nas.data.image import NOTES, pixels_digest
 from nas.data.listing import SPLITS, Listing
 from nas.data.npz import Arrays, read_npz
+from nas.data.sources import ArrayImages, FileImages, Images
 from nas.data.words import shown
-from nas.errors import InputError, NasError
+from nas.errors import InputError
 from nas.progress import OnProgress, silent
 from nas.resources import runs_folder
-
-
-class Images(Protocol):
-    """Where pixels come from."""
-
-    def draw(self, at: int, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-        """The image at the position `at` as `nas.data.image.fitted`; may be called by several threads."""
-        ...
-
-    def stored(self, rows: NDArray[np.int64], size: tuple[int, int], channels: int) -> NDArray[np.uint8] | None:
-        """The images at `rows` of shape (n, height, width, channels), where they are in memory in that very form."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileImages:
-    """Image files, and the digests of what they held when they were checked."""
-
-    files: tuple[Path, ...]
-    contents: tuple[str, ...]
-
-    def draw(self, at: int, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-        """See `Images`. Raises `NasError` where the file is no longer what it was."""
-        content = read_file(self.files[at])
-        if content_digest(content) != self.contents[at]:
-            raise NasError(
-                f"images must stay as they are while they are read, but {shown(str(self.files[at]))} has changed;"
-                " start again."
-            )
-        return draw(content, size, channels)
-
-    def stored(self, rows: NDArray[np.int64], size: tuple[int, int], channels: int) -> None:
-        """See `Images`: never."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayImages:
-    """Images of one size in memory: (n, height, width, 1 or 3), and the positions in it."""
-
-    array: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-
-    def draw(self, at: int, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-        """See `Images`."""
-        return fitted(self.array[self.rows[at]], size, channels)
-
-    def stored(self, rows: NDArray[np.int64], size: tuple[int, int], channels: int) -> NDArray[np.uint8] | None:
-        """See `Images`."""
-        return self.array[self.rows[rows]] if self.array.shape[1:] == (*size, channels) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,12 +104,7 @@ def kept_folder(path: Path) -> Path:
     """The folder under `runs/` for what is kept of the data set at `path` (not created here)."""
     resolved = path.resolve()
     name = re.sub(r"[^A-Za-z0-9._-]", "_", resolved.stem)[:40].lstrip(".") or "data"
-    return runs_folder() / "data" / f"{name}-{hashlib.sha256(os_bytes(resolved)).hexdigest()[:8]}"
-
-
-def os_bytes(path: Path) -> bytes:
-    """The path as the system writes it, whatever its encoding."""
-    return str(path).encode("utf-8", "surrogateescape")
+    return runs_folder() / "data" / f"{name}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]}"
 
 
 def _of_files(path: Path, form: str, listing: Listing, progress: OnProgress) -> DataSet:

@@ -80,7 +80,7 @@ class Facts:
 def examine(content: bytes) -> Facts:
     """What the file `content` holds; all of it is decoded. Raises `UnreadableError`."""
     image, kind, notes = _decoded(content, None)
-    pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(_in_mode(image, "RGB"))
     return Facts(
         format=kind,
         height=image.height,
@@ -117,7 +117,7 @@ def fitted(pixels: NDArray[np.uint8], size: tuple[int, int], channels: int) -> N
 
 def _fitted(image: Image.Image, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
     height, width = size
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = _in_mode(image, "L" if channels == 1 else "RGB")
     if image.size != (width, height):
         part = (min(image.width, image.height * width / height), min(image.height, image.width * height / width))
         left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
@@ -200,4 +200,8 @@ def _plain(image: Image.Image) -> Image.Image:
     gray = image.mode in ("1", "L", "LA", "La")
     if _has_alpha(image):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image.convert("L" if gray else "RGB")
+    return _in_mode(image, "L" if gray else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which copies in any case

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.cache import ArrayPlan, read_cache, write_cache
+from nas.data.cache import ArrayPlan, alone, read_cache, write_cache
 from nas.data.dataset import DataSet, kept_folder
 from nas.data.listing import SPLITS
 from nas.data.prepared import Prepared, Split
@@ -106,7 +106,12 @@ def _cached(
     kind, digest = name
     folder = kept_folder(dataset.path) / f"{kind}-{digest[:16]}"
     images = read_cache(folder)
-    if images is None:
+    if images is not None:
+        return images
+    with alone(folder.parent, lambda: progress(Step(doing="waiting for another process that decodes these images"))):
+        images = read_cache(folder)
+        if images is not None:
+            return images
         for old in folder.parent.glob(f"{kind}-*"):
             shutil.rmtree(old, ignore_errors=True)
         drawn = _drawn(dataset, rows, sizes, channels, progress)

@@ -1,4 +1,4 @@
-"""NetAdapt on networks: explicit channels, costs updated by what a change touches."""
+"""NetAdapt on networks, and filling a target: explicit channels, costs updated by what a change touches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
 from nas.strategies import Goal, Move, NetAdapt, NetAdaptResult
+
+_EXCHANGED = 8
+"""How many narrower widths are tried as payment for a wider one."""
 
 _Place = tuple[int, Layer, Shape]
 """A layer in a network by its position, with the shape of its input."""
@@ -69,11 +72,56 @@ class ChannelAdaptation:
 
         `progress` is told after each round how much of the way is done, from 0 to 1.
         """
-        self._frame = start
-        self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(start))}
-        sums = self._models.sums([start])[0]
-        state = ShrunkNetwork(start.layers, start.layer_inputs(), sums, _key(enumerate(start.layers)))
-        return self._netadapt.shrink(state, target_ms=target_ms, goal=goal, progress=progress)
+        return self._netadapt.shrink(self._state(start), target_ms=target_ms, goal=goal, progress=progress)
+
+    def fill(self, start: Architecture, goal: Goal) -> Architecture:
+        """The answer by `goal` that changing widths of `start`, an answer, leads to; `start` where nothing is better.
+
+        NetAdapt takes its last step where a layer happens to win enough, so it may end well below the target. From
+        there the best change of one width, narrower or wider, is taken as long as one is better; then a narrower width
+        that pays for a wider one.
+        """
+        state = self._state(start)
+        value = self._values([state], goal)[0]
+        while True:
+            singles = [*self._moves(state), *self._moves(state, wider=True)]
+            better = self._best(singles, goal, value)
+            if better is None:
+                better = self._best(self._exchanges(state, singles), goal, value)
+            if better is None:
+                return start if state.layers == start.layers else self.network(state, start)
+            state, value = better
+
+    def _exchanges(self, state: ShrunkNetwork, singles: Sequence[Move[ShrunkNetwork]]) -> list[Move[ShrunkNetwork]]:
+        """Wider widths behind those narrower ones that lose least for the latency that they win."""
+        figures = self._figures([state, *(move.state for move in singles)])
+        won = figures.standing.bounded_ms[0] - figures.standing.bounded_ms[1:]
+        lost = figures.score[0] - figures.score[1:]
+        rate = np.where(won > 0, lost / np.maximum(won, 1e-12), np.inf)
+        cheapest = [i for i in np.argsort(rate, kind="stable")[:_EXCHANGED].tolist() if won[i] > 0]
+        return [wider for i in cheapest for wider in self._moves(singles[i].state, wider=True)]
+
+    def _best(
+        self, moves: Sequence[Move[ShrunkNetwork]], goal: Goal, value: float
+    ) -> tuple[ShrunkNetwork, float] | None:
+        """The best answer among moves that is worth more than `value`."""
+        if not moves:
+            return None
+        values = self._values([move.state for move in moves], goal)
+        best = int(np.argmax(values))
+        return (moves[best].state, float(values[best])) if values[best] > value else None
+
+    def _values(self, states: list[ShrunkNetwork], goal: Goal) -> Floats:
+        """`Goal.value` of answers, and minus infinity of what is none."""
+        figures = self._figures(states)
+        value = goal.reward.reward(figures.score, figures.standing.bounded_ms, goal.target_ms)
+        return np.where(goal.feasible(figures.standing), value, -np.inf)
+
+    def _state(self, network: Architecture) -> ShrunkNetwork:
+        self._frame = network
+        self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(network))}
+        sums = self._models.sums([network])[0]
+        return ShrunkNetwork(network.layers, network.layer_inputs(), sums, _key(enumerate(network.layers)))
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
@@ -85,16 +133,16 @@ class ChannelAdaptation:
         assert self._frame is not None
         return replace(self._frame, layers=state.layers)
 
-    def _moves(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
-        moves = list(self._changes(state))
+    def _moves(self, state: ShrunkNetwork, *, wider: bool = False) -> list[Move[ShrunkNetwork]]:
+        """Every way to make a width, or several that are tied, narrower or wider."""
+        moves = list(self._changes(state, wider))
         if self._models.latency.operators is not None or not moves:
             return moves
         uncovered = self._figures([move.state for move in moves]).uncovered.tolist()
         return [move for move, lacks in zip(moves, uncovered, strict=True) if not lacks]
 
-    def _changes(self, state: ShrunkNetwork) -> Iterable[Move[ShrunkNetwork]]:
-        """Every way to narrow a width or several that are tied."""
-        changes = list(width_changes(self._architecture(state), self._divisor))
+    def _changes(self, state: ShrunkNetwork, wider: bool) -> Iterable[Move[ShrunkNetwork]]:
+        changes = list(width_changes(self._architecture(state), self._divisor, wider=wider))
         if not changes:
             return
         touched = [sorted({*change.layers, *change.inputs}) for change in changes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from nas.evaluate import Figures, Simplicity, simplicity
 from nas.latency.published.cost_model import Floats
 from nas.space import Architecture
+
+ALIKE_LATENCY = 0.95
+"""Networks are not alike where one takes less than this part of the other's latency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,23 @@ class Ranking:
         answers: list[int] = np.flatnonzero(self.meets).tolist()
         return min(answers, key=self._order)
 
-    def simplest(self, alike: float) -> tuple[int, Simplicity]:
-        """The simplest of those whose value lies at most `alike` below the best; of equally simple ones the best."""
-        near = np.flatnonzero(self.meets & (self.value >= self.value[self.best] - alike)).tolist()
+    def simplest(self, alike: float, told_apart: Callable[[Architecture], bool]) -> tuple[int, Simplicity]:
+        """The simplest of those that are as good as the best; of equally simple ones the best.
+
+        As good are those whose value lies at most `alike` below the best's and whose latency at `ALIKE_LATENCY` of its
+        own or above, and that are told apart from what is known if it is: simplicity is not bought with a target that
+        was not used, nor with a gain that could be told.
+        """
+        best = self.best
+        latency_ms = self.figures.latency_ms
+        near = np.flatnonzero(
+            self.meets & (self.value >= self.value[best] - alike) & (latency_ms >= ALIKE_LATENCY * latency_ms[best])
+        ).tolist()
         counted = {i: simplicity(self.networks[i]) for i in near}
-        first = min(near, key=lambda i: (counted[i], *self._order(i)))
-        return first, counted[first]
+        near.sort(key=lambda i: (counted[i], *self._order(i)))
+        if near[0] != best and told_apart(self.networks[best]):
+            near = [next(i for i in near if i == best or told_apart(self.networks[i]))]
+        return near[0], counted[near[0]]
 
     def best_of(self, networks: Sequence[Architecture]) -> float | None:
         """The score of the best of `networks` by value; None where none is among these."""

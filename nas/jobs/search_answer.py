@@ -16,8 +16,8 @@ from nas.strategies import Reward
 class SearchAnswer:
     """What a search found; `target_ms` is None where only limits were given.
 
-    `found_by` says where the answer comes from: "search", "shrinking", "simplifying", or "known" networks (and what a
-    user named); `is_point` whether it is a point of the space: a network that was shrunk need be none.
+    `found_by` says where the answer comes from: "search", "shrinking", "filling", "simplifying", or "known" networks
+    (and what a user named); `is_point` whether it is a point of the space: a network that was shrunk need be none.
 
     `before_shrinking` and `after_shrinking` are the best scores (`Figures.score`) of the strategy alone and of
     NetAdapt's networks (None where there are none); `front` is the Pareto front of latency and printed accuracy over

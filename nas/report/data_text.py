@@ -29,7 +29,7 @@ def data_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
         "formats": _counts(record["formats"]),
         "changed": _counts({_NOTES[note]: count for note, count in record["notes"].items()}),
         "copies": f"{record['copies']:,} of another image in the same split" if record["copies"] else "",
-        "no images": _files(record["other_files"]),
+        "besides": _files(record["other_files"]),
     }
     lines += [page.filled(text, indent=f"  {name:9} ", hanging=" " * 12) for name, text in facts.items() if text]
     columns = [textual("class", wrap=True), numeric("train"), numeric("val"), numeric("test")]
@@ -47,7 +47,9 @@ def _split(name: str, split: Mapping[str, Any]) -> str:
 
 def _pixels(sizes: Mapping[str, Any]) -> str:
     """Width × height, as people write it; the record has rows first."""
-    low, middle, high = (f"{width} × {height}" for height, width in map(sizes.get, ("smallest", "median", "largest")))
+    low, middle, high = (
+        f"{width} × {height}" for height, width in (sizes[which] for which in ("smallest", "median", "largest"))
+    )
     return f"all {low}" if sizes["different"] == 1 else f"{low} to {high}, in the middle {middle}"
 
 
@@ -59,4 +61,5 @@ def _files(files: Mapping[str, Any]) -> str:
     if not files["count"]:
         return ""
     first = ", ".join(files["first"][:3]) + (", …" if files["count"] > 3 else "")
-    return f"{files['count']:,} other files are passed over: {first}"
+    what = "file that is no image" if files["count"] == 1 else "files that are no images"
+    return f"{files['count']:,} {what}: {first}"

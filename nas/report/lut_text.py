@@ -9,6 +9,7 @@ from nas.graph.words import kind_words
 from nas.jobs.lut import Fitted
 from nas.jobs.lut_build import TablePlan
 from nas.jobs.lut_import import Choice, Imported, ImportedFile, ImportedOperators
+from nas.latency.published.calibrate import SIMPLE
 from nas.latency.table.lookup import ASSUMED_SPREAD
 from nas.latency.table.rows import TableRow, shortened
 from nas.measure.fit import BuiltTable
@@ -127,7 +128,7 @@ def fitted_text(device: str, found: Fitted, page: Page = PLAIN) -> str:
     ]
     errors = table([textual("networks left out, by"), numeric("median error"), numeric("mean error")], rows, page)
     notes = []
-    if found.calibrated.share == 0.0:
+    if found.calibrated.name == SIMPLE:
         notes.append(
             "Operator costs predict networks left out no better than multiply-adds and parameters alone, so these are"
             " used. They know nothing of kernels, activations and kinds of layers: a search on this device compares"

@@ -162,6 +162,7 @@ def _found(answer: SearchAnswer) -> str:
     ways = {
         "search": "found by searching",
         "shrinking": "found by shrinking a slower one (NetAdapt)",
+        "filling": "found by changing widths until the target was filled",
         "simplifying": "found by simplifying",
         "known": "a network that was given",
     }

@@ -1,7 +1,7 @@
-"""Moves that make a network narrower: what NetAdapt chooses among.
+"""Moves that make a network narrower, what NetAdapt chooses among, or wider.
 
-A layer's inner width (an expansion) shrinks alone; a bottleneck width shrinks in all layers that residuals tie. Widths
-go down in multiples of a divisor. Blocks whose channels are divided into parts keep the widths around them, and the
+A layer's inner width (an expansion) changes alone; a bottleneck width changes in all layers that residuals tie. Widths
+become multiples of a divisor. Blocks whose channels are divided into parts keep the widths around them, and the
 network keeps the widths of its input and its result.
 """
 
@@ -48,7 +48,7 @@ def tied_widths(architecture: Architecture) -> list[list[int]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WidthChange:
-    """One width made narrower: the layers that change, and those whose input is narrower, by position.
+    """One width made another: the layers that change, and the new channels of those whose input changes, by position.
 
     `width` names the width by its first layer and parameter; changes of one width are alternatives.
     """
@@ -58,16 +58,18 @@ class WidthChange:
     inputs: Mapping[int, int]
 
 
-def width_changes(architecture: Architecture, divisor: int = 8) -> Iterator[WidthChange]:
-    """For each width its changes to multiples of `divisor`, from the smallest shrink to the largest."""
+def width_changes(architecture: Architecture, divisor: int = 8, *, wider: bool = False) -> Iterator[WidthChange]:
+    """For each width its changes to multiples of `divisor`, from the smallest shrink to the largest; with `wider` to
+    the next larger multiple alone."""
+    choices = _wider if wider else _choices
     for i, parameter in inner_places(architecture):
         layer = architecture.layers[i]
-        for width in _choices(layer, parameter, divisor):
+        for width in choices(layer, parameter, divisor):
             changed = layer.with_args(**{parameter: width})
             yield WidthChange(width=f"{i}.{parameter}", layers={i: changed}, inputs={})
     inputs = architecture.layer_inputs()
     for group in tied_widths(architecture):
-        for width in _choices(architecture.layers[group[0]], "out", divisor):
+        for width in choices(architecture.layers[group[0]], "out", divisor):
             yield _resized(architecture, group, width, inputs)
 
 
@@ -87,6 +89,13 @@ def _choices(layer: Layer, parameter: str, divisor: int) -> Iterator[int]:
         yield smaller
         step += 1
         smaller -= divisor * (1 + step // 4)
+
+
+def _wider(layer: Layer, parameter: str, divisor: int) -> Iterator[int]:
+    """The next multiple of `divisor` above a width."""
+    width = layer.arg(parameter)
+    assert isinstance(width, int)
+    yield (width // divisor + 1) * divisor
 
 
 def _resized(architecture: Architecture, group: list[int], width: int, inputs: tuple[Shape, ...]) -> WidthChange:

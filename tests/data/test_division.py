@@ -22,7 +22,8 @@ def divided(labels: list[int], splits: list[int], groups: list[int], seed: int =
         [str(i) for i in range(max(labels) + 1)],
         seed,
     )
-    return found.tolist()
+    result: list[int] = found.tolist()
+    return result
 
 
 def test_a_tenth_and_a_fifth_of_each_class() -> None:

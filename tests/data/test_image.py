@@ -128,7 +128,12 @@ def test_the_first_frame_of_an_animation() -> None:
 
 def test_equal_pixels_have_one_digest_whatever_the_file() -> None:
     image = Image.fromarray(picture(2))
-    forms = [("PNG", {}), ("BMP", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {"lossless": True})]
+    forms: list[tuple[str, dict[str, Any]]] = [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {"lossless": True}),
+    ]
     assert len({examine(encoded(image, form, **how)).pixels for form, how in forms}) == 1
     gray = image.convert("L")
     assert examine(encoded(gray, "PNG")).pixels == examine(encoded(gray.convert("RGB"), "PNG")).pixels

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data import Prepared, dataset, open_data, prepare
+from nas.data import Prepared, open_data, prepare, sources
 from nas.data.image import draw
 from nas.errors import InputError, NasError
 from nas.progress import Step
@@ -42,7 +41,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         found.append(content)
         return draw(content, *how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dataset, "draw", counted)
+    monkeypatch.setattr(sources, "draw", counted)
     return found
 
 
@@ -203,18 +202,51 @@ def test_an_interruption_leaves_nothing(photos: Path, tmp_path: Path) -> None:
     assert len(prepare(found, size=(8, 8)).train) == 14
 
 
-def test_what_a_killed_process_left_goes(photos: Path, tmp_path: Path) -> None:
-    found = open_data(photos)
-    prepare(found, size=(8, 8))
+_PREPARE = """
+import sys
+from nas.data import open_data, prepare
+
+def slow(step):
+    print(step.doing, int(step.done), flush=True)
+    if step.doing == "decoding images" and step.done == 5:
+        sys.stdin.read(1)
+
+prepare(open_data(sys.argv[1]), size=(8, 8), progress=slow)
+"""
+
+
+def preparing(photos: Path) -> subprocess.Popen[str]:
+    """A process that prepares `photos`, and at the fifth image waits for a byte of its stdin."""
+    command = [sys.executable, "-c", _PREPARE, str(photos)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert any(said.strip() == line for said in process.stdout), f"must say {line!r}"
+
+
+def test_a_killed_process_leaves_nothing_that_is_read(photos: Path, tmp_path: Path) -> None:
+    with preparing(photos) as process:
+        wait_for(process, "decoding images 5")
+        process.kill()
+    (left,) = caches(tmp_path)
+    assert left.name.endswith(".part")
+    assert len(prepare(open_data(photos), size=(8, 8)).train) == 14
     (folder,) = caches(tmp_path)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    left = folder.parent / f".{folder.name}.{gone.pid}.part"
-    others = folder.parent / f".{folder.name}.{os.getppid()}.part"
-    left.mkdir()
-    others.mkdir()
-    prepare(found, size=(6, 6))
-    assert not left.exists() and others.exists()
+    assert folder.name.startswith("8x8x3-seed0-")
+
+
+def test_two_processes_decode_once(photos: Path) -> None:
+    with preparing(photos) as one:
+        wait_for(one, "decoding images 5")
+        with preparing(photos) as other:
+            wait_for(other, "waiting for another process that decodes these images 0")
+            assert one.stdin is not None and other.stdout is not None
+            one.stdin.write("x")
+            one.stdin.flush()
+            assert "decoding" not in other.stdout.read()
+    assert (one.returncode, other.returncode) == (0, 0)
 
 
 def test_arrays_of_the_wanted_size_need_no_cache(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import nas
 from nas.evaluate import ChannelAdaptation, Limits, Models
 from nas.space import Architecture, known_network
+from nas.space.shrink import width_changes
+from nas.strategies import Goal
 from tests.evaluate.hand import HandAccuracy
 
 START = "mobilenetv1-0.25"
@@ -46,3 +50,21 @@ def test_shrinking_goes_on_until_limits_are_kept(name: str) -> None:
     assert networks
     assert (getattr(models.figures(networks), name) <= cap).all()
     assert models.figures(networks).standing.feasible(target_ms).all()
+
+
+def test_filling_ends_where_no_change_of_one_width_is_better() -> None:
+    """Every neighbour built anew, whatever the widths changed one by one added up to."""
+    models, start = Models(nas.load_latency("iphone12"), HandAccuracy(), Limits(max_novelty=None)), known_network(START)
+    goal = Goal(target_ms=1.02 * float(models.figures([start]).bounded_ms[0]))
+    adaptation = ChannelAdaptation(models, beam=2)
+    filled = adaptation.fill(start, goal)
+    neighbours = [
+        replace(filled, layers=tuple(change.layers.get(i, layer) for i, layer in enumerate(filled.layers)))
+        for wider in (False, True)
+        for change in width_changes(filled, wider=wider)
+    ]
+    figures = models.figures([filled, start, *neighbours])
+    value = np.where(goal.feasible(figures.standing), goal.value(figures.evaluation), -np.inf)
+    assert value[0] > value[1]
+    assert value[0] >= value[2:].max() - 1e-12
+    assert adaptation.fill(filled, goal) is filled

@@ -44,6 +44,14 @@ def test_changes_by_hand() -> None:
     }  # fmt: skip
 
 
+def test_wider_is_the_next_multiple_in_all_that_is_tied() -> None:
+    changes = {change.width: change for change in width_changes(HAND, wider=True)}
+    widths = {name: next(iter(change.layers.values())).arg(name.split(".")[1]) for name, change in changes.items()}
+    # The next multiples of 8 after 64, 72, 20 inside and 16, 24, 48 between blocks.
+    assert widths == {"2.hidden": 72, "3.hidden": 80, "5.hidden": 24, "0.out": 24, "2.out": 32, "4.out": 56}
+    assert changes["2.out"].inputs == {3: 32, 4: 32}
+
+
 def test_a_bottleneck_shrinks_in_all_its_layers_and_the_expansion_that_equals_it_follows() -> None:
     layers = HAND.layers
     changes = {(change.width, change.inputs.get(4, 0)): change for change in width_changes(HAND)}

@@ -2,11 +2,13 @@
 
 Within the given rows, networks are left out in groups; every candidate is fitted without each group and judged by the
 Student-t loss of the errors on it. A candidate is a roofline: of a form, and with priors (a device's own, or those of a
-kind of hardware, brought to the scale of the rows). Beside the best of them stands the model of MACs and parameters
-alone (`nas.latency.published.simple`). Where kinds of hardware are tried, the two share the latency as their left-out
-errors say; a device with priors of its own has its roofline, or, where that loses, MACs and parameters alone. What was
-chosen is fitted to all the rows; the errors of its left-out networks set the interval. A score that leaves rows out
-runs the whole procedure on the rest (nested validation), so nothing is chosen on the rows that it is judged by.
+kind of hardware, brought to the scale of the rows). Beside the best of them stand the model of MACs and parameters
+alone (`nas.latency.published.simple`) and models of a few counts (`nas.latency.published.counts`). Where kinds of
+hardware are tried, all of them share the latency as their left-out errors say: which is right, a dozen rows do not
+tell, and their average errs less than the one that looks best. A device with priors of its own has its roofline, or,
+where that loses, MACs and parameters alone. What was chosen is fitted to all the rows; the errors of its left-out
+networks set the interval. A score that leaves rows out runs the whole procedure on the rest (nested validation), so
+nothing is chosen on the rows that it is judged by.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.cost_model import REFINEMENTS, CostModel, Floats
+from nas.latency.published.counts import SETS, CountsModel, averaged, fit_counts
 from nas.latency.published.fit import DEGREES_OF_FREEDOM, ENOUGH, ERROR_SD, Fit, Form, fit
 from nas.latency.published.priors import PACE_SD, PRIOR_SETS, scaled
 from nas.latency.published.rows import Calibration
@@ -36,13 +40,13 @@ COVERAGE = 0.9
 MISS_PENALTY = 2.0 / (1.0 - COVERAGE)
 """The interval score: width plus this many times the distance of a miss (Winkler; Gneiting & Raftery 2007, eq. 43)."""
 CONFLICTING = ("silu", "silu_passes")
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""What a roofline of a kind of hardware may have of the latency."""
-_ALL_OR_NOTHING = (1.0, 0.0)
 _CLEAR = 2.0
-"""Nats over all judged rows: less is no difference. What another kind of hardware must win over the first of
-`PRIOR_SETS`; what a blend must win over MACs and parameters alone; by how much the roofline by itself may lose to them
-and still be in a blend, whose shares find something in a few rows by chance."""
+"""Nats over all judged rows that another kind of hardware must win over the first of `PRIOR_SETS`."""
+_PLAINNESS = 5.0
+"""Nats by which MACs and parameters alone are likelier than any other model before a row is seen: half a logarithm of a
+dozen rows for each of four coefficients that the others have more (Schwarz, 1978)."""
+_LEAST_SHARE = 0.02
+"""A model with less of the latency has none."""
 _ENOUGH_OF_MANY = 1e-3
 """Kinds of hardware mean many fits of few rows: a thousandth of a nat is no difference."""
 _BEYOND_UNSEEN = 0.5
@@ -98,11 +102,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """What the procedure chose on some rows: `share` of a roofline, the rest of MACs and parameters alone; its fit, the
-    spread. `losses` (left out) are of all candidates and of `SIMPLE`, by name."""
+    """What the procedure chose on some rows: `shares` of the latency by model (the roofline, `SIMPLE`, sets of counts),
+    which sum to 1, the largest first; their fit as one, the spread. `losses` (left out) are of all models, by name."""
 
     candidate: Candidate
-    share: float
+    shares: Mapping[str, float]
     fit: Fit[Costs]
     spread: Spread
     losses: Mapping[str, float]
@@ -113,12 +117,18 @@ class Calibrated:
         return self.candidate.form
 
     @property
+    def share(self) -> float:
+        """What the roofline has of the latency."""
+        return self.shares.get(self.candidate.name, 0.0)
+
+    @property
     def name(self) -> str:
-        """What was chosen, for people: the candidate, `SIMPLE`, or both with their shares."""
-        costs = f"operator costs ({self.candidate.name})" if self.candidate.kind else self.candidate.name
-        if self.share in (0.0, 1.0):
-            return costs if self.share else SIMPLE
-        return f"{self.share:.0%} {costs}, {1.0 - self.share:.0%} {SIMPLE}"
+        """What was chosen, for people: the candidate, `SIMPLE`, or all that have a share."""
+        roofline = self.candidate.name
+        texts = {roofline: f"operator costs ({roofline})" if self.candidate.kind else roofline}
+        if len(self.shares) == 1:
+            return "".join(texts.get(name, name) for name in self.shares)
+        return "; ".join(f"{share:.0%} {texts.get(name, name)}" for name, share in self.shares.items())
 
 
 Memo = dict[tuple[Candidate, bytes], Fit[CostModel]]
@@ -126,12 +136,11 @@ Memo = dict[tuple[Candidate, bytes], Fit[CostModel]]
 
 
 def calibrate(
-    data: Calibration, rows: NDArray[np.bool_], *, shares: Sequence[float] | None = None, memo: Memo | None = None
+    data: Calibration, rows: NDArray[np.bool_], *, sizes_alone: bool = False, memo: Memo | None = None
 ) -> Calibrated:
     """Run the procedure on the rows where the mask is true; nothing is read of the others.
 
-    `shares` are what the roofline may have of the latency: by default `SHARES` where the rows choose the priors, else
-    all or nothing. Calls on the same data may share a `memo`.
+    With `sizes_alone` MACs and parameters have all of the latency. Calls on the same data may share a `memo`.
     """
     memo = {} if memo is None else memo
     groups = _groups(data, rows)
@@ -142,11 +151,14 @@ def calibrate(
     left: dict[Candidate, Sequence[Fit[CostModel]]] = {}
     losses: dict[Candidate, float] = {}
 
+    def loss(found: Sequence[Fit[Costs]]) -> float:
+        return student_loss(left_out(data, rows, groups, found).error[judged])
+
     def tried(candidates: Sequence[Candidate]) -> Candidate:
         for one in candidates:
             fits[one] = _fit(data, rows, one, None, memo)
             left[one] = [_fit(data, rows & ~out, one, fits[one], memo) for out in _each(groups, rows)]
-            losses[one] = student_loss(left_out(data, rows, groups, left[one]).error[judged])
+            losses[one] = loss(left[one])
         return min(losses, key=lambda one: losses[one] + (0.0 if one.kind in first else clear))
 
     if data.by_kind:
@@ -155,24 +167,51 @@ def calibrate(
             best = tried([Candidate(kind=best.kind, form=REFINEMENTS)])
     else:
         best = tried([Candidate(kind="", form=form) for form in FORMS])
-    simple, simple_left = _simple(data, rows), [_simple(data, rows & ~out) for out in _each(groups, rows)]
+    linear = {name: _linear(data, rows, name) for name in ((SIMPLE, *SETS) if data.by_kind else (SIMPLE,))}
+    linear_left = {name: [_linear(data, rows & ~out, name) for out in _each(groups, rows)] for name in linear}
+    by_name = {one.name: value for one, value in losses.items()} | {name: loss(f) for name, f in linear_left.items()}
+    if sizes_alone:
+        shares = {SIMPLE: 1.0}
+    elif data.by_kind:
+        shares = _shares({name: by_name[name] for name in (best.name, *linear)}, int(judged.sum()))
+    else:
+        shares = {best.name if by_name[best.name] <= by_name[SIMPLE] else SIMPLE: 1.0}
 
-    def shared(share: float) -> Errors:
-        return left_out(data, rows, groups, [blend(a, b, share) for a, b in zip(left[best], simple_left, strict=True)])
+    def joined(roofline: Fit[CostModel], others: Mapping[str, Fit[Any]]) -> Fit[Costs]:
+        share = shares.get(best.name, 0.0)
+        return blend(roofline, _average(others, shares), share) if share < 1.0 else roofline
 
-    alone = student_loss(shared(0.0).error[judged])
-    if data.by_kind and losses[best] > alone + clear:
-        shares = (0.0,)
-    errors = {share: shared(share) for share in shares or (SHARES if data.by_kind else _ALL_OR_NOTHING)}
-    price = clear if data.by_kind else 0.0
-    share = min(errors, key=lambda s: student_loss(errors[s].error[judged]) + (price if s else 0.0))
+    parts = [
+        joined(found, {name: fits_left[i] for name, fits_left in linear_left.items()})
+        for i, found in enumerate(left[best])
+    ]
     return Calibrated(
         candidate=best,
-        share=share,
-        fit=blend(fits[best], simple, share),
-        spread=_spread(data, rows, errors[share]),
-        losses={one.name: loss for one, loss in losses.items()} | {SIMPLE: alone},
+        shares=shares,
+        fit=joined(fits[best], linear),
+        spread=_spread(data, rows, left_out(data, rows, groups, parts)),
+        losses=by_name,
     )
+
+
+def _shares(losses: Mapping[str, float], count: int) -> dict[str, float]:
+    """What each model has of the latency, by its mean loss on `count` rows left out: its likelihood, a plain model the
+    likelier before (Bayesian model averaging by left-out likelihoods: Geisser & Eddy, 1979), the largest first."""
+    nats = {name: count * loss - (_PLAINNESS if name == SIMPLE else 0.0) for name, loss in losses.items()}
+    least = min(nats.values())
+    weights = {name: float(np.exp(least - value)) for name, value in nats.items()}
+    kept = {name: weight for name, weight in weights.items() if weight >= _LEAST_SHARE * sum(weights.values())}
+    found = {name: weight / sum(kept.values()) for name, weight in kept.items()}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _average(fits: Mapping[str, Fit[Any]], shares: Mapping[str, float]) -> Fit[Any]:
+    """The models of `fits` that have a share, as one; where one has all, as it is."""
+    kept = [name for name in fits if name in shares]
+    if len(kept) == 1:
+        return fits[kept[0]]
+    total = sum(shares[name] for name in kept)
+    return averaged([fits[name] for name in kept], [shares[name] / total for name in kept])
 
 
 def blend(first: Fit[Costs], second: Fit[Costs], share: float) -> Fit[Costs]:
@@ -238,8 +277,12 @@ def _fit(
     return memo[key]
 
 
-def _simple(data: Calibration, rows: NDArray[np.bool_]) -> Fit[SimpleModel]:
-    return fit_simple(data.workload, data.observations.select(rows), len(data.sources))
+def _linear(data: Calibration, rows: NDArray[np.bool_], name: str) -> Fit[SimpleModel] | Fit[CountsModel]:
+    """MACs and parameters alone, or with the counts of the set `name`."""
+    chosen, sources = data.observations.select(rows), len(data.sources)
+    if name == SIMPLE:
+        return fit_simple(data.workload, chosen, sources)
+    return fit_counts(data.workload, chosen, sources, SETS[name])
 
 
 def _groups(data: Calibration, rows: NDArray[np.bool_]) -> NDArray[np.int64]:

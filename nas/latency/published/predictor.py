@@ -24,7 +24,9 @@ from nas.latency.estimate import Source
 from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, SIMPLE, Calibrated
 from nas.latency.published.cost_model import COEFFICIENTS, NAMES, CostModel, Floats
-from nas.latency.published.simple import MEANINGS, SimpleModel
+from nas.latency.published.counts import COUNTS, MEANINGS, CountsModel
+from nas.latency.published.simple import MEANINGS as SIMPLE_MEANINGS
+from nas.latency.published.simple import SimpleModel
 from nas.latency.published.warnings import warnings_of
 
 SCHEMA = 1
@@ -80,12 +82,17 @@ class OperatorPredictor:
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
         """See `nas.latency.published.warnings.warnings_of`."""
         found = warnings_of(table, self.model, self.manifest.get("kinds", ()))
-        share = _roofline_share(self.model)
-        return found if share == 1.0 else (f"{1.0 - share:.0%} of the time is by {SIMPLE} alone, {_BLIND}", *found)
+        linear = self.model.second if isinstance(self.model, Blend) else self.model
+        share = f"{1.0 - _roofline_share(self.model):.0%} of the time is by"
+        if isinstance(linear, SimpleModel):
+            return (f"{share} {SIMPLE} alone, {_BLIND}", *found)
+        if isinstance(linear, CountsModel) and not linear.knows_activations:
+            return (f"{share} counts that know nothing of activations: a search may abuse that", *found)
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """The document that `read_predictor` reads."""
-        meaning = {name: coefficient.meaning for name, coefficient in COEFFICIENTS.items()} | MEANINGS
+        meaning = {**{name: one.meaning for name, one in COEFFICIENTS.items()}, **MEANINGS}
         share = _roofline_share(self.model)
         return {
             "schema": SCHEMA,
@@ -151,5 +158,7 @@ def _model(coefficients: Mapping[str, Any], share: float) -> Costs:
     roofline = CostModel(values=np.array([float(coefficients[name]) for name in NAMES])) if share else None
     if roofline and share == 1.0:
         return roofline
-    simple = SimpleModel(values=np.array([float(coefficients[name]) for name in MEANINGS]))
-    return Blend(first=roofline, second=simple, share=share) if roofline else simple
+    counted = any(name in coefficients for name in COUNTS)
+    values = np.array([float(coefficients[name]) for name in (MEANINGS if counted else SIMPLE_MEANINGS)])
+    linear = CountsModel(values=values) if counted else SimpleModel(values=values)
+    return Blend(first=roofline, second=linear, share=share) if roofline else linear

@@ -23,7 +23,7 @@ MEANINGS = {
     "nominal_cost": "ms an operator, so that none is free",
 }
 NAMES: tuple[str, ...] = tuple(MEANINGS)
-_NOMINAL_SHARE = 1e-6
+NOMINAL_SHARE = 1e-6
 """An operator's nominal cost as a share of the median latency: no sum of operators shows it."""
 _ROUNDS, _OUTLYING, _LEAST_SD = 10, 4.0, 0.01
 _PRIOR_SD = 1.5
@@ -81,7 +81,7 @@ def fit_simple(workload: Workload, rows: Observations, num_sources: int) -> Fit[
     known = np.zeros((len(NAMES), len(NAMES)))
     known[:3, :3] = shares.T @ shares / max(residual, _LEAST_SD**2)
     covariance = np.asarray(np.linalg.inv(known + np.eye(len(NAMES)) / _PRIOR_SD**2), dtype=np.float64)
-    nominal = _NOMINAL_SHARE * float(np.median(rows.latency_ms))
+    nominal = NOMINAL_SHARE * float(np.median(rows.latency_ms))
     values = np.append(found / np.where(scale > 0.0, scale, 1.0), nominal)
     return Fit(model=SimpleModel(values=values), offsets=np.zeros(num_sources), covariance=covariance)
 

@@ -111,7 +111,7 @@ def fit_and_judge(data: Calibration, progress: Progress) -> tuple[Calibrated, Le
     """
     rows, left = np.ones(len(data.rows), dtype=np.bool_), left_out_errors(data, progress)
     lost = len(left.ours) * (student_loss(left.ours) - student_loss(left.macs_and_parameters))
-    found = calibrate(data, rows, shares=(0.0,) if lost > _CLEARLY else None)
+    found = calibrate(data, rows, sizes_alone=lost > _CLEARLY)
     used = left.macs_and_parameters if lost > _CLEARLY else left.ours
     if not relative(used).mean() < (1.0 - _LUCK / np.sqrt(len(used))) * relative(left.constant).mean():
         raise NasError(

@@ -10,6 +10,8 @@ from nas.errors import InputError
 from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
+from nas.latency.published.counts import NAMES as COUNTS_NAMES
+from nas.latency.published.counts import CountsModel
 from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
 from nas.latency.published.simple import SimpleModel
 from nas.testing.operator_models import OperatorModelConformance
@@ -44,6 +46,15 @@ class TestMacsAndParametersAlone(OperatorModelConformance):
         return of(SIMPLE)
 
 
+COUNTED = CountsModel(values=np.array([{"moved_cost": 1e-5, "nominal_cost": 1e-9}.get(n, 0.0) for n in COUNTS_NAMES]))
+
+
+class TestCounts(OperatorModelConformance):
+    @pytest.fixture
+    def model(self) -> OperatorPredictor:
+        return of(COUNTED)
+
+
 class TestBlend(OperatorModelConformance):
     @pytest.fixture
     def model(self) -> OperatorPredictor:
@@ -62,6 +73,27 @@ def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, shar
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
     assert again.fixed_ms == costs.fixed_ms
     assert again.warnings(operators)[0].startswith(f"{share} of the time is by MACs and parameters alone")
+
+
+@pytest.mark.parametrize(
+    ("costs", "share"), [(COUNTED, "100%"), (Blend(first=model(), second=COUNTED, share=0.75), "25%")]
+)
+def test_counts_are_read_back_and_warned_about_where_no_activation_counts(
+    costs: Costs, share: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "coefficients.json"
+    path.write_text(of(costs).to_json(), encoding="utf-8")
+    again = read_predictor(path)
+    assert again.to_json() == of(costs).to_json()
+    operators = table(row("act:silu"), pointwise(8, 8, 4))
+    assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
+    assert again.warnings(operators)[0].startswith(f"{share} of the time is by counts that know nothing of activations")
+
+
+def test_counts_that_know_activations_are_not_warned_about() -> None:
+    values = COUNTED.values.copy()
+    values[COUNTS_NAMES.index("activation_cost")] = 1e-3
+    assert not any("of the time is by" in text for text in of(CountsModel(values=values)).warnings(table(row("add"))))
 
 
 def test_the_fixed_time_of_a_blend_is_unsure_with_both_of_its_parts() -> None:
