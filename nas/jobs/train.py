@@ -232,6 +232,8 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         )
     network = network.adapted(num_classes=len(prepared.classes))
 
+    import torch
+
     from nas.nets import build
     from nas.training.loop import Training
 
@@ -244,6 +246,7 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         seed=request.seed,
         teacher=teacher,
         branches=request.branches,
+        device="cuda" if torch.cuda.is_available() else "cpu",
     )
     question = {
         "network": {"name": network.name, "digest": network.digest},

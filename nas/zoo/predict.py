@@ -35,7 +35,8 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
     Images are read and sized as held-out ones are. Raises `InputError` for an image that cannot be read.
     """
     from nas.data.check import read_file
-    from nas.data.image import draw
+    from nas.data.image import UnreadableError, draw
+    from nas.data.words import shown
 
     entry = find_entry(reference)
     classes = training_of(entry)["classes"]
@@ -43,7 +44,11 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
     run, values = _runner(entry, "onnx"), _values(entry)
     records = []
     for path in images:
-        logits = run(values(draw(read_file(path), size, channels)[None]))[0].astype(np.float64)
+        try:
+            pixels = draw(read_file(path), size, channels)
+        except UnreadableError as error:
+            raise InputError(f"{shown(str(path))} must be a picture, but {error}; give another.") from error
+        logits = run(values(pixels[None]))[0].astype(np.float64)
         chances = np.exp(logits - logits.max())
         chances /= chances.sum()
         best = np.argsort(-chances)[:top].tolist()
