@@ -13,6 +13,8 @@ from nas.errors import InputError, NasError
 from nas.space.resolution import height_width
 from nas.zoo.entry import Entry, find_entry
 from nas.zoo.formats import FORMATS
+from nas.zoo.pixels import PIXEL_FORMATS
+from nas.zoo.pixels import Run as PixelRun
 
 if TYPE_CHECKING:
     from nas.training.heldout import HeldOut
@@ -58,7 +60,8 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
 
 
 def held_out_of_files(entry: Entry, data: Path) -> dict[str, HeldOut]:
-    """How each file of `entry` that can run here does on the held-out images of `data`, by format.
+    """How each file of `entry` that can run here does on the held-out images of `data`, by format; those that take
+    pixels by their names.
 
     Raises `InputError` where the data are not those that it was trained on.
     """
@@ -83,15 +86,25 @@ def held_out_of_files(entry: Entry, data: Path) -> dict[str, HeldOut]:
                 return np.array([int(run(values(one[None]))[0].argmax()) for one in pixels])
 
             found[name] = held_out(classes_of, prepared.test, len(prepared.classes))
+    for name in entry.manifest.get("pixels") or ():
+        runner = PIXEL_FORMATS[name].runner
+        if runner is not None:
+            say = runner(entry.folder / PIXEL_FORMATS[name].file)
+
+            def said(pixels: NDArray[np.uint8], say: PixelRun = say) -> NDArray[np.int64]:
+                return np.array([int(say(one[None])[0].argmax()) for one in pixels])
+
+            found[PIXEL_FORMATS[name].file] = held_out(said, prepared.test, len(prepared.classes))
     return found
 
 
 def check_accuracy(entry: Entry, found: HeldOut, name: str) -> None:
-    """Raises `NasError` where the file of the format `name` is not right as often as its manifest says."""
+    """Raises `NasError` where the file called `name`, as in `held_out_of_files`, is not right as often as its manifest
+    says."""
     said = training_of(entry)["correct"], training_of(entry)["held_out"]
     if (found.correct, found.count) != said:
         raise NasError(
-            f"{FORMATS[name].file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but"
+            f"{FORMATS[name].file if name in FORMATS else name} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but"
             f" is for {found.correct} of {found.count}; export the network again."
         )
 

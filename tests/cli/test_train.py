@@ -33,7 +33,7 @@ def run(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[
 
 
 def test_train_verify_predict(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    out, _ = run(capfd, "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "4", "--json")
+    out, _ = run(capfd, "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "4", "--pixels", "--json")
     record = json.loads(out)
     assert record["zoo"] == str(workspace / "runs" / "zoo" / "tiny-photos")
     assert (record["data"], record["recipe"], record["epochs"]) == ("photos.npz", "small", 4)
@@ -41,8 +41,9 @@ def test_train_verify_predict(workspace: Path, capfd: pytest.CaptureFixture[str]
     assert 0 <= accuracy["low"] <= accuracy["mean"] <= accuracy["high"] <= 1 and accuracy["source"] == "measured"
 
     (checked,) = json.loads(run(capfd, "zoo", "verify", "tiny-photos", "--data", "photos.npz", "--json")[0])
-    assert checked["held_out"]["onnx"]["count"] == 60
-    assert checked["held_out"]["onnx"]["mean"] == accuracy["mean"]
+    assert sorted(checked["held_out"]) == ["onnx", "pixels.onnx"]
+    for found in checked["held_out"].values():
+        assert found["count"] == 60 and found["mean"] == accuracy["mean"]
     assert "held-out images right" in run(capfd, "zoo", "verify", "--data", "photos.npz")[0]
 
     test = data(200, test=60).test

@@ -20,7 +20,9 @@ def test_another_size_has_the_same_weights() -> None:
         assert torch.equal(form.eval()(torch.ones(1, 3, 24, 24)), module(torch.ones(1, 3, 24, 24)))
 
 
-@pytest.mark.parametrize("name", ["mobilenetv1-0.25@64", "mobilevit-xxs@128", "efficientnet-lite0@64", "repvit-m0.9@64"])
+@pytest.mark.parametrize(
+    "name", ["mobilenetv1-0.25@64", "mobilevit-xxs@128", "efficientnet-lite0@64", "repvit-m0.9@64"]
+)
 def test_networks_of_the_families_run_at_other_sizes(name: str) -> None:
     module = build(load_architecture(name), num_classes=3).eval()
     for share in (0.625, 1.25):
