@@ -2,9 +2,9 @@
 
     python -m benchmarks.training_speed
 
-One thread, the data of CIFAR-10 (`NAS_DATA`, or ../shared/data). The bare loop is forward, loss, backward and step on one
-resident channels-last batch, with the same optimiser; both loops train networks of their own, turn by turn, and a ratio
-is that of the medians of a turn's CPU time.
+One thread, the data of CIFAR-10 (`NAS_DATA`, or ../shared/data). The bare loop is forward, loss, backward and step on
+one resident channels-last batch, with the same optimiser; both loops train networks of their own, turn by turn, and a
+ratio is that of the medians of a turn's CPU time.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from nas.training.optimizers import make_optimizer, set_rates
 from tests.shared_data import shared_data
 
 NETWORKS = (
-    "mobilenetv2-0.25@32", "mobilenetv3-small-0.75@32", "shufflenetv2-0.5@32", "efficientnet-lite0@32", "mobileone-s0@32",
-    "repvgg-a0@32",
+    "mobilenetv2-0.25@32", "mobilenetv3-small-0.75@32", "shufflenetv2-0.5@32", "efficientnet-lite0@32",
+    "mobileone-s0@32", "repvgg-a0@32",
 )  # fmt: skip
 TURNS, STEPS = 12, 3
 REPORT = Path(__file__).with_suffix(".md")
@@ -47,10 +47,11 @@ def main() -> None:
 
 {environment_text("python -m benchmarks.training_speed")}
 
-Recipe `small`, batches of 64 images of CIFAR-10, 32 x 32, one thread, CPU time. *Of a bare loop*: the time of forward, loss, backward and step
-on one resident channels-last batch over the time of a whole step of ours, of {TURNS} interleaved turns of {STEPS} steps each. *Data and
-augmentation*: the share of our step that making its batch takes. *Of the peak*: 3 x 2 x MACs (of the training form, all branches) x images/s over the
-{peak / 1e9:.0f} GFLOP/s that a matrix product of 1,024 reaches on the same thread; three, since a backward pass costs two forward passes.
+Recipe `small`, batches of 64 images of CIFAR-10, 32 x 32, one thread, CPU time. *Of a bare loop*: the time of forward,
+loss, backward and step on one resident channels-last batch over the time of a whole step of ours, of {TURNS}
+interleaved turns of {STEPS} steps each. *Data and augmentation*: the share of our step that making its batch takes. *Of
+the peak*: 3 x 2 x MACs (of the training form, all branches) x images/s over the {peak / 1e9:.0f} GFLOP/s that a matrix
+product of 1,024 reaches on the same thread; three, since a backward pass costs two forward passes.
 
 {tabulate(rows, header, tablefmt="pipe")}
 

@@ -1,7 +1,7 @@
 """Files that take pixels as decoders give them and say probabilities: preprocessing, network and softmax in one.
 
-An app needs nothing else: pixels (1, height, width, channels) in uint8 → "probabilities" (1, classes), with the names of the
-classes in the metadata. Core ML takes an image instead, and is a classifier with labels.
+An app needs nothing else: pixels (1, height, width, channels) in uint8 → "probabilities" (1, classes), with the names
+of the classes in the metadata. Core ML takes an image instead, and is a classifier with labels.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class PixelModule(nn.Module):
         super().__init__()
         self.module = module
         self.channels_last = channels_last
-        self.register_buffer("scale", torch.tensor(form.scale).view(1, -1, 1, 1))
-        self.register_buffer("shift", torch.tensor(form.shift).view(1, -1, 1, 1))
+        self.scale = nn.Buffer(torch.tensor(form.scale).view(1, -1, 1, 1))
+        self.shift = nn.Buffer(torch.tensor(form.shift).view(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = pixels.permute(0, 3, 1, 2) if self.channels_last else pixels

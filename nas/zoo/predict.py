@@ -103,9 +103,10 @@ def check_accuracy(entry: Entry, found: HeldOut, name: str) -> None:
     says."""
     said = training_of(entry)["correct"], training_of(entry)["held_out"]
     if (found.correct, found.count) != said:
+        file = FORMATS[name].file if name in FORMATS else name
         raise NasError(
-            f"{FORMATS[name].file if name in FORMATS else name} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but"
-            f" is for {found.correct} of {found.count}; export the network again."
+            f"{file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but is for"
+            f" {found.correct} of {found.count}; export the network again."
         )
 
 

@@ -8,12 +8,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from nas.errors import NasError
-from nas.nets import build
+from nas.nets import GraphModule, build
 from nas.nets.module import set_statistics
 from nas.nets.pixels import PixelForm, export_pixels_onnx
-from nas.zoo.check import onnx_runner
 from nas.zoo.pixels import PIXEL_FORMATS, check_pixels
 from tests.extras import needs
 from tests.training.examples import network
@@ -21,18 +21,19 @@ from tests.training.examples import network
 FORM = PixelForm(scale=(0.01, 0.02, 0.03), shift=(-1.0, 0.5, 0.25), classes=("a", "Brot ß", "c\nd"))
 
 
-def module() -> torch.nn.Module:
+def module() -> GraphModule:
     found = build(network())
     set_statistics(found, (3, 16, 16))
     return found
 
 
-def expected(pixels: np.ndarray) -> np.ndarray:
+def expected(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """By hand: every pixel scaled and shifted, planes first, through the training form, and a softmax."""
     values = pixels.astype(np.float64) * np.array(FORM.scale) + np.array(FORM.shift)
     with torch.no_grad():
         logits = module()(torch.from_numpy(values.transpose(0, 3, 1, 2)).float()).double().numpy()
-    return np.exp(logits) / np.exp(logits).sum()
+    found: NDArray[np.float64] = np.exp(logits) / np.exp(logits).sum()
+    return found
 
 
 @pytest.mark.parametrize("name", ["onnx", pytest.param("litert", marks=pytest.mark.slow)])
@@ -62,7 +63,6 @@ def test_the_onnx_file_knows_its_classes(tmp_path: Path) -> None:
 
 def test_another_network_fails_the_check(tmp_path: Path) -> None:
     path = export_pixels_onnx(module(), tmp_path / "pixels.onnx", FORM)
-    assert onnx_runner(path)
     with pytest.raises(NasError, match="must say the probabilities"):
         check_pixels("onnx", build(network(), seed=3), path, FORM)
 
