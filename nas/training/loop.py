@@ -42,7 +42,9 @@ CHECK_EVERY = 20
 ALL_BRANCHES_FROM = 0.75
 """The share of the epochs after which a training that began with few branches goes on with all."""
 
-_DIVERGED = 4.0
+_BEGINS, _DIVERGED = 100.0, 4.0
+"""How many times the loss of guessing, and one more, the mean loss of an epoch may be: the first, any other."""
+
 _SIZE, _MIXED, _TORCH = 1, 2, 3
 
 
@@ -83,7 +85,7 @@ class Training:
         branches: int | None = None,
         device: str = "cpu",
     ) -> None:
-        _check_fit(module, data)
+        _check_fit(module, data, recipe)
         self.recipe, self.data, self.seed = recipe, data, seed
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
@@ -351,7 +353,7 @@ class Training:
         mean = self._loss_sum.item() / max(1, self.step)
         if not math.isfinite(mean):
             raise self._diverged("it is no number")
-        if mean > _DIVERGED * (1 + math.log(len(self.data.classes))):
+        if mean > (_DIVERGED if self.epoch else _BEGINS) * (1 + math.log(len(self.data.classes))):
             raise self._diverged(f"its mean is {mean:.3g} in epoch {self.epoch + 1}")
 
     def _diverged(self, came: str) -> NasError:
@@ -407,7 +409,7 @@ def _drawing_from(rng: np.random.Generator, device: torch.device) -> Iterator[No
         yield
 
 
-def _check_fit(module: GraphModule, data: Prepared) -> None:
+def _check_fit(module: GraphModule, data: Prepared, recipe: Recipe) -> None:
     channels, height, width = module.graph.input_shape
     for name, split in (("training", data.train), ("validation", data.val), ("test", data.test)):
         got = split.images.shape[1:]
@@ -419,6 +421,11 @@ def _check_fit(module: GraphModule, data: Prepared) -> None:
             )
     if len(data.train) < 2:
         raise InputError(f"there must be two training images or more, but there are {len(data.train)}; add some.")
+    if channels != 3 and recipe.augment.randaugment is not None:
+        raise InputError(
+            f"RandAugment changes colours, so images must have 3 channels, but have {channels}; leave it out of the"
+            " recipe."
+        )
     if module.graph.output_shape != (len(data.classes),):
         raise InputError(
             f"the network must have the {len(data.classes)} classes of the data, but has"

@@ -91,6 +91,9 @@ def test_the_file_is_as_accurate_and_other_data_are_refused(workspace: Path) -> 
 def test_no_training_takes_the_place_of_another(workspace: Path) -> None:
     first, again, other = (train(network(), data=workspace / "photos.npz", epochs=epochs).zoo for epochs in (1, 1, 2))
     assert first == again != other
+    # What is broken there is not touched.
+    (Path(first) / "manifest.json").write_text("{")
+    assert Path(train(network(), data=workspace / "photos.npz", epochs=1).zoo) not in (Path(first), Path(other))
 
 
 def test_a_teacher_of_the_zoo(workspace: Path) -> None:
