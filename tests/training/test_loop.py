@@ -180,6 +180,15 @@ def test_what_is_no_number_is_not_kept() -> None:
         one.state({})
 
 
+def test_a_checkpoint_of_another_network_is_refused() -> None:
+    other = Training(build(network(layers=[{"block": "head"}])), data(), SMALL, epochs=4)
+    with pytest.raises(InputError, match="must fit its network"):
+        training().restore(other.state({}))
+    strange = other.state({})
+    with pytest.raises(InputError, match="must fit its network"):
+        other.restore(replace(strange, tensors={**strange.tensors, "surprise": torch.zeros(1)}))
+
+
 def test_images_and_classes_must_be_the_networks() -> None:
     with pytest.raises(InputError, match="16x16x3, but have 8x8x3"):
         Training(build(network()), data(side=8), SMALL)
