@@ -11,7 +11,7 @@ from nas.cli.answer_options import formats_option
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
-from nas.errors import NasError
+from nas.errors import InputError, NasError
 
 
 @click.group()
@@ -75,6 +75,8 @@ def verify_networks(names: tuple[str, ...], data: str | None, as_json: bool) -> 
     """
     from nas.jobs.export import verify_entries
 
+    if data is not None and not names:
+        raise InputError("--data must come with the NAME of what was trained on it, but no NAME came; give one.")
     with progress() as show:
         records = verify_entries(names, data=data, progress=show)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nas.data.words import shown
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
@@ -154,13 +155,13 @@ def _preprocessing(manifest: Mapping[str, Any], architecture: Architecture) -> s
 
 def _training(training: Mapping[str, Any]) -> str:
     facts = [
-        ("data", f"{training['data']} ({training['data_digest'][:16]})"),
+        ("data", f"{shown(training['data'])} ({training['data_digest'][:16]})"),
         ("images", f"{training['images']:,} to train on, {training['held_out']:,} held out"),
         ("right on held-out images", f"{training['correct']:,} of {training['held_out']:,}"),
         ("recipe", f"{training['recipe']['name']}: {training['recipe']['source']}"),
         ("epochs, seed", f"{training['epochs']}, {training['seed']}"),
         *([("teacher", training["teacher"])] if training["teacher"] else []),
-        ("classes", ", ".join(training["classes"])),
+        ("classes", ", ".join(map(shown, training["classes"]))),
     ]
     return (
         "## Training\n\n" + _table(("what", "value"), facts) + "\n\nThe accuracy is that of one training; its interval"
