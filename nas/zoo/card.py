@@ -79,6 +79,8 @@ def _figures(manifest: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     if accuracy is not None:
         interval = f"{_percent(accuracy['mean'])} % [{_percent(accuracy['low'])}, {_percent(accuracy['high'])}]"
         metric = f"{accuracy['metric']} on ImageNet" if accuracy.get("data") == "imagenet" else accuracy["metric"]
+        if manifest["training"]:
+            metric = f"{metric} on held-out images of {shown(manifest['training']['data'])}"
         rows.append((metric, interval, accuracy["source"], f"recipe: {accuracy['recipe']}"))
     published = manifest["published"] or {}
     for key, name, unit in (("top1", "top-1", " %"), ("params_M", "parameters", " M"), ("macs_M", "MACs", " M")):

@@ -58,6 +58,10 @@ def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
     assert training["classes"] == ["dark", "green", "bright"] and len(training["history"]) == 6
     assert training["correct"] / training["held_out"] == outcome.accuracy == entry.manifest["accuracy"]["mean"]
     assert entry.manifest["num_classes"] == 3
+    card = entry.card()
+    assert "(untrained)" not in card and "top1 on held-out images of" in card
+    assert f"| right on held-out images | {training['correct']} of 60 |" in card
+    assert {"curves.png", "confusion.png"} <= set(entry.manifest["files"])
     # What is read back is what was trained: the held-out images once more, in torch.
     images = data(200, test=60).test
     values = (torch.from_numpy(images.images) / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
