@@ -359,9 +359,12 @@ def _dropout_before(head: nn.Module, rate: float) -> RemovableHandle:
 @contextlib.contextmanager
 def _drawing_from(rng: np.random.Generator, device: torch.device) -> Iterator[None]:
     """Let torch's generators draw from a seed of `rng` inside the block; afterwards they are where they were."""
-    devices = [device] if device.type == "cuda" else []
+    seed, devices = int(rng.integers(2**63)), [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(rng.integers(2**63)))
+        # What torch.manual_seed does, without asking every kind of device that there might be.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
         yield
 
 
