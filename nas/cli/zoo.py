@@ -10,7 +10,7 @@ import click
 from nas.cli.answer_options import formats_option
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
-from nas.cli.terminal import page, wide_option
+from nas.cli.terminal import page, tell, wide_option
 from nas.errors import InputError, NasError
 
 
@@ -24,9 +24,12 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_networks(as_json: bool) -> None:
     """List the exported networks."""
-    from nas.zoo import entries
+    from nas.zoo.entry import entries_and_faults
 
-    records = [entry.as_json() for entry in entries()]
+    found, faults = entries_and_faults()
+    records = [entry.as_json() for entry in found]
+    for fault in faults.values():
+        tell("warning", str(fault))
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return

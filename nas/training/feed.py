@@ -37,7 +37,7 @@ class Feed:
     ) -> None:
         self._batches, self._schedule, self._normalize = batches, schedule, normalize
         self._recipe, self._seed, self._device = schedule.recipe, seed, device
-        self._size = module.graph.input_shape[1:]
+        self._size = module.definition.input_shape[1:]
         self._sizes = Sizes(module)
         self._augmentations: dict[tuple[int, int, float], nn.Module] = {}
 
@@ -46,7 +46,7 @@ class Feed:
         augment = self._recipe.augment
         pixels, labels = self._batches.take(epoch, step)
         form = self._sizes.form(self._share(epoch, step))
-        height, width = form.graph.input_shape[1:]
+        height, width = form.definition.input_shape[1:]
         if augment.is_plain:
             values = _resized(self._normalize(torch.from_numpy(pixels).to(self._device)), (height, width))
         else:

@@ -89,7 +89,7 @@ class Training:
         self.device = torch.device(device)
         self.module = module.to(self.device)
         _channels_last(self.module).eval()
-        height, width = module.graph.input_shape[1:]
+        height, width = module.definition.input_shape[1:]
         self.batches = Batches(data.train, recipe.augment, size=(height, width), batch=recipe.batch, seed=seed)
         if self.batches.batch < recipe.batch:
             self.recipe = recipe = recipe.at_batch(self.batches.batch)
@@ -106,7 +106,7 @@ class Training:
         self.optimizer = make_optimizer(head, nn.ModuleList(layers), recipe)
         self.average = None if recipe.ema is None else averaged(self.module, recipe.ema)
         self._dropout = _dropout_before(head, recipe.dropout) if recipe.dropout else None
-        self.normalize = Normalize(preprocessing_for(module.graph.input_shape[0]))
+        self.normalize = Normalize(preprocessing_for(module.definition.input_shape[0]))
         self.feed = Feed(self.module, self.batches, self.schedule, self.normalize, seed=seed, device=self.device)
         self.epoch, self.step, self.parts = 0, 0, 1
         self.history: list[Epoch] = []
@@ -279,8 +279,8 @@ class Training:
         if self.teacher is None:
             return None
         values = batch.values
-        if isinstance(self.teacher, GraphModule) and values.shape[2:] != self.teacher.graph.input_shape[1:]:
-            size = self.teacher.graph.input_shape[1:]
+        if isinstance(self.teacher, GraphModule) and values.shape[2:] != self.teacher.definition.input_shape[1:]:
+            size = self.teacher.definition.input_shape[1:]
             values = functional.interpolate(values, size, mode="bilinear", antialias=True)
         with torch.no_grad():
             taught: Tensor = self.teacher(values)
@@ -369,7 +369,7 @@ def _drawing_from(rng: np.random.Generator, device: torch.device) -> Iterator[No
 
 
 def _check_fit(module: GraphModule, data: Prepared, recipe: Recipe) -> None:
-    channels, height, width = module.graph.input_shape
+    channels, height, width = module.definition.input_shape
     for name, split in (("training", data.train), ("validation", data.val), ("test", data.test)):
         got = split.images.shape[1:]
         larger = name == "training" and got[0] >= height and got[1] >= width
@@ -385,10 +385,10 @@ def _check_fit(module: GraphModule, data: Prepared, recipe: Recipe) -> None:
             f"RandAugment changes colours, so images must have 3 channels, but have {channels}; leave it out of the"
             " recipe."
         )
-    if module.graph.output_shape != (len(data.classes),):
+    if module.definition.output_shape != (len(data.classes),):
         raise InputError(
             f"the network must have the {len(data.classes)} classes of the data, but has"
-            f" {module.graph.output_shape[0]}; build it with num_classes."
+            f" {module.definition.output_shape[0]}; build it with num_classes."
         )
 
 

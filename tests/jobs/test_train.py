@@ -251,17 +251,16 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on(number: signal.Signals, wor
 
 def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = weights_of_a_short_training(workspace)
-    writes, write = itertools.count(1), os.fdopen
+    writes, replace_file = itertools.count(1), os.replace
 
-    def full(handle: int, mode: str) -> object:
+    def full(source: Path, target: Path) -> None:
         if next(writes) == 3:
-            os.close(handle)
             raise OSError(28, "No space left on device")
-        return write(handle, mode)
+        replace_file(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas.files.os.fdopen", full)
-        with pytest.raises(NasError, match="its disk must have room"):
+        patch.setattr("nas.files.os.replace", full)
+        with pytest.raises(NasError, match="must have room"):
             train(network(), data=workspace / "photos.npz", epochs=4, seed=2)
     failed = RunStore().records()[0]
     kept = workspace / "runs" / failed.id

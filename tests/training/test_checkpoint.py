@@ -78,7 +78,7 @@ def test_a_place_that_cannot_be_written_keeps_the_last(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(NasError, match="disk must have room"):
+    with pytest.raises(NasError, match="must have room"):
         write_checkpoint(path, CHECKPOINT)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["c"]
