@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nas.errors import NasError
     from nas.jobs.adapt import adapt
     from nas.jobs.search import search
+    from nas.jobs.train import train
     from nas.latency import load_latency
     from nas.nets import build, export_onnx
     from nas.onnx.reader import read_onnx as load_graph
@@ -38,6 +39,7 @@ _HOMES = {
     "load_latency": "nas.latency",
     "load_space": "nas.space",
     "search": "nas.jobs.search",
+    "train": "nas.jobs.train",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "load_latency",
     "load_space",
     "search",
+    "train",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Where data lives: search spaces, latency tables and predictors, shipped or the user's own.
+"""Where data lives: search spaces, latency tables, predictors and recipes, shipped or the user's own.
 
 Shipped data is read-only: in a wheel it lies under `nas/_data/`, in a checkout in the top-level rooms. A
 workspace (the current folder, `NAS_WORKSPACE`, or what the command line was given) is looked up first.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nas.errors import InputError
 
-ROOMS = ("search_spaces", "latency_tables", "predictors")
+ROOMS = ("search_spaces", "latency_tables", "predictors", "training_recipes")
 _PACKAGE = Path(__file__).resolve().parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 _LONGEST = 200

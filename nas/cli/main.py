@@ -24,6 +24,7 @@ from nas.files import refused
 MODULES = {
     "search": "nas.cli.search",
     "adapt": "nas.cli.adapt",
+    "train": "nas.cli.train",
     "device": "nas.cli.device",
     "lut": "nas.cli.lut",
     "predictor": "nas.cli.predictor",

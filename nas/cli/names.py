@@ -68,3 +68,20 @@ def known_formats(context: click.Context, parameter: click.Parameter, value: str
     formats = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     check_formats(formats)
     return formats
+
+
+def known_recipe(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The name of a recipe of training, or its file."""
+    from nas.training import load_recipe
+
+    load_recipe(value)
+    return value
+
+
+def trained_network(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A network of the zoo that is trained."""
+    from nas.zoo import find_entry, training_of
+
+    if value is not None:
+        training_of(find_entry(value))
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -10,7 +11,7 @@ from nas.cli.answer_options import formats_option
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, tell, wide_option
-from nas.errors import NasError
+from nas.errors import InputError, NasError
 
 
 @click.group()
@@ -68,16 +69,19 @@ def export_network(
 
 @command.command("verify")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--data", metavar="PATH", help="The images that they were trained on: the files must be as accurate.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def verify_networks(names: tuple[str, ...], as_json: bool) -> None:
+def verify_networks(names: tuple[str, ...], data: str | None, as_json: bool) -> None:
     """Check the files of NAMEs (by default all) against their checksums, and their outputs against torch.
 
     Exits with 1 where a file is damaged or computes something else.
     """
     from nas.jobs.export import verify_entries
 
+    if data is not None and not names:
+        raise InputError("--data must come with the NAME of what was trained on it, but no NAME came; give one.")
     with progress() as show:
-        records = verify_entries(names, progress=show)
+        records = verify_entries(names, data=data, progress=show)
     if as_json:
         click.echo(json.dumps(records, indent=1))
     else:
@@ -87,3 +91,21 @@ def verify_networks(names: tuple[str, ...], as_json: bool) -> None:
     failed = [str(record["name"]) for record in records if not record["ok"]]
     if failed:
         raise NasError(f"every exported network must be as it was exported, but {', '.join(failed)} failed; see above.")
+
+
+@command.command("predict")
+@click.argument("name")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many classes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def predict_images(name: str, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    """Say what the file of the trained network NAME takes each IMAGE for."""
+    from nas.zoo import predict
+
+    records = predict(name, images, top=top)
+    if as_json:
+        click.echo(json.dumps(records, indent=1))
+        return
+    from nas.report.zoo_text import predictions_text
+
+    click.echo(predictions_text(records, page()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError, NasError
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunRecord, RunStore, is_run_id
 from nas.space import load_architecture, parse_architecture
-from nas.zoo import Entry, export_architecture, find_entry, verify
+from nas.zoo import Entry, check_accuracy, export_architecture, find_entry, held_out_of_files, verify
 from nas.zoo.entry import entries_and_faults
 
 
@@ -66,10 +67,14 @@ def _answer(run: RunRecord) -> Mapping[str, Any]:
     return best
 
 
-def verify_entries(names: Sequence[str] = (), *, progress: OnProgress = silent) -> list[dict[str, Any]]:
+def verify_entries(
+    names: Sequence[str] = (), *, data: str | Path | None = None, progress: OnProgress = silent
+) -> list[dict[str, Any]]:
     """Check the exported networks called `names` (by default all); a record each, with the facts of the checks.
 
-    A damaged network is a record with its `error`. Raises `InputError` for a name that is not there.
+    With `data` the files run on its held-out images, and must be right as often as the manifest says: `held_out` has
+    the counts by format. A damaged network is a record with its `error`. Raises `InputError` for a name that is not
+    there, and for a network that was not trained on `data`.
     """
     records: list[dict[str, Any]] = []
     found, faults = entries_and_faults()
@@ -79,9 +84,21 @@ def verify_entries(names: Sequence[str] = (), *, progress: OnProgress = silent) 
     for done, name in enumerate(wanted):
         progress(Step(doing="checking exported networks", done=done, of=len(wanted), note=name))
         try:
-            records.append({"name": name, "ok": True, "checks": verify(name), "error": None})
+            record = {"name": name, "ok": True, "checks": verify(name), "error": None}
+            if data is not None:
+                record["held_out"] = _verified_on(name, Path(data))
+            records.append(record)
         except NasError as error:
             if error.exit_code != 1:
                 raise
             records.append({"name": name, "ok": False, "checks": {}, "error": str(error)})
     return records
+
+
+def _verified_on(name: str, data: Path) -> dict[str, Any]:
+    """How often each file of the network is right on the held-out images, which must be what its manifest says."""
+    entry = find_entry(name)
+    found = held_out_of_files(entry, data)
+    for kind, held_out in found.items():
+        check_accuracy(entry, held_out, kind)
+    return {kind: {"correct": one.correct, "count": one.count, **one.as_json()} for kind, one in found.items()}

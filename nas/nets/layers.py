@@ -62,15 +62,19 @@ class ConvNorm(nn.Module):
 
 
 class BranchSum(nn.Module):
-    """The training form of a re-parameterisable convolution: the sum of its branches, and a batch norm after it."""
+    """The training form of a re-parameterisable convolution: the sum of its branches, and a batch norm after it.
+
+    Branches named in `resting` are left out for a while; what they give must be 0.
+    """
 
     def __init__(self, branches: dict[str, ConvNorm], norm: nn.BatchNorm2d | None) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(branches)
         self.norm = norm
+        self.resting: set[str] = set()
 
     def forward(self, x: Tensor) -> Tensor:
-        first, *others = self.branches.values()
+        first, *others = (branch for name, branch in self.branches.items() if name not in self.resting)
         y: Tensor = first(x)
         for branch in others:
             y = y + branch(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.data.words import shown
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 from nas.space.resolution import resolution_text
@@ -50,8 +51,22 @@ def _verified(record: Mapping[str, Any]) -> str:
     if not record["ok"]:
         return f"{record['name']}: failed: {record['error']}"
     checks = "; ".join(_checked(name, facts["max_relative_error"]) for name, facts in record["checks"].items())
-    return f"{record['name']}: ok; {checks}"
+    right = "".join(
+        f"; {name}: {one['correct']:,} of {one['count']:,} held-out images right ({100 * one['mean']:.2f} %)"
+        for name, one in record.get("held_out", {}).items()
+    )
+    return f"{record['name']}: ok; {checks}{right}"
 
 
 def _checked(name: str, error: float | None) -> str:
     return f"{name}: read, but not run" if error is None else f"{name}: differs from torch by {error:.1e}"
+
+
+def predictions_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
+    """What images are taken for, a line for each, the likeliest class first."""
+    return "\n".join(page.filled(_predicted(record), hanging="  ") for record in records)
+
+
+def _predicted(record: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{shown(one['class'])} {100 * one['probability']:.1f} %" for one in record["predictions"])
+    return f"{shown(record['image'])}: {said}"

@@ -11,11 +11,15 @@ from nas.printable import in_markdown
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
+from nas.zoo.pixels import PIXEL_FORMATS
 
 _FILES = {
     **{file_format.file: file_format.what for file_format in FORMATS.values()},
+    **{file_format.file: file_format.what for file_format in PIXEL_FORMATS.values()},
     "model.safetensors": "weights of the training form (a torch state dict)",
     "architecture.yaml": "every width and kernel, to build the network from",
+    "curves.png": "loss and accuracy by epoch, while it was trained",
+    "confusion.png": "which held-out images were taken for which class",
     "manifest.json": "these figures and the checksums of the files, for programs",
 }
 
@@ -51,7 +55,8 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
         "## Files\n\n" + _table(("file", "what"), _files(architecture, manifest)),
         _checks(manifest),
         "## Use\n\n" + _use(folder_name),
-        _preprocessing(untrained, architecture),
+        _preprocessing(manifest, architecture),
+        *([_training(manifest["training"])] if manifest["training"] else []),
         "## Origin\n\n" + _origin(manifest, paper),
     ]
     return "\n\n".join(parts) + "\n"
@@ -74,6 +79,8 @@ def _figures(manifest: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     if accuracy is not None:
         interval = f"{_percent(accuracy['mean'])} % [{_percent(accuracy['low'])}, {_percent(accuracy['high'])}]"
         metric = f"{accuracy['metric']} on ImageNet" if accuracy.get("data") == "imagenet" else accuracy["metric"]
+        if manifest["training"]:
+            metric = f"{metric} on held-out images of {manifest['training']['data']}"
         rows.append((metric, interval, accuracy["source"], f"recipe: {accuracy['recipe']}"))
     published = manifest["published"] or {}
     for key, name, unit in (("top1", "top-1", " %"), ("params_M", "parameters", " M"), ("macs_M", "MACs", " M")):
@@ -137,10 +144,31 @@ module = load("{folder_name}").module    # a torch.nn.Module in training form; .
 `nas zoo verify {folder_name}` checks the files and runs the comparison again."""
 
 
-def _preprocessing(untrained: bool, architecture: Architecture) -> str:
+def _preprocessing(manifest: Mapping[str, Any], architecture: Architecture) -> str:
     channels, height, width = architecture.input_shape
     size = f"Images are {channels} x {height} x {width}"
-    return f"{size}; how their values are scaled is up to the training." if untrained else f"{size}."
+    if manifest["untrained"]:
+        return f"{size}; how their values are scaled is up to the training."
+    if not manifest["training"]:
+        return f"{size}."
+    scaling = manifest["training"]["preprocessing"]
+    return f"{size}; a value is (pixel / 255 - mean) / std, with mean {scaling['mean']} and std {scaling['std']}."
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    facts = [
+        ("data", f"{training['data']} ({training['data_digest'][:16]})"),
+        ("images", f"{training['images']:,} to train on, {training['held_out']:,} held out"),
+        ("right on held-out images", f"{training['correct']:,} of {training['held_out']:,}"),
+        ("recipe", f"{training['recipe']['name']}: {training['recipe']['source']}"),
+        ("epochs, seed", f"{training['epochs']}, {training['seed']}"),
+        *([("teacher", training["teacher"])] if training["teacher"] else []),
+        ("classes", ", ".join(training["classes"])),
+    ]
+    return (
+        "## Training\n\n" + _table(("what", "value"), facts) + "\n\nThe accuracy is that of one training; its interval"
+        " holds the number of held-out images, not the spread of seeds."
+    )
 
 
 def _origin(manifest: Mapping[str, Any], paper: str) -> str:

@@ -1,0 +1,5 @@
+"""Training a network: recipes as data, the loop, checkpoints. torch is imported by the modules that use it."""
+
+from nas.training.recipe import Recipe, load_recipe, parse_recipe, recipe_paths
+
+__all__ = ["Recipe", "load_recipe", "parse_recipe", "recipe_paths"]
