@@ -22,7 +22,7 @@ def read_csv(path: Path) -> Listing:
     rows = _rows(path, place)
     folder = path.parent.resolve()
     files = [_file(row["path"], folder, f"{place}, row {i}") for i, row in enumerate(rows, 2)]
-    absent = [shown(row["path"]) for row, file in zip(rows, files, strict=True) if not file.is_file()]
+    absent = [shown(row["path"]) for row, file in zip(rows, files, strict=True) if not _is_there(file)]
     if absent:
         raise InputError(f"every file that {place} names must be there, but {len(absent)} are not: {few(absent)}.")
     for file in files:
@@ -73,6 +73,13 @@ def _file(text: str, folder: Path, place: str) -> Path:
             " put the images below that folder."
         )
     return folder / relative
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _split(text: str | None, place: str) -> int:

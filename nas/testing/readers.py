@@ -50,6 +50,7 @@ from nas.runtimes import OWN
 from nas.space import known_network, load_architecture, load_space, parse_architecture
 from nas.space.lowering import lower
 from nas.space.seeds import instantiate, read_family
+from nas.testing.data_readers import DATA_READERS
 from nas.testing.fuzzing import Reader, write_anew
 from nas.zoo.entry import CARD, entries_and_faults
 from nas.zoo.formats import FORMATS
@@ -480,6 +481,7 @@ READERS: tuple[Reader, ...] = (
     ),
     Reader(name="ONNX", kind="onnx", write=_onnx, read=_onnx_read),
     Reader(name="ONNX, texts", kind="text", write=_onnx, read=_onnx_read),
+    *DATA_READERS,
 )  # fmt: skip
 """Every reader."""
 
