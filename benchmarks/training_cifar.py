@@ -3,7 +3,7 @@
     python -m benchmarks.training_cifar [--epochs 24] [--seeds 3] [--only NAME] [--report]
 
 It may be stopped and started again: a training goes on at its last checkpoint, a finished one is kept in
-runs/benchmarks/training_cifar-EPOCHS.json. Latencies are timed once all trainings are there, or with --report.
+training_cifar-EPOCHS.json beside it. Latencies are timed once all trainings are there, or with --report.
 The data are `cifar10/cifar10_15k.npz` of `NAS_DATA` (or ../shared/data).
 """
 
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="write the report of what is there, and train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    path = resources.runs_folder() / "benchmarks" / f"training_cifar-{options.epochs}.json"
+    path = Path(__file__).with_name(f"training_cifar-{options.epochs}.json")
     done: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
     data = prepare(open_data(shared_data("cifar10/cifar10_15k.npz")), size=(SIDE, SIDE))
     families = [options.only] if options.only else list(NETWORKS)
