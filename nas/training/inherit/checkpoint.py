@@ -128,15 +128,23 @@ def _closest(tensors: Mapping[str, Tensor]) -> tuple[Form, Architecture, list[Pa
 
 
 def _fit(architecture: Architecture, parts: list[Parts], tensors: Mapping[str, Tensor]) -> float:
-    """The share of the weights that are in `tensors` with the shape that they have in `architecture`."""
+    """How much the weights in `tensors` are those of `architecture`: those in both, with one shape, among those in either."""
     flat = [part for layer in parts for part in layer]
     shapes = list(_weight_shapes(architecture))
     if len(shapes) != len(flat):
         return 0.0
+    own = {_first_weight(part) for part in flat}
     found = [_tensor(tensors, _first_weight(part)) for part in flat]
-    same = [value is not None and _squeezed(value.shape) == _squeezed(shape)
-            for value, shape in zip(found, shapes, strict=True)]
-    return sum(same) / len(same)
+    same = sum(
+        value is not None and _squeezed(value.shape) == _squeezed(shape)
+        for value, shape in zip(found, shapes, strict=True)
+    )
+    others = {name.rpartition(".")[0] for name, value in tensors.items() if value.ndim > 1} - own
+    return same / (len(flat) + len(others - _inner_weights(flat)))
+
+
+def _inner_weights(parts: list[Part | Branches]) -> set[str]:
+    return {one.weight for part in parts if isinstance(part, Branches) for one in part.parts}
 
 
 def _weight_shapes(architecture: Architecture) -> Iterator[tuple[int, ...]]:
