@@ -36,6 +36,7 @@ from nas.cli.terminal import page
 @click.option("--resume", metavar="RUN", help="Go on with the same training where this run was stopped.")
 @click.option("--dry-run", is_flag=True, help="Say how long it will take, and train nothing.")
 @formats_option
+@click.option("--pixels", is_flag=True, help="Also files that take pixels and say probabilities, for an app.")
 @storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -> None:

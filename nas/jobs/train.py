@@ -49,6 +49,7 @@ class TrainRequest:
     seed: int = 0
     branches: int | None = None
     formats: tuple[str, ...] = ("onnx",)
+    pixels: bool = False
     resume: str | None = None
 
     def command(self) -> str:
@@ -63,6 +64,8 @@ class TrainRequest:
         words += ["--seed", str(self.seed)]
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]
+        if self.pixels:
+            words.append("--pixels")
         return shlex.join(words)
 
 
@@ -132,6 +135,7 @@ def train(
     teacher: str | None = None,
     branches: int | None = None,
     formats: Sequence[str] = ("onnx",),
+    pixels: bool = False,
     resume: str | None = None,
     storage: str | None = None,
     progress: OnProgress = silent,
@@ -140,7 +144,8 @@ def train(
     export it to the zoo.
 
     `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `teacher` a trained network of
-    the zoo with the same classes; `resume` the run of the same training that was stopped. A checkpoint is kept in the
+    the zoo with the same classes; with `pixels` each of the `formats` also has a file that takes pixels and says
+    probabilities; `resume` is the run of the same training that was stopped. A checkpoint is kept in the
     run's folder after each epoch and every three minutes. Raises `InputError` for what does not fit before anything is
     trained, `NasError` where the loss diverges or the disk is full.
     """
@@ -153,6 +158,7 @@ def train(
         seed=seed,
         branches=branches,
         formats=tuple(formats),
+        pixels=pixels,
         resume=resume,
     )
     return run_train(request, storage=storage, progress=progress)
@@ -232,6 +238,8 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         )
     network = network.adapted(num_classes=len(prepared.classes))
 
+    import torch
+
     from nas.nets import build
     from nas.training.loop import Training
 
@@ -244,6 +252,7 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         seed=request.seed,
         teacher=teacher,
         branches=request.branches,
+        device="cuda" if torch.cuda.is_available() else "cpu",
     )
     question = {
         "network": {"name": network.name, "digest": network.digest},
@@ -302,6 +311,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         seed=request.seed,
         weights={name: value.cpu().contiguous() for name, value in module.state_dict().items()},
         training=record,
+        pixels=request.pixels,
         formats=request.formats,
         progress=progress,
     )

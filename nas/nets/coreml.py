@@ -43,7 +43,11 @@ def export_coreml(module: GraphModule, path: str | Path, *, trained: bool = Fals
             skip_model_load=True,
         )
         model.user_defined_metadata.update(properties(module, trained=trained))
-    path = Path(path)
+    return save_package(model, Path(path))
+
+
+def save_package(model: Any, path: Path) -> Path:
+    """Write a converted model to the folder `path`, in place of what is there; returns the path."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:

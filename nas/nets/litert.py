@@ -26,18 +26,23 @@ METADATA = "nas"
 
 
 class _Named(nn.Module):
-    """A network that can be converted, whose signature has the names of the other formats; `module` is changed."""
+    """A network whose signature has the names of the other formats."""
 
     def __init__(self, module: GraphModule) -> None:
         super().__init__()
-        for parent in list(module.modules()):
-            for name, part in parent.named_children():
-                if isinstance(part, nn.Linear):
-                    parent.add_module(name, _Pointwise(part))
         self.module = module
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         return {OUTPUT_NAME: self.module(image)}
+
+
+def convertible(module: GraphModule) -> GraphModule:
+    """`module` itself, changed so that litert-torch takes all of it."""
+    for parent in list(module.modules()):
+        for name, part in parent.named_children():
+            if isinstance(part, nn.Linear):
+                parent.add_module(name, _Pointwise(part))
+    return module
 
 
 class _Pointwise(nn.Module):
@@ -67,11 +72,11 @@ def export_litert(module: GraphModule, path: str | Path, *, trained: bool = Fals
     refuses the network, and `NasError` where `path` cannot be written.
     """
     litert_torch = require(PACKAGE, EXTRA)
-    named = _Named(module.fuse().requires_grad_(requires_grad=False)).eval()
+    named = _Named(convertible(module.fuse().requires_grad_(requires_grad=False))).eval()
     image = torch.zeros(1, *module.graph.input_shape)
     with converting(PACKAGE), torch.no_grad():
         content = litert_torch.convert(named, sample_kwargs={INPUT_NAME: image}).model_content()
-    write_bytes(Path(path), _with_metadata(content, json.dumps(properties(module, trained=trained))))
+    write_bytes(Path(path), with_metadata(content, json.dumps(properties(module, trained=trained))))
     return Path(path)
 
 
@@ -86,10 +91,15 @@ def run_litert(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def litert_runner(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """A function from one image to its logits by the file at `path`, which is read once. Raises as `run_litert`."""
+    return signature_runner(path, INPUT_NAME, OUTPUT_NAME)
+
+
+def signature_runner(path: Path, takes: str, gives: str) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """A function from the input called `takes` to the output called `gives` of the file at `path`, in one thread."""
     interpreter = require(f"{RUNTIME}.interpreter", EXTRA).Interpreter(model_path=str(path), num_threads=1)
     signature = interpreter.get_signature_runner()
     # The interpreter lives as long as what runs it.
-    return lambda image, _=interpreter: np.array(signature(**{INPUT_NAME: image})[OUTPUT_NAME])  # type: ignore[misc]
+    return lambda values, _=interpreter: np.array(signature(**{takes: values})[gives])  # type: ignore[misc]
 
 
 def litert_operators(path: Path) -> dict[str, int]:
@@ -117,7 +127,7 @@ def litert_metadata(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _with_metadata(content: bytes, text: str) -> bytes:
+def with_metadata(content: bytes, text: str) -> bytes:
     """A model with `text` as one more buffer, named `METADATA`."""
     schema = require(f"{RUNTIME}.schema_py_generated", EXTRA)
     flatbuffers = require("flatbuffers", EXTRA)

@@ -105,7 +105,7 @@ class Training:
         self._frozen.requires_grad_(False)
         self.optimizer = make_optimizer(head, nn.ModuleList(layers), recipe)
         self.average = None if recipe.ema is None else averaged(self.module, recipe.ema)
-        self._dropout = _dropout_before(head, recipe.dropout)
+        self._dropout = _dropout_before(head, recipe.dropout) if recipe.dropout else None
         self.normalize = Normalize(preprocessing_for(module.graph.input_shape[0]))
         self._sizes = Sizes(self.module)
         self._augmentations: dict[tuple[int, int, float], nn.Module] = {}
@@ -214,7 +214,8 @@ class Training:
 
         With `norm_images` the statistics of its batch norms are those of so many training images, unaugmented.
         """
-        self._dropout.remove()
+        if self._dropout is not None:
+            self._dropout.remove()
         self.module.requires_grad_(True)
         module = self.module
         if self.average is not None:

@@ -10,9 +10,11 @@ import yaml
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
+from nas.zoo.pixels import PIXEL_FORMATS
 
 _FILES = {
     **{file_format.file: file_format.what for file_format in FORMATS.values()},
+    **{file_format.file: file_format.what for file_format in PIXEL_FORMATS.values()},
     "model.safetensors": "weights of the training form (a torch state dict)",
     "architecture.yaml": "every width and kernel, to build the network from",
     "curves.png": "loss and accuracy by epoch, while it was trained",

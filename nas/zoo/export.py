@@ -23,6 +23,7 @@ from nas.space.resolution import resolution_document
 from nas.zoo.card import card_text
 from nas.zoo.entry import ARCHITECTURE, CARD, MANIFEST, SCHEMA, UNTRAINED, WEIGHTS, read_entry, zoo_folder
 from nas.zoo.formats import FORMATS, check_formats
+from nas.zoo.pixels import PIXEL_FORMATS, check_pixels, pixel_form
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,7 @@ def export_architecture(
     seed: int = 0,
     weights: Mapping[str, Tensor] | None = None,
     training: Mapping[str, Any] | None = None,
+    pixels: bool = False,
     formats: Sequence[str] = ("onnx",),
     root: Path | None = None,
     progress: OnProgress = silent,
@@ -56,7 +58,8 @@ def export_architecture(
     The weights are `weights` (a state dict of the training form), or random ones of `seed`: then the network is
     untrained, the folder's name ends with "-untrained", and the card says so. `latency` (on `device`) and `accuracy` go
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
-    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion are drawn.
+    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion are drawn. With
+    `pixels` each format also has a file that takes pixels and says probabilities, which needs `training`.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
     joins it. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats
@@ -98,6 +101,8 @@ def export_architecture(
             from nas.zoo.pictures import write_pictures
 
             write_pictures(folder, training)
+        if training is not None and pixels:
+            manifest["pixels"] = _write_pixels(architecture, folder, training, formats, progress)
         manifest["files"] = _facts(folder)
         paper = known.paper if known else ""
         write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
@@ -139,6 +144,29 @@ def _write_models(
         FORMATS[name].write(module, path, weights is not None)
         tell(2 + 2 * number)
         checks[name] = FORMATS[name].check(module, path)
+    return checks
+
+
+def _write_pixels(
+    architecture: Architecture,
+    folder: Path,
+    training: Mapping[str, Any],
+    formats: Sequence[str],
+    progress: OnProgress,
+) -> dict[str, Any]:
+    """Write the files that take pixels, of the weights in `folder`; the facts of their checks by format."""
+    from safetensors.torch import load_file
+
+    from nas.nets import build, load_weights
+
+    module, form = build(architecture), pixel_form(training)
+    load_weights(module, load_file(folder / WEIGHTS), where=WEIGHTS)
+    checks = {}
+    for number, name in enumerate(formats):
+        progress(Step(doing="exporting files that take pixels", done=number, of=len(formats), note=name))
+        path = folder / PIXEL_FORMATS[name].file
+        PIXEL_FORMATS[name].write(module, path, form)
+        checks[name] = check_pixels(name, module, path, form)
     return checks
 
 

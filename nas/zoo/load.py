@@ -10,6 +10,7 @@ from nas.errors import NasError
 from nas.space import Architecture, read_architecture
 from nas.zoo.entry import ARCHITECTURE, WEIGHTS, Entry, find_entry
 from nas.zoo.formats import FORMATS
+from nas.zoo.pixels import PIXEL_FORMATS, check_pixels, pixel_form
 
 if TYPE_CHECKING:
     from nas.nets import GraphModule
@@ -55,5 +56,7 @@ def verify(reference: str | Path, *, root: Path | None = None) -> dict[str, Any]
     Raises as `load` does, and `NasError` where a file does not compute what torch does.
     """
     model = load(reference, root=root)
-    folder = model.entry.folder
+    folder, manifest = model.entry.folder, model.entry.manifest
+    for name in manifest.get("pixels") or ():
+        check_pixels(name, model.module, folder / PIXEL_FORMATS[name].file, pixel_form(manifest["training"]))
     return {name: FORMATS[name].check(model.module, folder / FORMATS[name].file) for name in model.entry.formats}

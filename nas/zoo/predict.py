@@ -13,6 +13,8 @@ from nas.errors import InputError, NasError
 from nas.space.resolution import height_width
 from nas.zoo.entry import Entry, find_entry
 from nas.zoo.formats import FORMATS
+from nas.zoo.pixels import PIXEL_FORMATS
+from nas.zoo.pixels import Run as PixelRun
 
 if TYPE_CHECKING:
     from nas.training.heldout import HeldOut
@@ -35,7 +37,8 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
     Images are read and sized as held-out ones are. Raises `InputError` for an image that cannot be read.
     """
     from nas.data.check import read_file
-    from nas.data.image import draw
+    from nas.data.image import UnreadableError, draw
+    from nas.data.words import shown
 
     entry = find_entry(reference)
     classes = training_of(entry)["classes"]
@@ -43,7 +46,11 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
     run, values = _runner(entry, "onnx"), _values(entry)
     records = []
     for path in images:
-        logits = run(values(draw(read_file(path), size, channels)[None]))[0].astype(np.float64)
+        try:
+            pixels = draw(read_file(path), size, channels)
+        except UnreadableError as error:
+            raise InputError(f"{shown(str(path))} must be a picture, but {error}; give another.") from error
+        logits = run(values(pixels[None]))[0].astype(np.float64)
         chances = np.exp(logits - logits.max())
         chances /= chances.sum()
         best = np.argsort(-chances)[:top].tolist()
@@ -53,7 +60,8 @@ def predict(reference: str, images: Sequence[Path], *, top: int = 5) -> list[dic
 
 
 def held_out_of_files(entry: Entry, data: Path) -> dict[str, HeldOut]:
-    """How each file of `entry` that can run here does on the held-out images of `data`, by format.
+    """How each file of `entry` that can run here does on the held-out images of `data`, by format; those that take
+    pixels by their names.
 
     Raises `InputError` where the data are not those that it was trained on.
     """
@@ -78,16 +86,27 @@ def held_out_of_files(entry: Entry, data: Path) -> dict[str, HeldOut]:
                 return np.array([int(run(values(one[None]))[0].argmax()) for one in pixels])
 
             found[name] = held_out(classes_of, prepared.test, len(prepared.classes))
+    for name in entry.manifest.get("pixels") or ():
+        runner = PIXEL_FORMATS[name].runner
+        if runner is not None:
+            say = runner(entry.folder / PIXEL_FORMATS[name].file)
+
+            def said(pixels: NDArray[np.uint8], say: PixelRun = say) -> NDArray[np.int64]:
+                return np.array([int(say(one[None])[0].argmax()) for one in pixels])
+
+            found[PIXEL_FORMATS[name].file] = held_out(said, prepared.test, len(prepared.classes))
     return found
 
 
 def check_accuracy(entry: Entry, found: HeldOut, name: str) -> None:
-    """Raises `NasError` where the file of the format `name` is not right as often as its manifest says."""
+    """Raises `NasError` where the file called `name`, as in `held_out_of_files`, is not right as often as its manifest
+    says."""
     said = training_of(entry)["correct"], training_of(entry)["held_out"]
     if (found.correct, found.count) != said:
+        file = FORMATS[name].file if name in FORMATS else name
         raise NasError(
-            f"{FORMATS[name].file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but"
-            f" is for {found.correct} of {found.count}; export the network again."
+            f"{file} must be right for {said[0]} of {said[1]} held-out images as its manifest says, but is for"
+            f" {found.correct} of {found.count}; export the network again."
         )
 
 
