@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from benchmarks import reference_networks
+from nas.nets import build
 from nas.training.inherit.checkpoint import known_checkpoint, read_tensors
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -89,8 +90,8 @@ def cases() -> Iterator[Case]:
 
 
 def names_only() -> Iterator[Case]:
-    """Networks whose names the tests keep, and whose outputs are not compared: RepViT as it is released, and PoolFormer,
-    whose head is the authors' with us."""
+    """Networks whose names the tests keep, and whose outputs are not compared: RepViT as it is released, and
+    PoolFormer, whose head is the authors' with us."""
     yield Case("repvit-m0.9", "timm", "repvit_m0_9", {}, True)
     yield Case("poolformer-s12", "timm", "poolformer_s12", {}, True)
 
@@ -126,21 +127,16 @@ def difference(case: Case, folder: Path) -> tuple[str, float]:
     torch.save(theirs.state_dict(), path)
     found = known_checkpoint(path, read_tensors(path))
     images = torch.randn(2, 3, SIDE, SIDE)
-    sized = found.architecture.at_resolution(SIDE)
-    from nas.nets import build
-
-    ours = build(sized).eval()
-    for own, read in zip(ours.parameters(), found.module.parameters(), strict=True):
-        own.data.copy_(read.data)
-    for own, read in zip(ours.buffers(), found.module.buffers(), strict=True):
-        own.copy_(read)
+    ours = build(found.architecture.at_resolution(SIDE)).eval()
+    weights = zip(ours.state_dict(), found.module.state_dict().values(), strict=True)
+    ours.load_state_dict(dict(weights))  # a layer may be called otherwise where its map is a single value
     with torch.no_grad():
         expected, got = theirs(images), ours(images)
     return found.architecture.name, float((expected - got).abs().max() / expected.abs().max())
 
 
 def module_lines(case: Case) -> list[str]:
-    """The state dict's modules: name, the shape of its weight (`bn` before that of a batch norm), `+bias` where it has one."""
+    """The state dict's modules: name, what it is (`bn`, or its first entry), that entry's shape, `+bias`."""
     with torch.device("meta"):
         state = make(case).state_dict()
     modules: dict[str, dict[str, torch.Tensor]] = {}
@@ -174,15 +170,18 @@ def main() -> None:
 
 
 def _report(rows: list[str]) -> str:
-    versions = ", ".join(f"{name} {importlib.import_module(name).__version__}" for name in ("timm", "torchvision", "torch"))
+    versions = ", ".join(
+        f"{name} {importlib.import_module(name).__version__}" for name in ("timm", "torchvision", "torch")
+    )
     return "\n".join(
         [
             "# Checkpoints of others in our networks",
             "",
-            f"{datetime.date.today().isoformat()}, {versions}, CPU. Written by `python -m benchmarks.checkpoint_forms`.",
+            f"{datetime.date.today().isoformat()}, {versions}, CPU.",
+            "Written by `python -m benchmarks.checkpoint_forms`.",
             "",
-            f"\"Outputs differ by\" is max|ours - theirs| / max|theirs| for two random images of {SIDE} pixels, with random",
-            "weights and statistics and the library's own epsilons, all 1000 classes.",
+            f'"Outputs differ by" is max|ours - theirs| / max|theirs| for two random images of {SIDE} pixels, with',
+            "random weights and statistics and the library's own epsilons, all 1000 classes.",
             "",
             "| library | its network | ours | taken for | outputs differ by |",
             "|---|---|---|---|---|",

@@ -21,9 +21,6 @@ from nas.space.architecture import IN_CHANNELS
 from nas.space.seeds import list_known
 from nas.training.inherit.forms import FORMS, Branches, Form, Part, Parts
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
-"""Of files that are read as checkpoints; all but the first by torch, with `weights_only`."""
-
 _INSIDE = ("state_dict_ema", "model_ema", "state_dict", "model")
 _OUR_EPSILON = 1e-5
 _LEAVES = {"weight": ("weight", "scale")}
@@ -49,15 +46,25 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} must be a checkpoint, but is not there.")
     try:
         found = load_file(path) if path.suffix == ".safetensors" else _unwrapped(_load(path))
-    except (SafetensorError, OSError, ValueError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError,
-            zipfile.BadZipFile) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
         raise InputError(
             f"{path} must be a whole checkpoint of tensors alone, but {_short(error)}; download it again, or save its"
             " state dict as safetensors."
         ) from error
     for name, value in found.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise InputError(f"{path} must hold finite weights, but {name} holds NaN or infinity; use another checkpoint.")
+            raise InputError(
+                f"{path} must hold finite weights, but {name} holds NaN or infinity; use another checkpoint."
+            )
     return found
 
 
@@ -110,7 +117,7 @@ def _unwrapped(document: object) -> dict[str, Tensor]:
 
 
 def _closest(tensors: Mapping[str, Tensor]) -> tuple[Form, Architecture, list[Parts]] | None:
-    """The form and the known network with the most weights of the same shape in `tensors`; None with fewer than half."""
+    """The form and the known network that `tensors` fit best, and where its weights are; None where none fits half."""
     best: tuple[float, Form, Architecture, list[Parts]] | None = None
     for form in FORMS:
         if not form.sequence(tensors):
@@ -128,7 +135,7 @@ def _closest(tensors: Mapping[str, Tensor]) -> tuple[Form, Architecture, list[Pa
 
 
 def _fit(architecture: Architecture, parts: list[Parts], tensors: Mapping[str, Tensor]) -> float:
-    """How much the weights in `tensors` are those of `architecture`: those in both, with one shape, among those in either."""
+    """How far the weights in `tensors` are those of `architecture`: those of both, of one shape, among all."""
     flat = [part for layer in parts for part in layer]
     shapes = list(_weight_shapes(architecture))
     if len(shapes) != len(flat):
@@ -208,8 +215,9 @@ class _Reader:
             case _, Part():
                 self._fill_all(layer, part.weight)
 
-    def _fill_norm(self, norm: nn.Module, name: str) -> None:
+    def _fill_norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, name: str) -> None:
         self._fill_all(norm, name)
+        assert norm.running_var is not None
         norm.running_var += self._epsilon  # ours has another epsilon, and computes the same so
 
     def _fill_all(self, layer: nn.Module, name: str) -> None:

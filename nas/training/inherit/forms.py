@@ -259,7 +259,10 @@ FORMS = (
     Form(
         library="timm",
         families=(
-            "mobilenetv3-large", "mobilenetv3-small", "mobilenetv3-large-minimalistic", "mobilenetv3-small-minimalistic",
+            "mobilenetv3-large",
+            "mobilenetv3-small",
+            "mobilenetv3-large-minimalistic",
+            "mobilenetv3-small-minimalistic",
             "ghostnet",
         ),
         modules=_BLOCKS,

@@ -1,8 +1,8 @@
 """Which channel of a parent each channel of its descendant is.
 
-Channels that go through the same weights form a group: the graph's own channel groups, told apart where a concatenation,
-a shuffle, a split, groups or heads send them to different places. Of each group the channels with the largest weights
-are kept, in their order.
+Channels that go through the same weights form a group: the graph's own channel groups, told apart where a
+concatenation, a shuffle, a split, groups or heads send them to different places. Of each group the channels with the
+largest weights are kept, in their order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from nas.training.inherit.channels import Channels, Ids, Place, signatures
 
 Signature = frozenset[tuple[Place, int]]
-_IMAGE = 0
 
 
 @dataclass(slots=True)
@@ -35,7 +34,11 @@ class _Group:
 
 
 def kept_channels(
-    child: Channels, parent: Channels, nodes: Mapping[int, int], importance: NDArray[np.float64], left_out: Iterable[int]
+    child: Channels,
+    parent: Channels,
+    nodes: Mapping[int, int],
+    importance: NDArray[np.float64],
+    left_out: Iterable[int],
 ) -> dict[tuple[int, str], NDArray[np.int64]]:
     """(node of the child, side of its weight) → for each index of that side the parent's index, -1 for none.
 
@@ -77,7 +80,9 @@ def _assign(ours: list[_Group], theirs: list[_Group], importance: NDArray[np.flo
             for number in at_place[place]:
                 shared[number] += 1
         # The closest first: many places in common, few others.
-        order = sorted(shared, key=lambda n: (theirs[n].signature != group.signature, -shared[n], len(theirs[n].places), n))
+        order = sorted(
+            shared, key=lambda n: (theirs[n].signature != group.signature, -shared[n], len(theirs[n].places), n)
+        )
         open_places = set(group.places)
         makes = {place for place in group.places if place.side == "out"}
         while order and open_places:
@@ -87,15 +92,23 @@ def _assign(ours: list[_Group], theirs: list[_Group], importance: NDArray[np.flo
             first = theirs[covering[0]].places
             # More of its channels may come from other groups, if they are made by the same weights.
             makers = first & open_places & makes
-            chosen, places = _drawn(group, [theirs[n] for n in covering if not makers or makers & theirs[n].places], used,
-                                    importance, open_places)
+            chosen, places = _drawn(
+                group,
+                [theirs[n] for n in covering if not makers or makers & theirs[n].places],
+                used,
+                importance,
+                open_places,
+            )
             group.chosen.append((places, chosen))
             open_places -= places or first
             order = covering[1:]
 
 
 def _drawn(
-    group: _Group, candidates: list[_Group], used: dict[int, set[Place]], importance: NDArray[np.float64],
+    group: _Group,
+    candidates: list[_Group],
+    used: dict[int, set[Place]],
+    importance: NDArray[np.float64],
     open_places: set[Place],
 ) -> tuple[list[int], frozenset[Place]]:
     """As many channels as the group has members, the weightiest of the first candidate and then of the next; none that
@@ -116,9 +129,7 @@ def _drawn(
     return chosen + [0] * (len(group.members) - len(chosen)), frozenset(places)
 
 
-def _indices(
-    ids: Ids, at: Place, member: Mapping[int, tuple[_Group, int]], parent: Channels
-) -> NDArray[np.int64]:
+def _indices(ids: Ids, at: Place, member: Mapping[int, tuple[_Group, int]], parent: Channels) -> NDArray[np.int64]:
     """For each index of one side of a weight the parent's index. A channel that comes more than once there (the scales
     and shifts of a dynamic activation) is its parent as often."""
     where: dict[int, list[int]] = defaultdict(list)

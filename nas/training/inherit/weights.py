@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from nas.nets import GraphModule, build
 from nas.nets.fuse import fused_layer
 from nas.nets.layers import BranchSum, ConvNorm, NormLinear
 from nas.space import Architecture
+from nas.training.inherit.account import NO_LAYER, Anew, Inheritance, joined
 from nas.training.inherit.channels import Channels, channels_of
 from nas.training.inherit.pairs import paired_nodes
 from nas.training.inherit.slices import differing_heads, kept_channels
@@ -29,59 +29,21 @@ COLOURS = 3
 Index = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anew:
-    """Weights of the descendant that start anew: a layer's name (a prefix in the state dict), how many numbers of how
-    many, and why."""
-
-    name: str
-    numbers: int
-    of: int
-    reason: str
-
-    def as_json(self) -> dict[str, object]:
-        """{"name", "numbers", "of", "reason"}."""
-        return {"name": self.name, "numbers": self.numbers, "of": self.of, "reason": self.reason}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inheritance:
-    """A descendant with its inherited weights: `module` is its training form. `inherited` of its `total` learned numbers
-    are the parent's; `anew` are the others, by layer. `unused` names layers of the parent that have no place in it."""
-
-    module: GraphModule
-    parent: str
-    inherited: int
-    total: int
-    anew: tuple[Anew, ...]
-    unused: tuple[str, ...]
-
-    @property
-    def share(self) -> float:
-        """The share of the learned numbers that are inherited, in [0, 1]."""
-        return self.inherited / self.total
-
-    def as_json(self) -> dict[str, object]:
-        """Everything but the weights."""
-        return {
-            "parent": self.parent,
-            "inherited": self.inherited,
-            "total": self.total,
-            "share": self.share,
-            "anew": [one.as_json() for one in self.anew],
-            "unused": list(self.unused),
-        }
-
-
 def inherit_weights(
-    child: Architecture, parent: GraphModule, *, seed: int = 0, draw: np.random.Generator | None = None
+    child: Architecture,
+    parent: GraphModule,
+    *,
+    new_classes: bool = False,
+    seed: int = 0,
+    draw: np.random.Generator | None = None,
 ) -> Inheritance:
-    """`child` in training form with the slices of `parent` (a network of an architecture, in training form) that fit it.
+    """`child` in training form with the slices of `parent` (in training form, of an architecture) that fit it.
 
-    Channels are kept by norm: the mean over the weights that a channel goes through, in inference form, of its share in
-    their squares. `draw` keeps channels at random instead, which is what norms are compared with. New weights are drawn
-    from `seed`. Statistics of batch norms are sliced too, and are those of the parent's inputs: take them anew before
-    the network is used untrained.
+    Channels are kept by norm: the mean, over the weights that a channel goes through, in inference form, of its squared
+    norm relative to the mean channel's. `draw` keeps channels at random instead, which is what norms are compared with.
+    With `new_classes` the classifier starts anew, as it does where their number differs. New weights are drawn from
+    `seed`. Statistics of batch norms are sliced too, and are those of the parent's inputs: take them anew before the
+    network is used untrained.
     """
     if parent.architecture is None:
         raise ValueError("a parent must be the network of an architecture, but is a bare graph")
@@ -90,10 +52,10 @@ def inherit_weights(
     ours, theirs = channels_of(module.graph), channels_of(parent.graph)
     importance = _importance(parent, theirs) if draw is None else draw.random(_largest(theirs) + 1)
     left_out = differing_heads(ours, theirs, nodes)
-    if module.graph.output_shape != parent.graph.output_shape:
+    if new_classes or module.graph.output_shape != parent.graph.output_shape:
         left_out |= ours.output
     kept = kept_channels(ours, theirs, nodes, importance, left_out)
-    slicer = _Slicer(module, parent, nodes, kept, ours)
+    slicer = _Slicer(module, parent, (layers, nodes), kept, ours)
     with torch.no_grad():
         for position in range(1, len(module.graph.nodes)):
             slicer.take(position)
@@ -102,7 +64,7 @@ def inherit_weights(
         parent=parent.architecture.name,
         inherited=slicer.inherited,
         total=sum(weight.numel() for weight in module.parameters()),
-        anew=tuple(slicer.anew),
+        anew=joined(slicer.anew),
         unused=tuple(_unused_layers(parent.architecture, set(layers.values()))),
     )
 
@@ -126,8 +88,10 @@ def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
             continue
         fused = fused_layer(node.op, layer)
         assert isinstance(fused, nn.Conv2d | nn.Linear)
-        squares = fused.weight.detach().double().square().flatten(2).sum(-1) if fused.weight.ndim > 2 else (
-            fused.weight.detach().double().square()
+        squares = (
+            fused.weight.detach().double().square().flatten(2).sum(-1)
+            if fused.weight.ndim > 2
+            else (fused.weight.detach().double().square())
         )
         groups = channels.groups.get(position, 1)
         for side, energy in (
@@ -150,11 +114,12 @@ class _Slicer:
         self,
         module: GraphModule,
         parent: GraphModule,
-        nodes: Mapping[int, int],
+        pairs: tuple[Mapping[int, int], Mapping[int, int]],
         kept: Mapping[tuple[int, str], Index],
         channels: Channels,
     ) -> None:
-        self._module, self._parent, self._nodes, self._kept, self._channels = module, parent, nodes, kept, channels
+        self._module, self._parent, self._kept, self._channels = module, parent, kept, channels
+        self._layers, self._nodes = pairs
         self.inherited = 0
         self.anew: list[Anew] = []
         self._names = {id(part): name for name, part in module.named_modules()}
@@ -174,7 +139,8 @@ class _Slicer:
     def _fill(self, position: int, layer: nn.Module) -> str:
         """Copy what fits; the reason for what does not."""
         if position not in self._nodes:
-            return "the parent has no such layer"
+            known = self._module.graph.nodes[position].layer in self._layers
+            return "the parent's layer has no such operator" if known else NO_LAYER
         other = self._parent.layer(self._nodes[position])
         if other is None or type(other) is not type(layer):
             return "the parent's layer is of another kind"
@@ -211,7 +177,7 @@ class _Slicer:
                 assert inputs is not None
                 self._copy_vectors(layer.norm, other.norm, inputs)
                 self._copy_weight(layer.linear, other.linear, out, inputs, groups)
-            case (nn.Conv2d() | nn.Linear()), (nn.Conv2d() | nn.Linear()):
+            case ((nn.Conv2d() | nn.Linear()), (nn.Conv2d() | nn.Linear())):
                 self._copy_weight(layer, other, out, inputs, groups)
             case _:
                 self._copy_vectors(layer, other, out)
@@ -313,8 +279,8 @@ def _conv_groups(module: GraphModule, position: int) -> int:
 
 
 def _for_image(layer: nn.Module, channels: int) -> nn.Module:
-    """A first layer as it would read an image of so many channels: the sum over colours for grey, a third of it for each
-    colour. A channel beyond the colours is not there before."""
+    """A first layer as it reads an image of so many channels: the sum over colours for grey, a third of what was for
+    grey for each colour. A channel beyond the colours has nothing."""
     changed = copy.deepcopy(layer)
     for conv in changed.modules():
         if isinstance(conv, nn.Conv2d):
