@@ -152,14 +152,13 @@ class _Slicer:
         if inputs is not None and set(self._channels.sides[position, "in"].tolist()) <= self._channels.image:
             inputs = np.arange(len(inputs))
             other = _for_image(other, len(inputs))
-        if not self._copies_any(layer, other, out, inputs, groups):
+        if not (out >= 0).any() or (inputs is not None and not (inputs >= 0).any()):
+            if isinstance(layer, NormLinear) and isinstance(other, NormLinear) and inputs is not None:
+                self._copy_vectors(layer.norm, other.norm, inputs)  # what it reads is the parent's all the same
             is_output = set(self._channels.sides[position, "out"].tolist()) <= self._channels.output
             return "the classes are others" if is_output else "none of its channels is one of the parent's"
         self._copy_all(layer, other, out, inputs, groups)
         return "it is larger than the parent's"
-
-    def _copies_any(self, layer: nn.Module, other: nn.Module, out: Index, inputs: Index | None, groups: int) -> bool:
-        return bool((out >= 0).any()) and (inputs is None or bool((inputs >= 0).any()))
 
     def _copy_all(self, layer: nn.Module, other: nn.Module, out: Index, inputs: Index | None, groups: int) -> None:
         match layer, other:
