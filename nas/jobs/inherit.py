@@ -87,7 +87,8 @@ def inherit(
     `parent_weights` is a trained network of the zoo, or a checkpoint in the form of timm or torchvision
     (`.safetensors`, or `.pth` of tensors alone, which is read without running anything in it). `num_classes` and
     `in_channels` replace the child's own. The result's `module` is in training form; new weights are drawn from `seed`.
-    Raises `InputError` for a source that is damaged, of an unknown network or untrained.
+    Raises `InputError` for a source that is damaged, of an unknown network or untrained, or that has nothing in common
+    with `child`.
     """
     network = child if isinstance(child, Architecture) else load_architecture(child)
     source = parent_weights if isinstance(parent_weights, Source) else open_source(parent_weights)
@@ -98,11 +99,16 @@ def inherit_from(
     source: Source, network: Architecture, *, classes: tuple[str, ...] | None = None, seed: int = 0
 ) -> Inheritance:
     """As `inherit`. Where `classes` are known to be others than the source's, the classifier starts anew whatever its
-    size."""
+    size. Raises `InputError` where nothing is inherited."""
     from nas.training.inherit import inherit_weights
 
     others = classes is not None and source.classes is not None and classes != source.classes
     found = inherit_weights(network, source.module, new_classes=others, seed=seed)
+    if not found.inherited:
+        raise InputError(
+            f"{network.name} must have weights in common with {source.name} to inherit them, but {source.what} has other"
+            " blocks; name a source of its family."
+        )
     return replace(found, parent=f"{source.name} ({source.what})", unused=(*found.unused, *source.unused))
 
 

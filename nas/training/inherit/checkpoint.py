@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,6 +39,13 @@ class KnownCheckpoint:
     unused: tuple[str, ...]
 
 
+# What torch's reader of archives and pickles raises on bytes that are none, besides its own refusals.
+_DAMAGED = (
+    SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, struct.error, OSError, EOFError, RuntimeError,
+    ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors in a checkpoint by name. Nothing in the file is run.
 
@@ -46,16 +55,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} must be a checkpoint, but is not there.")
     try:
         found = load_file(path) if path.suffix == ".safetensors" else _unwrapped(_load(path))
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"{path} must be a whole checkpoint of tensors alone, but {_short(error)}; download it again, or save its"
             " state dict as safetensors."
@@ -100,7 +100,9 @@ def mapped_text() -> str:
 
 
 def _load(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how the file was pickled
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _unwrapped(document: object) -> dict[str, Tensor]:

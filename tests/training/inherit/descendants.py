@@ -104,8 +104,8 @@ _PARTS = {
 
 
 def possible(child: GraphModule, parent: GraphModule, origin: dict[int, int]) -> int:
-    """How many of the child's learned numbers lie in the overlap of its shapes with those of the parent, by the names of
-    weights alone."""
+    """How many of the child's learned numbers lie in the overlap of its shapes with those of the parent, by the names
+    of weights alone."""
     assert child.architecture is not None and parent.architecture is not None
     theirs = {_name(name): weight for name, weight in parent.named_parameters()}
     last = len(child.architecture.layers)

@@ -11,7 +11,8 @@ from nas.training.inherit import inherit_weights
 from tests.training.inherit.descendants import descendant, made, parents, possible
 
 PARENTS = parents()
-# Where a shuffle sends the channels of one convolution to parts of others, narrower parts need not be parts of the wider.
+# Where a shuffle sends the channels of one convolution to parts of others, narrower parts need not be parts of the
+# wider.
 SHUFFLED = ("shufflenetv1", "shufflenetv2")
 
 
