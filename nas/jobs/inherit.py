@@ -45,7 +45,7 @@ def check_source(reference: str | Path) -> None:
     if not is_checkpoint(reference):
         training_of(find_entry(_zoo_reference(reference)))
     elif not Path(reference).is_file():
-        raise InputError(f"{reference} must be a checkpoint, but is not there.")
+        raise InputError(f"{reference} must be a readable checkpoint, but is not there.")
 
 
 def open_source(reference: str | Path) -> Source:
@@ -106,8 +106,8 @@ def inherit_from(
     found = inherit_weights(network, source.module, new_classes=others, seed=seed)
     if not found.inherited:
         raise InputError(
-            f"{network.name} must have weights in common with {source.name} to inherit them, but {source.what} has other"
-            " blocks; name a source of its family."
+            f"{network.name} must have weights in common with {source.name} to inherit them, but {source.what} has"
+            " other blocks; name a source of its family."
         )
     return replace(found, parent=f"{source.name} ({source.what})", unused=(*found.unused, *source.unused))
 

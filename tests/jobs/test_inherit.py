@@ -57,7 +57,7 @@ def test_a_training_begins_with_inherited_weights_and_says_so(workspace: Path) -
     again = nas.train(network(), data=workspace / "photos.npz", init="tiny-photos", epochs=1, seed=4)
     scratch = nas.train(network(), data=workspace / "photos.npz", epochs=1, seed=4)
     assert again.accuracy > max(0.8, scratch.accuracy) and first.accuracy > 0.8
-    assert again.inheritance is not None and again.as_json()["init"]["share"] == 1  # type: ignore[index]
+    assert again.inheritance is not None and again.as_json()["init"]["share"] == 1
     assert scratch.as_json()["init"] is None
     entry = find_entry(Path(again.zoo))
     assert entry.manifest["training"]["init"]["parent"] == "tiny-photos (tiny)"
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_torchvision_is_a_parent(workspace: Path) -> None:
 
 def test_what_cannot_be_inherited_is_refused_before_data_are_read(workspace: Path) -> None:
     request = TrainRequest(network=network(), data=workspace / "absent.npz", init=workspace / "no.pth")
-    with pytest.raises(InputError, match="no.pth must be a checkpoint, but is not there"):
+    with pytest.raises(InputError, match="no.pth must be a readable checkpoint, but is not there"):
         run_train(request)
     (workspace / "no.pth").write_text("nothing")
     with pytest.raises(InputError, match="whole checkpoint"):

@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises `InputError` for a file that is absent, damaged, or no checkpoint, and for one with numbers that are none.
     """
     if not path.is_file():
-        raise InputError(f"{path} must be a checkpoint, but is not there.")
+        raise InputError(f"{path} must be a readable checkpoint, but is not there.")
     try:
         found = load_file(path) if path.suffix == ".safetensors" else _unwrapped(_load(path))
     except _DAMAGED as error:

@@ -7,7 +7,7 @@ from nas.training.inherit.channels import Channels, Place, channels_of, signatur
 
 
 def out_of(channels: Channels, node: int) -> list[int]:
-    return channels.sides[node, "out"].tolist()
+    return [int(channel) for channel in channels.sides[node, "out"]]
 
 
 def test_a_skip_a_gate_and_a_depthwise_convolution_keep_channels() -> None:

@@ -18,10 +18,10 @@ from tests.training.inherit.descendants import made
 
 
 def layers(*, hidden: int = 6, kernel: int = 5, depth: int = 2, out: int = 4, se: int = 0) -> tuple[Layer, ...]:
-    block = {"block": "mbconv", "out": out, "hidden": hidden, "kernel": kernel, "se": se}
+    block = {"out": out, "hidden": hidden, "kernel": kernel, "se": se}
     return (
         make_layer("conv", {"out": out, "stride": 2}),
-        *(make_layer("mbconv", {key: value for key, value in block.items() if key != "block"}) for _ in range(depth)),
+        *(make_layer("mbconv", block) for _ in range(depth)),
         make_layer("head", {}),
     )
 
