@@ -88,11 +88,7 @@ def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
             continue
         fused = fused_layer(node.op, layer)
         assert isinstance(fused, nn.Conv2d | nn.Linear)
-        squares = (
-            fused.weight.detach().double().square().flatten(2).sum(-1)
-            if fused.weight.ndim > 2
-            else (fused.weight.detach().double().square())
-        )
+        squares = fused.weight.detach().double().square().reshape(*fused.weight.shape[:2], -1).sum(-1)
         groups = channels.groups.get(position, 1)
         for side, energy in (
             ("out", squares.sum(1)),
