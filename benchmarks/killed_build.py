@@ -52,7 +52,7 @@ def main() -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     path = workspace / "runs" / "lut" / "local.db"
     command = [
-        sys.executable, "-m", "nas", "--workspace", str(workspace), "lut", "build", "--device", "local",
+        sys.executable, "-P", "-m", "nas", "--workspace", str(workspace), "lut", "build", "--device", "local",
         "--space", "mobile-core", "--budget", BUDGET,
     ]  # fmt: skip
     rng = random.Random(0)

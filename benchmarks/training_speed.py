@@ -72,7 +72,7 @@ def _row(architecture: Architecture, data: Prepared, peak: float) -> tuple[str, 
         training.step %= training.batches.steps_per_epoch
 
     times: dict[str, list[float]] = {"ours": [], "bare": [], "batch": []}
-    turns = {"ours": ours, "bare": bare, "batch": training.make_batch}
+    turns = {"ours": ours, "bare": bare, "batch": lambda: training.feed.batch(training.epoch, training.step)}
     for turn in range(TURNS + 1):
         for name, step in turns.items():
             seconds = _seconds(step)
@@ -96,7 +96,7 @@ def bare_loop(network: Architecture, like: Training) -> Callable[[], None]:
     *layers, head = module.children()
     optimizer = make_optimizer(head, torch.nn.ModuleList(layers), like.recipe)
     set_rates(optimizer, lr=0.01, weight_decay=5e-4)
-    _, batch = like.make_batch()
+    _, batch = like.feed.batch(0, 0)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)

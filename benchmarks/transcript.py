@@ -26,7 +26,7 @@ def refreshed(page: str) -> str:
 
 def _output(command: str) -> str:
     with tempfile.TemporaryDirectory() as workspace:
-        arguments = [sys.executable, "-m", "nas", *shlex.split(command)[1:]]
+        arguments = [sys.executable, "-P", "-m", "nas", *shlex.split(command)[1:]]
         environment = {**os.environ, "NAS_WORKSPACE": workspace, "COLUMNS": "80", "NO_COLOR": "1"}
         ours, theirs = pty.openpty()
         with subprocess.Popen(arguments, env=environment, stdout=theirs) as process:

@@ -54,8 +54,8 @@ def result(workspace: Path, target_ms: float, seed: int) -> dict[str, Any]:
             for part in ("latency_tables", "runs/lut"):
                 shutil.copytree(workspace / part, Path(folder) / part)
             command = [
-                sys.executable, "-m", "nas", "--workspace", folder, "search", "--target-latency", f"{target_ms:g}ms",
-                "--device", "local", "--space", SPACE, "--seed", str(seed), "--verify", "--json",
+                sys.executable, "-P", "-m", "nas", "--workspace", folder, "search", "--target-latency",
+                f"{target_ms:g}ms", "--device", "local", "--space", SPACE, "--seed", str(seed), "--verify", "--json",
             ]  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             document = json.loads(done.stdout) if done.stdout else {"error": done.stderr.strip()}

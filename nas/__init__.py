@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from nas.nets import build, export_onnx
     from nas.onnx.reader import read_onnx as load_graph
     from nas.space import Architecture, load_architecture, load_space
+    from nas.trials.sampler import SurrogateSampler
 
 _HOMES = {
     "Architecture": "nas.space",
     "NasError": "nas.errors",
+    "SurrogateSampler": "nas.trials.sampler",
     "adapt": "nas.jobs.adapt",
     "build": "nas.nets",
     "export_onnx": "nas.nets",
@@ -45,6 +47,7 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "NasError",
+    "SurrogateSampler",
     "adapt",
     "build",
     "export_onnx",

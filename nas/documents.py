@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from nas.errors import InputError
+from nas.figures import entering
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -75,7 +76,7 @@ def check_keys(
         raise InputError(f"{where} must be a mapping with the keys {', '.join(allowed)}, but is a {_noun(mapping)}.")
     for key in mapping:
         if key not in allowed:
-            near = difflib.get_close_matches(str(key), list(allowed), n=1, cutoff=0.5)
+            near = difflib.get_close_matches(str(key)[:80], list(allowed), n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(allowed)}."
             raise InputError(f"{where}: keys must be known, but got {key!r}; {hint}")
     for key in required:
@@ -111,6 +112,8 @@ class _Builder:
             self._count(1, event)
             if isinstance(event, yaml.ScalarEvent):
                 value = _scalar(event.value) if event.implicit[0] else event.value
+                enters = not isinstance(value, int | float) or entering(float(value)) == value
+                self._rule(enters, event, "a number must be finite, and at most 1e30", f"got {event.value}")
                 if event.anchor:
                     self._anchors[event.anchor] = (value, 1)
                 self._place(value, event, is_scalar=True)

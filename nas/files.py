@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas.errors import NasError
+from nas.errors import InputError, NasError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def refused(place: object, error: OSError, *, elsewhere: str = "choose another place") -> NasError:
+    """The error that says why `place` could not be written to, with the remedy for that reason."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return NasError(f"the disk of {place} must have room, but: {reason}; free some, or {elsewhere}.")
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"a name must be one that the disk takes, but {place}: {reason}; choose a shorter one.")
+    return NasError(f"{place} must be writable, but: {reason}; let this user write there, or {elsewhere}.")
 
 
 @contextmanager
@@ -18,27 +31,23 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise NasError(
-            f"{path} must be writable and its disk must have room, but: {reason}; free it, or choose another place."
-        ) from error
+        raise refused(path, error) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, which afterwards holds all of it or what it held before.
+    """Write `content` to `path`, which afterwards holds all of it or what it held before; the umask decides its mode.
 
     Missing folders are made. Raises `NasError` where the place cannot be written to.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 

@@ -15,6 +15,8 @@ from nas.errors import InputError
 ROOMS = ("search_spaces", "latency_tables", "predictors", "training_recipes")
 _PACKAGE = Path(__file__).resolve().parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
+_LONGEST = 200
+"""Characters of a name: with what files and hidden folders add, disks take 255."""
 
 
 def shipped_room(room: str) -> Path:
@@ -41,7 +43,10 @@ def rooms(room: str) -> list[Path]:
 
 
 def check_name(name: str, *, what: str) -> str:
-    """`name` if it is a plain name (letters, digits, `.`, `_`, `-`, `@`, `+`); a path is an `InputError`."""
+    """`name` if it is a plain name (letters, digits, `.`, `_`, `-`, `@`, `+`) of at most 200 characters; anything else
+    is an `InputError`."""
+    if len(name) > _LONGEST:
+        raise InputError(f"{what} must have at most {_LONGEST} characters, but got {len(name)}: {name!r}; shorten it.")
     if not _NAME.fullmatch(name) or ".." in name:
         raise InputError(
             f"{what} must be a plain name (letters, digits, '.', '_', '-', '@'), but got {name!r};"

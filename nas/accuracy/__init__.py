@@ -4,7 +4,7 @@ from nas.accuracy.estimate import AccuracyDifferences, AccuracyEstimate, Accurac
 from nas.accuracy.features import NETWORK_FEATURES, OPERATOR_FEATURES, network_features, operator_features
 from nas.accuracy.model import AccuracyModel, load_accuracy
 from nas.accuracy.prior import Prior
-from nas.accuracy.prior_model import PriorModel
+from nas.accuracy.prior_model import ConditionedModel, PriorModel
 from nas.accuracy.recipe import DEFAULT_RECIPE, Recipe
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "AccuracyEstimate",
     "AccuracyFigures",
     "AccuracyModel",
+    "ConditionedModel",
     "DEFAULT_RECIPE",
     "NETWORK_FEATURES",
     "OPERATOR_FEATURES",

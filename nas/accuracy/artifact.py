@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,23 @@ from numpy.typing import NDArray
 from nas.accuracy.features import NETWORK_FEATURES
 from nas.accuracy.gaussian_process import Hyperparameters, Rows
 from nas.accuracy.novelty import SHAPE_FEATURES, Novelty
-from nas.accuracy.prior import Prior
+from nas.accuracy.prior import Prior, to_target
 from nas.accuracy.recipe import COVARIATES
+from nas.contents import read_arrays, read_content, read_json
 from nas.errors import InputError, NasError, unknown_name
 from nas.resources import check_name, names, rooms
 
 MANIFEST_FILE, ARRAYS_FILE, ROWS_FILE, OPERATORS_FILE = "manifest.json", "prior.npz", "rows.csv", "operators.csv.gz"
 FORMAT = 1
+_FARTHEST = 1e6
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "hyperparameters": (-14.0, 14.0),
+    "targets": (float(to_target(np.array(0.0))), float(to_target(np.array(99.5)))),
+    "spread": (1e-9, 1e12),
+    "centre": (-1e12, 1e12),
+    "shapes": (-1e12, 1e12),
+}
+"""Between which numbers the arrays of a prior lie: logarithms of scales, accuracies from 0 to 99.5 %, features."""
 _REMEDY = "restore the folder, or build it again with: nas predictor train"
 
 
@@ -75,10 +84,7 @@ def write_prior(folder: Path, prior: Prior, manifest: Mapping[str, Any]) -> None
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of the predictor in `folder`; raises `InputError` naming the file and what is wrong."""
     path = folder / MANIFEST_FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be a readable JSON document, but: {error}; {_REMEDY}.") from error
+    document = read_json(path, "the manifest of a predictor (JSON)", remedy=_REMEDY)
     sums = document.get("sha256") if isinstance(document, dict) else None
     if not isinstance(sums, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path} must be the manifest of a predictor (format {FORMAT}), but is not; {_REMEDY}.")
@@ -91,10 +97,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def check_file(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
     """The bytes of a file of the predictor; raises `InputError` where its checksum is not the manifest's."""
     path = folder / name
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {_REMEDY}.") from error
+    content = read_content(path, "a file of the predictor", remedy=_REMEDY)
     if hashlib.sha256(content).hexdigest() != manifest["sha256"].get(name):
         raise InputError(
             f"{path} must have the checksum in {MANIFEST_FILE}, but has another: it is damaged; {_REMEDY}."
@@ -107,10 +110,10 @@ def read_prior(folder: Path) -> tuple[Prior, dict[str, Any]]:
     manifest = read_manifest(folder)
     path = folder / ARRAYS_FILE
     content = check_file(folder, ARRAYS_FILE, manifest)
+    arrays = read_arrays(content, path, what="the arrays of a prior", remedy=_REMEDY)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _prior({name: arrays[name] for name in arrays.files}), manifest
-    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        return _prior(arrays), manifest
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} must hold the arrays of a prior, but: {error}; {_REMEDY}.") from error
 
 
@@ -131,8 +134,11 @@ def _prior(arrays: Mapping[str, NDArray[Any]]) -> Prior:
         "shapes": (len(arrays["shapes"]), len(SHAPE_FEATURES)),
     }
     for name, shape in shapes.items():
-        if arrays[name].shape != shape or not np.all(np.isfinite(arrays[name])):
-            raise ValueError(f"{name} must be {shape} finite numbers")
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} must be {shape} numbers")
+        low, high = _RANGES.get(name, (-_FARTHEST, _FARTHEST))
+        if arrays[name].size and not (low <= arrays[name].min() and arrays[name].max() <= high):
+            raise ValueError(f"{name} must be from {low:g} to {high:g}")
     return Prior(
         hyper=Hyperparameters.from_log_vector(arrays["hyperparameters"], d),
         rows=rows,

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.figures import leaving
+
 Floats = NDArray[np.float64]
 
 
@@ -22,6 +24,9 @@ class AccuracyEstimate:
     recipe: str
     source: str
     data: str = "imagenet"
+
+    def __post_init__(self) -> None:
+        leaving("an accuracy", (self.mean, self.low, self.high))
 
     def as_json(self) -> dict[str, object]:
         """The record of the contract: mean, low, high, metric, recipe, source; and data."""

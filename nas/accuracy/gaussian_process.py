@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.errors import NasError
+
 Floats = NDArray[np.float64]
 
 CONSTANT_VARIANCE = 1.0
@@ -121,7 +123,13 @@ class Posterior:
         self.centres, owner = np.unique(rows.features / hyper.scales, axis=0, return_inverse=True)
         owner = owner.reshape(-1)
         self.offset = float(targets.mean())
-        inverse = np.linalg.inv(row_covariance(hyper, rows))
+        try:
+            inverse = np.linalg.inv(row_covariance(hyper, rows))
+        except np.linalg.LinAlgError as error:
+            raise NasError(
+                "the rows of a prior must tell its networks apart, but their covariance has no inverse; restore the"
+                " predictor, or build it again with: nas predictor train"
+            ) from error
         linear = (rows.recipe * hyper.recipe**2) @ recipe
         to_rows = np.zeros((len(rows), len(self.centres) + 1))
         to_rows[np.arange(len(rows)), owner] = hyper.amplitude**2 + hyper.interaction**2 * linear
@@ -154,10 +162,13 @@ class Posterior:
         """The posterior variance of a published row (effects and noise included), shape (n,)."""
         return np.asarray(self.prior_variance - np.einsum("ij,ij->i", basis @ self.precision, basis))
 
+    def prior_covariance(self, features: Floats, others: Floats) -> Floats:
+        """The covariance between networks before any row is known, without their own effects and noise, (n, m)."""
+        kernel = matern32(squared_distances(features / self.hyper.scales, others / self.hyper.scales))
+        return np.asarray(self._kernel_variance * kernel + self._level_variance)
+
     def covariance(self, features: Floats) -> Floats:
         """The posterior covariance between networks, without their own effects and noise, shape (n, n)."""
-        scaled = features / self.hyper.scales
         basis = self.basis(features)
-        prior = self._kernel_variance * matern32(squared_distances(scaled, scaled)) + self._level_variance
-        cov: Floats = prior - basis @ self.precision @ basis.T
+        cov: Floats = self.prior_covariance(features, features) - basis @ self.precision @ basis.T
         return cov

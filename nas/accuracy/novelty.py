@@ -83,8 +83,7 @@ class Novelty:
 
     @cached_property
     def _standard(self) -> Floats:
-        centre, spread = self._scale
-        return np.asarray((self.observed - centre) / spread)
+        return np.asarray(self.standardise(self.observed))
 
     @cached_property
     def unit(self) -> float:
@@ -93,15 +92,18 @@ class Novelty:
         np.fill_diagonal(squared, np.inf)
         return float(np.median(np.sqrt(squared.min(axis=1))))
 
+    def standardise(self, shapes: NDArray[np.floating]) -> NDArray[np.floating]:
+        """`shapes` (n, len(SHAPE_FEATURES)) in standard deviations of the observed ones, in their precision."""
+        centre, spread = self._scale
+        return np.asarray((shapes - centre.astype(shapes.dtype)) / spread.astype(shapes.dtype))
+
     def distance(self, sums: NDArray[np.floating], resolution: NDArray[np.floating]) -> Floats:
         """The distance of networks (n,) to the nearest observed one; 1 is typical between observed networks."""
         return self.distance_of(shape_features(sums, resolution))
 
     def distance_of(self, shapes: NDArray[np.floating]) -> Floats:
         """As `distance`, for `shapes` (n, len(SHAPE_FEATURES)); in their precision."""
-        centre, spread = self._scale
-        standard = (shapes - centre.astype(shapes.dtype)) / spread.astype(shapes.dtype)
-        nearest = _squared_distances(standard, self._standard.astype(shapes.dtype)).min(axis=1)
+        nearest = _squared_distances(self.standardise(shapes), self._standard.astype(shapes.dtype)).min(axis=1)
         return np.asarray(np.sqrt(nearest) / self.unit, dtype=np.float64)
 
 

@@ -7,6 +7,7 @@ neither, is asked to order them; and a model of one space alone is fitted to a h
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from nas.accuracy.features import OPERATOR_FEATURES, operator_features
 from nas.accuracy.gaussian_process import Floats
 from nas.blocks import Value
 from nas.blocks.rounding import make_divisible
+from nas.contents import read_content, text_of
 from nas.errors import InputError
+from nas.figures import entering
 from nas.graph.rows import Shape
 from nas.space.architecture import IMAGENET_CLASSES, Architecture, Layer, make_layer
 from nas.space.compile.batch import LayerBatch, Place
@@ -126,14 +129,16 @@ def _read(
     codes: Callable[[Mapping[str, str]], Iterable[float]],
     accuracy: str,
 ) -> SpaceRows:
+    text = text_of(read_content(path, "a CSV file"), path, "a CSV file")
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        if not rows:
+            raise ValueError("it has no rows")
         networks = [network(row) for row in rows]
-        numbers = np.array([[float(row[key]) for key in ("macs", "params", accuracy)] for row in rows])
+        numbers = np.array([[_number(row, key) for key in ("macs", "params", accuracy)] for row in rows])
         described = np.array([list(codes(row)) for row in rows])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
-        raise InputError(f"{path} must be the published data set {name}, but: {error}.") from error
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} must be the published data set {name}, but: {error}; get the whole file.") from error
     return SpaceRows(
         name=name,
         sums=np.array([_sums(one) for one in networks]).reshape(-1, len(OPERATOR_FEATURES)),
@@ -143,6 +148,13 @@ def _read(
         params=numbers[:, 1],
         top1=numbers[:, 2],
     )
+
+
+def _number(row: Mapping[str, str], key: str) -> float:
+    value = entering(row[key])
+    if not 0.0 <= value <= 1e15:
+        raise ValueError(f"{key} must be a number of at least 0, but is {row[key]!r}")
+    return value
 
 
 def _network(name: str, layers: Iterable[tuple[str, Mapping[str, Value]]]) -> Architecture:

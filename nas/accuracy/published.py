@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from nas.accuracy.gaussian_process import Floats, Hyperparameters, Rows
 from nas.accuracy.novelty import Novelty, shape_features
 from nas.accuracy.prior import Prior, to_target
 from nas.accuracy.recipe import AUGMENTATIONS, Recipe
+from nas.contents import read_content, text_of
 from nas.errors import InputError
+from nas.figures import entering
 from nas.graph.operators import read_operator_lists
 
 ROW_COLUMNS = (
@@ -32,6 +35,13 @@ ROW_COLUMNS = (
     "variant",
     "scored",
 )
+
+
+_RANGES = {
+    "resolution": (1.0, 1e5), "top1": (0.0, 99.5), "epochs": (0.0, 1e6),
+    "log_test_over_train_resolution": (-10.0, 10.0),
+}  # fmt: skip
+"""Between which numbers a column's lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +80,11 @@ def read_published_rows(rows_path: Path, operators_path: Path) -> PublishedRows:
     Raises `InputError` naming file, row and column for a value that is none, or a network without operators.
     """
     lists = read_operator_lists(operators_path)
+    text = text_of(read_content(rows_path, "a CSV file"), rows_path, "a CSV file")
     try:
-        with open(rows_path, encoding="utf-8", newline="") as stream:
-            records = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{rows_path} must be a readable CSV file, but: {error}.") from error
+        records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise InputError(f"{rows_path} must be a CSV file, but: {error}; get the whole file.") from error
     if not records or set(ROW_COLUMNS) - set(records[0]):
         raise InputError(f"{rows_path} must have rows with the columns {', '.join(ROW_COLUMNS)}.")
     recipes, numbers = [], []
@@ -101,12 +111,10 @@ def read_published_rows(rows_path: Path, operators_path: Path) -> PublishedRows:
 
 
 def _number(record: dict[str, str], column: str, where: str) -> float:
-    try:
-        value = float(record[column])
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not np.isfinite(value):
-        raise InputError(f"{where}: {column} must be a number, but got {record[column]!r}.")
+    value = entering(record[column])
+    least, most = _RANGES[column]
+    if not least <= value <= most:
+        raise InputError(f"{where}: {column} must be a number from {least:g} to {most:g}, but got {record[column]!r}.")
     return value
 
 

@@ -13,6 +13,7 @@ from nas.cli.device_option import device_option
 from nas.cli.lut_build import build, plan
 from nas.cli.lut_bundle import bundle, import_times, is_bundled
 from nas.cli.names import known_network, known_space
+from nas.cli.network_options import batch_option, input_shape_option
 from nas.cli.progress import progress
 from nas.cli.terminal import page, tell, wide_option
 from nas.progress import Step, counted
@@ -198,12 +199,14 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
 @command.command()
 @click.argument("network", callback=known_network, metavar="MODEL.onnx|ARCHITECTURE")
 @device_option
+@input_shape_option
+@batch_option
 @_JSON
-def predict(network: str, home: DeviceHome, as_json: bool) -> None:
+def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, as_json: bool) -> None:
     """Predict the latency of a network: an ONNX file, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.lut import predict as predict_network
 
-    found = predict_network(home, network)
+    found = predict_network(home, network, input_shape=input_shapes, batch=batch)
     estimate = found.estimate
     published = [
         {"latency_ms": row.latency_ms, "source": row.source, "protocol": row.protocol, "network": row.network}
@@ -212,8 +215,8 @@ def predict(network: str, home: DeviceHome, as_json: bool) -> None:
     if as_json:
         segments = [{"segment": key, "mean_ms": ms} for key, ms in found.segments]
         record = {
-            "network": network, "device": home.name, "latency": estimate.as_json(), "published": published,
-            "segments": segments,
+            "network": network, "device": home.name, **found.facts.as_json(), "latency": estimate.as_json(),
+            "published": published, "segments": segments,
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return

@@ -1,21 +1,25 @@
 """The command `nas`: finds a command's module when it is asked for, and turns every expected fault into one paragraph.
 
-Exit codes: 0 done; 1 the work failed; 2 wrong usage or bad input; 130 interrupted.
+Exit codes: 0 done; 1 the work failed; 2 wrong usage or bad input; 130 interrupted (Ctrl-C); 143 stopped (SIGTERM).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import importlib.util
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import click
 
-from nas.cli.terminal import tell
-from nas.errors import NasError
+from nas.cli.terminal import printable_streams, tell
+from nas.errors import NasError, briefly
+from nas.files import refused
 
 MODULES = {
     "search": "nas.cli.search",
@@ -76,8 +80,40 @@ def root(workspace: str | None) -> None:
         os.environ["NAS_WORKSPACE"] = workspace
 
 
+@contextlib.contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Inside the block SIGTERM unwinds what an interrupt does; the list, empty at first, then holds its number."""
+    stops: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        stops.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stops
+        return
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stops
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `nas` with `arguments` (by default the process's own) and return its exit code."""
+    _open_streams()
+    with printable_streams(), _stoppable() as stops:
+        try:
+            return _run(arguments)
+        except (click.Abort, KeyboardInterrupt) as error:
+            word, code = ("stopped", 143) if stops else ("interrupted", 130)
+            # click raises an Abort of its own for a KeyboardInterrupt, which may say how to go on.
+            told = str(error) or str(error.__cause__ or "")
+            return _fault(told.replace("interrupted", word, 1) or f"{word}; what was finished is kept.", code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit code of a command; what a user or a disk can cause is printed."""
     try:
         code = root.main(arguments, prog_name="nas", standalone_mode=False)
         sys.stdout.flush()
@@ -92,22 +128,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fault(error.format_message(), error.exit_code)
     except NasError as error:
         return _fault(str(error), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _fault("interrupted; what was finished is kept.", 130)
     except BrokenPipeError:
         _silence_stdout()
         return 1
     except OSError as error:
         _silence_stdout()
-        place = f"{error.filename}: " if error.filename else ""
-        came = f"{place}{error.strerror or error}"
-        return _fault(f"a file must be read or written, but {came}; check its path, permissions and free space.", 1)
+        return _file_fault(error)
+
+
+def _file_fault(error: OSError) -> int:
+    """Print what a file that nothing expected to fail refused; returns the exit code."""
+    place = error.filename or "what is written"
+    if error.errno in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT):
+        found = refused(place, error)
+        return _fault(str(found), found.exit_code)
+    came = f"{place}: {error.strerror or error}"
+    return _fault(f"a file must be read or written, but {came}; check its path and permissions.", 1)
+
+
+def _open_streams() -> None:
+    """Give a closed stdin, stdout or stderr to nowhere, so that no file that is opened later takes its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _fault(text: str, code: int) -> int:
     """Print `text` as one paragraph on stderr; returns `code`."""
     with contextlib.suppress(OSError):
-        tell("error", " ".join(text.split()))
+        tell("error", " ".join(briefly(text).split()))
     return code
 
 

@@ -9,6 +9,7 @@ import click
 
 from nas.cli.device_option import device_option
 from nas.cli.names import known_network
+from nas.cli.network_options import input_shape_option
 from nas.cli.progress import progress
 from nas.cli.terminal import page, tell, wide_option
 
@@ -30,14 +31,22 @@ def counts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @device_option
 @click.option("--threads", callback=counts, metavar="N,...", help="Numbers of threads.  [default: the device's own]")
 @click.option("--rounds", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Rounds of two runs.")
+@input_shape_option
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(network: str, home: DeviceHome, threads: tuple[int, ...], rounds: int, as_json: bool) -> None:
+def command(
+    network: str,
+    home: DeviceHome,
+    threads: tuple[int, ...],
+    rounds: int,
+    input_shapes: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Time a network on a device: a file of its runtime, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.measure import measure
 
     with progress() as show:
-        found = measure(home, network, threads=threads, rounds=rounds, progress=show)
+        found = measure(home, network, threads=threads, rounds=rounds, input_shape=input_shapes, progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
     else:

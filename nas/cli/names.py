@@ -36,11 +36,10 @@ def known_accuracy(context: click.Context, parameter: click.Parameter, value: st
 
 def known_network(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """A known network, an architecture file, a zoo folder, or a file of a runtime (left to the command)."""
-    from pathlib import Path
-
+    from nas.onnx.content import LITERT, ONNX, kind_of_file
     from nas.space.load import load_architecture
 
-    if Path(value).suffix.lower() not in (".onnx", ".tflite"):
+    if kind_of_file(value) not in (ONNX, LITERT):
         load_architecture(value)
     return value
 

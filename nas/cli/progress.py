@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from nas.cli.terminal import unfiltered
+from nas.printable import on_one_line
 from nas.progress import OnProgress, Step
 
 if TYPE_CHECKING:
@@ -84,10 +86,9 @@ class _Bar:
     def __call__(self, step: Step) -> None:
         if step.doing != self._doing:
             self._doing = step.doing
-            self._progress.reset(self._task, description=step.doing, total=step.of or None, note="")
-        self._progress.update(
-            self._task, completed=step.done, total=step.of or None, note=f"; {step.note}" if step.note else ""
-        )
+            self._progress.reset(self._task, description=on_one_line(step.doing), total=step.of or None, note="")
+        note = f"; {on_one_line(step.note)}" if step.note else ""
+        self._progress.update(self._task, completed=step.done, total=step.of or None, note=note)
 
     def close(self) -> None:
         self._progress.stop()
@@ -104,5 +105,5 @@ def _rich_progress() -> Progress:
     left = TimeRemainingColumn(compact=True, elapsed_when_finished=False)
     shown = (words, BarColumn(bar_width=12), TaskProgressColumn(), left, TextColumn("left"))
     # An empty NO_COLOR means nothing (no-color.org).
-    console = Console(stderr=True, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
+    console = Console(file=unfiltered(sys.stderr), highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
     return Progress(*shown, console=console, transient=True)

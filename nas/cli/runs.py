@@ -38,13 +38,20 @@ def list_runs(kind: str | None, storage: str | None, as_json: bool) -> None:
 @storage_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, with the run's result.")
 def show_run(run: str, storage: str | None, as_json: bool) -> None:
-    """Show RUN: the command that repeats it, its inputs and versions, how it ended, what it wrote."""
+    """Show RUN: the command that repeats it, its inputs and versions, how it ended, what it wrote, its trials."""
+    from nas.jobs.trials_json import trials_of_run
     from nas.runs import RunStore
 
-    record = RunStore(url=storage).get(run).as_json()
+    store = RunStore(url=storage)
+    record = store.get(run).as_json()
+    trials = trials_of_run(record, store)
     if as_json:
-        click.echo(json.dumps(record, indent=1))
+        click.echo(json.dumps({**record, "trials": trials} if trials else record, indent=1))
         return
     from nas.report.runs_text import run_text
 
     click.echo(run_text(record, page()))
+    if trials:
+        from nas.report.trials_text import trials_table
+
+        click.echo("\n" + trials_table(trials, page()))

@@ -13,6 +13,11 @@ from nas.cli.names import known_device, known_reward, known_space, known_strateg
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
+from nas.cli.trials_options import TRIALS_ONLY, trials_options
+
+
+def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else known_device(context, parameter, value)
 
 
 def _also(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
@@ -54,7 +59,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 
 @click.command()
 @target_and_limits
-@click.option("--device", required=True, callback=known_device, metavar="NAME", help="The device (`nas device list`).")
+@click.option("--device", callback=_device, metavar="NAME", help="The device (`nas device list`).  [required]")
 @click.option(
     "--targets",
     "targets_ms",
@@ -128,15 +133,25 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
+@trials_options
 @formats_option
 @storage_option
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def command(as_json: bool, storage: str | None, **options: Any) -> None:
+def command(as_json: bool, storage: str | None, evaluate: str | None, resume: str | None, **options: Any) -> None:
     """Find the most accurate network of a space that meets a latency on a device, or limits alone.
 
-    Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met.
+    Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met. With
+    --evaluate accuracies are those of a function, which costs: few networks are tried, each the one worth most.
     """
+    if resume is None and options["device"] is None:
+        raise click.MissingParameter(param_type="option", param_hint="'--device'")
+    own = {name: options.pop(name) for name in TRIALS_ONLY}
+    if evaluate is not None or resume is not None:
+        _by_trials(evaluate, resume, {**options, **own}, storage, as_json)
+        return
+    if own["trials"] is not None:
+        raise click.UsageError("--trials says how often --evaluate is called, but there is none; add it.")
     with progress() as show:
         from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
 
@@ -150,5 +165,40 @@ def command(as_json: bool, storage: str | None, **options: Any) -> None:
             click.echo(targets_text(outcome.answers, outcome.run, page()))
         else:
             click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
+    if outcome.fault is not None:
+        raise outcome.fault
+
+
+def _by_trials(
+    evaluate: str | None, resume: str | None, options: dict[str, Any], storage: str | None, as_json: bool
+) -> None:
+    """Search by evaluations that cost, or go on with such a search."""
+    from nas.errors import InputError
+
+    for name in ("also", "targets_ms", "start", "verify", "simple", "covered_only", "strategy"):
+        if options.pop(name, None):
+            raise InputError(
+                f"--{name.removesuffix('_ms').replace('_', '-')} belongs to a search by predicted accuracy, but came"
+                " with --evaluate; leave one of the two out."
+            )
+    trials = options.pop("trials")
+    with progress() as show:
+        from nas.jobs.trials_run import TrialsRequest, resume_trials, run_trials
+
+        if resume is not None:
+            outcome = resume_trials(resume, trials=trials, storage=storage, progress=show)
+        elif options["target_ms"] is None:
+            raise InputError("a search with --evaluate needs a target, but there is none; add --target-latency.")
+        else:
+            for name in ("max_novelty", "max_interval", "no_shrink"):
+                del options[name]
+            request = TrialsRequest(evaluate=str(evaluate), **options, **({} if trials is None else {"trials": trials}))
+            outcome = run_trials(request, storage=storage, progress=show)
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=1))
+    else:
+        from nas.report.trials_text import trials_text
+
+        click.echo(trials_text(outcome, page()))
     if outcome.fault is not None:
         raise outcome.fault

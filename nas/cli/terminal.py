@@ -3,18 +3,66 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
+
+from nas.printable import printable
 
 if TYPE_CHECKING:
     from nas.report.page import Page
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _WIDE = "nas.cli.wide"
+_OURS = re.compile(r"(\x1b\[(?:0|1|31|33)m)")
+"""The colours that `tell` and `Page.strong` write."""
+
+
+class _Printable:
+    """A stream of text that writes what is printable: the one way of texts to a person, whoever they come from.
+
+    It is no binary stream, so that nothing goes around it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`; colours of ours stay, where the stream may have them."""
+        parts = _OURS.split(text) if colored(self._stream) else [text]
+        self._stream.write("".join(part if i % 2 else printable(part) for i, part in enumerate(parts)))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def printable_streams() -> Iterator[None]:
+    """Inside the block stdout and stderr write what is printable."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Printable(out), _Printable(err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def unfiltered(stream: TextIO) -> TextIO:
+    """The terminal behind a stream, for what draws there itself: texts for it go through `printable` first."""
+    return stream._stream if isinstance(stream, _Printable) else stream
 
 
 def wide_option(function: _F) -> _F:

@@ -10,8 +10,8 @@ import click
 from nas.cli.answer_options import formats_option
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
-from nas.cli.terminal import page, wide_option
-from nas.errors import NasError
+from nas.cli.terminal import page, tell, wide_option
+from nas.errors import InputError, NasError
 
 
 @click.group()
@@ -24,9 +24,12 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_networks(as_json: bool) -> None:
     """List the exported networks."""
-    from nas.zoo import entries
+    from nas.zoo.entry import entries_and_faults
 
-    records = [entry.as_json() for entry in entries()]
+    found, faults = entries_and_faults()
+    records = [entry.as_json() for entry in found]
+    for fault in faults.values():
+        tell("warning", str(fault))
     if as_json:
         click.echo(json.dumps(records, indent=1))
         return
@@ -75,6 +78,8 @@ def verify_networks(names: tuple[str, ...], data: str | None, as_json: bool) -> 
     """
     from nas.jobs.export import verify_entries
 
+    if data is not None and not names:
+        raise InputError("--data must come with the NAME of what was trained on it, but no NAME came; give one.")
     with progress() as show:
         records = verify_entries(names, data=data, progress=show)
     if as_json:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -20,7 +19,8 @@ import numpy as np
 
 from nas.accuracy.model import AccuracyModel
 from nas.accuracy.prior_model import PriorModel
-from nas.errors import NasError
+from nas.contents import read_arrays, read_content
+from nas.errors import InputError, NasError
 from nas.files import write_bytes
 from nas.latency.model import LatencyModel
 from nas.space.compile.compiled import CompiledSpace, Floats
@@ -29,6 +29,7 @@ from nas.space.search_space import SearchSpace
 MOST = 4
 """So many of the tables that were used last are kept (a hundred megabytes each)."""
 
+_MOST_BYTES = 2**30
 _PACKAGE = Path(__file__).resolve().parent.parent
 _COMPILING = ("graph", "blocks", "runtimes", "space", "latency", "accuracy", "evaluate")
 
@@ -81,9 +82,9 @@ def compiled_once(
 def _read(path: Path) -> Floats | None:
     """The table at `path`, or None where there is none that is whole (the archive has a checksum of its own)."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            table = arrays["table"]
+        content = read_content(path, "a compiled space", most=_MOST_BYTES)
+        table = read_arrays(content, path, remedy="it is compiled again", most=_MOST_BYTES)["table"]
         path.touch()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (InputError, KeyError, OSError):
         return None
     return table if table.dtype == np.float64 and table.ndim == 2 else None

@@ -99,6 +99,12 @@ class SpaceProblem:
         """A column of `Figures` by its name, shape (n,)."""
         return np.concatenate([getattr(self.figures(chunk), name) for chunk in _chunks(codes)])
 
+    def described(self, codes: Codes) -> tuple[Floats, Floats]:
+        """What the accuracy model reads of each code: the sums of its columns (n, columns), and sides (n,)."""
+        chunks = _chunks(codes) or [codes]
+        found = [np.asarray(self._sums(self.compiled.rows(chunk))("accuracy")) for chunk in chunks]
+        return np.concatenate(found).astype(np.float64), self._sides[codes[:, self.space.columns["resolution"]]]
+
     def latency_ms(self, codes: Codes) -> Floats:
         """Milliseconds of each code, shape (n,)."""
         return self.column("latency_ms", codes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nas.graph.node import Node
@@ -31,11 +31,35 @@ class Segment:
         return OperatorTable.from_rows(self.rows)
 
 
-class Graph:
-    """An immutable operator graph: `nodes` in execution order, node 0 the input, the last node the output."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a file says of a network beside its operators.
 
-    def __init__(self, nodes: tuple[Node, ...]) -> None:
+    `batch` images go through it at once. `precision` is what most of its multiply-adds are computed in, `weights` what
+    their weights are stored in; empty for a graph that is written in any. `uncounted` are kinds of operators that may
+    hold multiply-adds nobody counted, `notes` sentences on what was taken for granted.
+    """
+
+    batch: int = 1
+    precision: str = ""
+    weights: str = ""
+    uncounted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+OWN_GRAPH = Reading()
+"""Of a graph that comes from no file."""
+
+
+class Graph:
+    """An immutable operator graph: `nodes` in execution order, node 0 the input, the last node the output.
+
+    A network of several inputs has them all at the beginning. Counts are those of the whole batch (`reading`).
+    """
+
+    def __init__(self, nodes: tuple[Node, ...], reading: Reading = OWN_GRAPH) -> None:
         self.nodes = nodes
+        self.reading = reading
 
     @property
     def input_shape(self) -> Shape:
@@ -46,6 +70,29 @@ class Graph:
     def output_shape(self) -> Shape:
         """Shape of the last value."""
         return self.nodes[-1].shape
+
+    @property
+    def macs_are_a_lower_bound(self) -> bool:
+        """Whether there are operators whose multiply-adds nobody counted."""
+        return bool(self.reading.uncounted)
+
+    @property
+    def precision(self) -> str:
+        """What most multiply-adds are computed in, as the file says; empty for a graph that comes from none."""
+        return self.reading.precision
+
+    @property
+    def batch(self) -> int:
+        """How many images go through it at once."""
+        return self.reading.batch
+
+    def batched(self, batch: int) -> Graph:
+        """The graph of `batch` images at once. Raises `ValueError` where a node works on images of a batch together."""
+        old = self.batch
+        if any(node.times * batch % old for node in self.nodes):
+            raise ValueError(f"every operator must work on each of the {old} images by itself")
+        nodes = tuple(node._replace(times=node.times * batch // old) for node in self.nodes)
+        return Graph(nodes, replace(self.reading, batch=batch))
 
     def input_shapes(self, node: Node) -> tuple[Shape, ...]:
         """The shapes of a node's operands."""
@@ -63,13 +110,13 @@ class Graph:
 
     @cached_property
     def macs(self) -> int:
-        """Multiply-adds of convolutions, linear layers and attention products for one image."""
-        return sum(n.op.macs(self.input_shapes(n), n.shape) for n in self.nodes)
+        """Multiply-adds of convolutions, linear layers and attention products."""
+        return sum(n.macs(self.input_shapes(n)) for n in self.nodes)
 
     @cached_property
     def training_macs(self) -> int:
         """Multiply-adds of the training form, in which the branches of re-parameterised convolutions are apart."""
-        return sum(n.op.training_macs(self.input_shapes(n), n.shape) for n in self.nodes)
+        return sum(n.op.training_macs(self.input_shapes(n), n.shape) * n.times for n in self.nodes)
 
     @cached_property
     def activation_elements(self) -> int:
@@ -84,7 +131,7 @@ class Graph:
 
     def operators(self) -> OperatorTable:
         """The inference operators as columns, in execution order."""
-        return OperatorTable.from_rows([row for n in self.nodes for row in n.op.rows(self.input_shapes(n), n.shape)])
+        return OperatorTable.from_rows([row for n in self.nodes for row in n.rows(self.input_shapes(n))])
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -96,36 +143,51 @@ class Graph:
     def layers(self) -> tuple[tuple[int, int], ...]:
         """Where each layer, and so its segment, starts and stops among the nodes."""
         layers = [node.layer for node in self.nodes]
-        starts = [i for i in range(1, len(layers)) if i == 1 or layers[i] != layers[i - 1]]
-        return tuple(zip(starts, [*starts[1:], len(layers)], strict=True))
+        first = next((i for i, node in enumerate(self.nodes) if not isinstance(node.op, Input)), len(layers))
+        starts = [i for i in range(first, len(layers)) if i == first or layers[i] != layers[i - 1]]
+        return tuple(zip(starts, [*starts[1:], len(layers)], strict=False))
+
+
+def single(graph: Graph) -> Graph:
+    """The graph of one image of a batch; `graph` itself where it works on images together."""
+    try:
+        return graph if graph.batch == 1 else graph.batched(1)
+    except ValueError:
+        return graph
 
 
 def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
-    """The segment of nodes[start:stop]; values are numbered from 0, its input, so that equal work has equal text."""
+    """The segment of nodes[start:stop]; values are numbered from 0, its input, so that equal work has equal text.
+
+    What it reads beside that (a second input of the network) is -1, -2, ..., with its shape.
+    """
     consumers: dict[int, int] = {}
     for node in nodes[start:stop]:
         for i in node.inputs:
             consumers[i] = consumers.get(i, 0) + 1
     number: dict[int, int] = {}
+    outer: dict[int, int] = {}
     words: list[str] = []
     rows: list[Row] = []
     params = macs = 0
     for i in range(start, stop):
         node = nodes[i]
         shapes = tuple(nodes[j].shape for j in node.inputs)
-        rows.extend(node.op.rows(shapes, node.shape))
+        rows.extend(node.rows(shapes))
         params += node.op.params(shapes)
-        macs += node.op.macs(shapes, node.shape)
-        sources = [number.setdefault(j, 0) if j < start else number[j] for j in node.inputs]
+        macs += node.macs(shapes)
+        sources = [outer.setdefault(j, -len(outer)) if j < start else number[j] for j in node.inputs]
         fused = isinstance(node.op, Activation) and node.inputs == (i - 1,) and i > start and consumers[i - 1] == 1
         if fused:
             words[-1] += "+" + node.op.text()
             number[i] = len(words)
             continue
         chain = sources == [len(words)]
-        refs = "" if chain else "(" + ",".join(map(str, sources)) + ")"
-        before = f"{_dims(shapes[0])}>" if not words else ""
-        words.append(f"{node.op.text()}{refs} {before}{_dims(node.shape)}")
+        named = (f"{s}:{_dims(shape)}" if s < 0 else str(s) for s, shape in zip(sources, shapes, strict=True))
+        refs = "" if chain else "(" + ",".join(named) + ")"
+        before = f"{_dims(shapes[0])}>" if not words and shapes else ""
+        times = f"*{node.times}" if node.times != 1 else ""
+        words.append(f"{node.op.text()}{refs} {before}{_dims(node.shape)}{times}")
         number[i] = len(words)
     return Segment(key="; ".join(words), layer=nodes[start].layer, params=params, macs=macs, rows=tuple(rows))
 
@@ -140,4 +202,4 @@ def feature_candidates(graph: Graph) -> tuple[int, ...]:
     return tuple(sorted({*last.values(), *(i for i, node in enumerate(graph.nodes) if node.feature)}))
 
 
-__all__ = ["Graph", "Node", "Segment", "elements", "feature_candidates"]
+__all__ = ["OWN_GRAPH", "Graph", "Node", "Reading", "Segment", "elements", "feature_candidates", "single"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nas.graph.ops import Op
-from nas.graph.rows import Shape
+from nas.graph.rows import Row, Shape, repeated
 
 
 class Node(NamedTuple):
     """One operator in a graph; its value is known by its position there.
 
     `layer` numbers the layer (block) of the architecture that it belongs to; 0 for the input. `feature` marks a map
-    inside a layer that a backbone may hand out, as it does the results of layers.
+    inside a layer that a backbone may hand out, as it does the results of layers. `shape` is that of one image; `times`
+    is how many there are of it: images of a batch, trips of a loop.
     """
 
     op: Op
@@ -20,3 +21,12 @@ class Node(NamedTuple):
     shape: Shape
     layer: int
     feature: bool = False
+    times: int = 1
+
+    def rows(self, inputs: tuple[Shape, ...]) -> tuple[Row, ...]:
+        """The rows that a runtime executes, of all `times`, given the operands' shapes: maps one below the other."""
+        return tuple(repeated(row, self.times) for row in self.op.rows(inputs, self.shape))
+
+    def macs(self, inputs: tuple[Shape, ...]) -> int:
+        """Multiply-adds of all `times`."""
+        return self.op.macs(inputs, self.shape) * self.times

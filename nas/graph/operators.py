@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -38,7 +39,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.contents import read_content, text_of, unpacked
 from nas.errors import InputError
+from nas.figures import entering
 
 INTEGER_COLUMNS = ("kernel", "stride", "groups", "in_channels", "out_channels", "out_height", "out_width")
 FLOAT_COLUMNS = ("macs", "input_elements", "output_elements", "weight_elements")
@@ -105,34 +108,37 @@ def as_traced(table: OperatorTable) -> OperatorTable:
     return replace(found, kind=kind, in_channels=np.where(unlearned, 0.0, found.in_channels))
 
 
+_FORM = "a readable operator list (CSV or gzip of it)"
+_LONGEST_KIND = 200
+
+
 def read_operator_lists(path: Path) -> dict[str, OperatorTable]:
     """Network name → its operators, from a CSV file (gzip by its suffix) with a `network` column.
 
     Raises `InputError` naming file, row and column for a missing column or a value that is no finite number.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    content = unpacked(path, _FORM) if path.suffix == ".gz" else read_content(path, _FORM)
     rows: dict[str, list[tuple[str | float, ...]]] = {}
     try:
-        with opener(path, "rt", encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"network", "kind", *NUMERIC_COLUMNS} - set(reader.fieldnames or ())
-            if missing:
-                raise InputError(f"{path} must have the columns of an operator list, but lacks {sorted(missing)}.")
-            for number, record in enumerate(reader, start=2):
-                rows.setdefault(record["network"], []).append(_row(record, path, number))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} must be a readable operator list (CSV or gzip of it), but: {error}.") from error
+        reader = csv.DictReader(io.StringIO(text_of(content, path, _FORM), newline=""))
+        missing = {"network", "kind", *NUMERIC_COLUMNS} - set(reader.fieldnames or ())
+        if missing:
+            raise InputError(f"{path} must have the columns of an operator list, but lacks {sorted(missing)}.")
+        for number, record in enumerate(reader, start=2):
+            rows.setdefault(record["network"], []).append(_row(record, path, number))
+    except csv.Error as error:
+        raise InputError(f"{path} must be {_FORM}, but: {error}; get the whole file.") from error
     return {name: OperatorTable.from_rows(found) for name, found in rows.items()}
 
 
 def _row(record: Mapping[str, str], path: Path, number: int) -> tuple[str | float, ...]:
-    values: list[str | float] = [record["kind"]]
+    kind, network = record["kind"], record["network"]
+    if not kind or not network or len(kind) > _LONGEST_KIND:
+        raise InputError(f"{path}, row {number}: network and kind must be given, but got {network!r}, {kind!r}.")
+    values: list[str | float] = [kind]
     for column in NUMERIC_COLUMNS:
-        try:
-            value = float(record[column])
-        except (TypeError, ValueError):
-            value = float("nan")
-        if not (np.isfinite(value) and value >= 0):
+        value = entering(record[column])
+        if not value >= 0:
             raise InputError(
                 f"{path}, row {number}: {column} must be a number of at least 0, but got {record[column]!r}."
             )

@@ -32,6 +32,19 @@ def make_row(
     )  # fmt: skip
 
 
+_PER_IMAGE = (6, 8, 9, 10)
+"""Where a row has its height, multiply-adds, numbers read and numbers written."""
+
+
+def repeated(row: Row, times: int) -> Row:
+    """The row of `times` maps, one below the other, on the same weights."""
+    if times == 1:
+        return row
+    return tuple(
+        value * times if i in _PER_IMAGE and not isinstance(value, str) else value for i, value in enumerate(row)
+    )
+
+
 def run_length(a: Shape, b: Shape) -> int:
     """How many neighbouring elements of the larger of two values meet the same one of the other, or the next each."""
     large, small = (a, b) if elements(a) >= elements(b) else (b, a)

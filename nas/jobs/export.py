@@ -10,15 +10,8 @@ from nas.errors import InputError, NasError
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunRecord, RunStore, is_run_id
 from nas.space import load_architecture, parse_architecture
-from nas.zoo import (
-    Entry,
-    check_accuracy,
-    entries,
-    export_architecture,
-    find_entry,
-    held_out_of_files,
-    verify,
-)
+from nas.zoo import Entry, check_accuracy, export_architecture, find_entry, held_out_of_files, verify
+from nas.zoo.entry import entries_and_faults
 
 
 def export_to_zoo(
@@ -84,7 +77,10 @@ def verify_entries(
     there, and for a network that was not trained on `data`.
     """
     records: list[dict[str, Any]] = []
-    wanted = list(names) or [entry.name for entry in entries()]
+    found, faults = entries_and_faults()
+    if not names:
+        records += [{"name": name, "ok": False, "checks": {}, "error": str(error)} for name, error in faults.items()]
+    wanted = list(names) or [entry.name for entry in found]
     for done, name in enumerate(wanted):
         progress(Step(doing="checking exported networks", done=done, of=len(wanted), note=name))
         try:

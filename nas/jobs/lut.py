@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
-from nas.graph import OperatorTable, Segment
+from nas.graph import Graph, OperatorTable, Segment
+from nas.graph.graph import single
 from nas.latency import Device, DeviceHome, Estimate, LatencyModel, load_latency
 from nas.latency.device import DEVICE_FILE, ROOM, read_device
 from nas.latency.estimate import SOURCES
-from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, load_calibration, published_index
+from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, load_calibration, published_index, read_network
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments
 from nas.latency.published.calibrate import FEW, FOLDS, Calibrated
 from nas.latency.published.predictor import OperatorPredictor, make_predictor
@@ -27,6 +28,7 @@ from nas.latency.published.scores import Verification, read_plan, verify
 from nas.latency.published.validate import LeftOut, Progress, fit_and_judge
 from nas.latency.table.coverage import coverage
 from nas.latency.table.rows import TableRow, read_table, table_text
+from nas.onnx.sizes import InputShapes
 from nas.resources import check_name, workspace
 from nas.space import Architecture, known_names, known_network
 from nas.space.load import load_space
@@ -158,24 +160,64 @@ def verify_device(home: DeviceHome, progress: Progress) -> Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was predicted: multiply-adds of the whole batch (`uncounted`: the operators of which they are not known),
+    learned numbers, what it computes in, images at once."""
+
+    macs: int
+    params: int
+    precision: str
+    batch: int
+    uncounted: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The part of the document of `nas lut predict` that is about the network."""
+        return {
+            "macs": self.macs,
+            "macs_are_a_lower_bound": bool(self.uncounted),
+            "params": self.params,
+            "precision": self.precision,
+            "batch": self.batch,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """A network's latency, what others published of it, and its dearest segments."""
+    """A network's latency, what it is of, what others published of it, and its segments with the time of all images
+    there."""
 
     estimate: Estimate
+    facts: Facts
     published: list[PublishedRow]
     segments: list[tuple[str, float]]
 
 
-def predict(home: DeviceHome, network: str) -> Prediction:
-    """The latency of `network` (an ONNX file, a known name, an architecture file, a zoo folder) on a device."""
+def predict(
+    home: DeviceHome, network: str, *, input_shape: InputShapes | None = None, batch: int | None = None
+) -> Prediction:
+    """The latency of `network` (an ONNX file, a known name, an architecture file, a zoo folder) on a device.
+
+    `input_shape` and `batch` are those of `nas.onnx.reader.read_onnx`.
+    """
     model = load_latency(home)
-    segments = model.segments(network)
+    found = read_network(network, input_shape=input_shape or None, batch=batch)
+    graph = found if isinstance(found, Graph) else found.graph()
+    one = single(graph)
+    segments = model.segments(found if one is graph else one)
     costs = model.segment_costs([s.key for s in segments], [s.operators for s in segments])
     operators = OperatorTable.concatenate([segment.operators for segment in segments])
+    often = graph.batch / one.batch
     return Prediction(
-        estimate=model.estimate_segments(segments),
-        published=published_index(home).find(operators),
-        segments=[(s.key, float(ms)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
+        estimate=model.estimate(found),
+        facts=Facts(
+            macs=graph.macs,
+            params=graph.params,
+            precision=graph.precision or home.device.precision,
+            batch=graph.batch,
+            uncounted=graph.reading.uncounted,
+        ),
+        published=published_index(home).find(operators) if graph.batch == 1 else [],
+        segments=[(s.key, float(ms * often)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
     )
 
 

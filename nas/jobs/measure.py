@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError
+from nas.graph import Graph
+from nas.graph.rows import Shape
 from nas.latency import Device, DeviceHome, Estimate, load_latency
+from nas.latency.load import is_onnx
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.stopwatch import Network, Stopwatch
-from nas.onnx.file import MAX_BYTES
+from nas.onnx.content import LITERT, ONNX, kind_of_file
+from nas.onnx.file import MAX_BYTES, input_shapes
+from nas.onnx.reader import read_onnx
+from nas.onnx.sizes import OPTION, InputShapes, parse_input_shapes
 from nas.progress import OnProgress, Step, silent
 from nas.runners.find import find_runner
 from nas.runners.interval import measured
@@ -22,12 +28,15 @@ from nas.space import load_architecture
 MAX_SPREAD = 0.1
 """Runs whose median lies further above their least time than this share are said to stray."""
 
-_NETWORK_SUFFIXES = (".onnx", ".tflite")
+_SUFFIXES: Mapping[str, str] = {ONNX: ".onnx", LITERT: ".tflite"}
+_LOCAL: Mapping[str, str] = {ONNX: "local", LITERT: "local-litert"}
+"""Kind of file → the shipped device that runs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One network timed on `device`: a timing for each number of threads, in rounds of `RUNS_A_VISIT` runs.
+    """One network timed on `device`: a timing for each number of threads, in rounds of `RUNS_A_VISIT` runs, each of
+    `images` (None where the file does not say how many those are).
 
     `predicted` is what the device's latency model says of it, at the number of threads of `device.yaml`; None where it
     has no model, or the model cannot say.
@@ -40,6 +49,7 @@ class Measurement:
     timings: Mapping[int, Timing]
     predicted: Estimate | None
     warnings: tuple[str, ...]
+    images: int | None = 1
 
     def as_json(self) -> dict[str, Any]:
         """The document of `nas measure --json`; times in milliseconds."""
@@ -50,6 +60,7 @@ class Measurement:
             "environment": dict(self.environment),
             "rounds": self.rounds,
             "runs": self.rounds * RUNS_A_VISIT,
+            "images_a_run": self.images,
             "timings": [
                 {
                     "threads": threads,
@@ -65,27 +76,37 @@ class Measurement:
 
 
 def measure(
-    home: DeviceHome, network: str, *, threads: Sequence[int] = (), rounds: int = 30, progress: OnProgress = silent
+    home: DeviceHome,
+    network: str,
+    *,
+    threads: Sequence[int] = (),
+    rounds: int = 30,
+    input_shape: InputShapes = (),
+    progress: OnProgress = silent,
 ) -> Measurement:
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
     `threads` are the numbers of threads to time it with; by default the device's own. An architecture is written with
-    random weights; a file is timed as it is. Raises `InputError` for a device that nothing reaches, a file that its
-    runtime cannot run, and numbers that make no sense.
+    random weights; a file is timed as it is, its inputs of the sizes of `input_shape` where it leaves them open. Raises
+    `InputError` for a device that nothing reaches, a file that its runtime cannot run, and numbers that make no sense.
     """
     device, runner = home.device, find_runner(home)
     counts = tuple(dict.fromkeys(threads)) or (device.threads,)
     if threads:
         check_threads(counts, runner.abilities.max_threads)
     timed = _network(network, runner, device)
+    shapes = _input_shapes(timed, input_shape)
     timings = {}
     environment: Mapping[str, str] = {}
     with Stopwatch(home, runner, patience_s=()) as watch:
         for done, count in enumerate(counts):
             progress(Step(doing=f"timing {network}", done=done, of=len(counts), note=count_text(count)))
-            session = watch.time([timed], rounds=rounds, threads=count)
+            session = watch.time([timed], rounds=rounds, threads=count, input_shapes=shapes)
             (timings[count],), environment = session.timings(), session.environment
-    predicted, doubts = _predicted(home, network)
+    graph, doubts = _graph(timed, input_shape)
+    predicted = None
+    if not doubts:
+        predicted, doubts = _predicted(home, network if graph is None else graph)
     return Measurement(
         network=network,
         device=device,
@@ -94,6 +115,7 @@ def measure(
         timings=timings,
         predicted=predicted,
         warnings=(*oversubscribed(counts, environment), *_strays(timings), *doubts),
+        images=graph.batch if graph is not None else None if isinstance(timed, Path) else 1,
     )
 
 
@@ -130,13 +152,15 @@ def _strays(timings: Mapping[int, Timing]) -> tuple[str, ...]:
 
 def _network(network: str, runner: Runner, device: Device) -> Network:
     """What to time: the file `network` itself where it is one, else the graph of the architecture."""
-    path = Path(network)
-    if path.suffix.lower() not in _NETWORK_SUFFIXES:
+    kind = kind_of_file(network)
+    if kind not in _SUFFIXES or (kind == ONNX and not is_onnx(network)):
         return load_architecture(network).graph
-    if path.suffix.lower() != runner.suffix:
+    path = Path(network)
+    if _SUFFIXES[kind] != runner.suffix:
         raise InputError(
             f"{path} must be a {runner.suffix} file to be timed on {device.name} ({device.runtime}), but is a"
-            f" {path.suffix} file; convert it, or name an architecture, which is written for the runtime."
+            f" {_SUFFIXES[kind]} file, which `--device {_LOCAL[kind]}` times; or convert it, or name an architecture,"
+            " which is written for the runtime."
         )
     if not path.is_file():
         raise InputError(f"{path} must be a file, but there is none.")
@@ -147,15 +171,34 @@ def _network(network: str, runner: Runner, device: Device) -> Network:
     return path
 
 
-def _predicted(home: DeviceHome, network: str) -> tuple[Estimate | None, tuple[str, ...]]:
+def _input_shapes(timed: Network, given: InputShapes) -> dict[str, Shape]:
+    """The sizes of a file's inputs. Raises `InputError` where they are open and not given, or given and fixed."""
+    shapes = parse_input_shapes(given)
+    if isinstance(timed, Path) and kind_of_file(timed) == ONNX:
+        return input_shapes(timed, shapes)
+    if shapes:
+        raise InputError(f"{OPTION} must come with an ONNX file, whose inputs may be open, but got {shapes}.")
+    return {}
+
+
+def _graph(timed: Network, given: InputShapes) -> tuple[Graph | None, tuple[str, ...]]:
+    """The graph of an ONNX file; None with the reason where it cannot be read, or is no such file."""
+    if not isinstance(timed, Path):
+        return None, ()
+    if kind_of_file(timed) == LITERT:
+        return None, ("a .tflite file is timed, but not predicted; predict the architecture or its ONNX file.",)
+    try:
+        return read_onnx(timed, given or None), ()
+    except InputError as error:
+        return None, (f"there is no prediction beside it: {error}",)
+
+
+def _predicted(home: DeviceHome, network: str | Graph) -> tuple[Estimate | None, tuple[str, ...]]:
     """What the device's latency model says, and what there is to doubt about it."""
     if not any((home.folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE)):
         return None, ()
-    model = load_latency(home)
-    if Path(network).suffix.lower() == ".tflite":
-        return None, ("a .tflite file is timed, but not predicted; predict the architecture or its ONNX file.",)
     try:
-        estimate = model.estimate(network)
+        estimate = load_latency(home).estimate(network)
     except InputError as error:
         return None, (f"there is no prediction beside it: {error}",)
     return estimate, estimate.warnings

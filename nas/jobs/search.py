@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from nas.accuracy import AccuracyModel
+from nas.errors import InputError
 from nas.evaluate import (
     Limits,
 )
@@ -16,6 +18,7 @@ from nas.jobs.searches import Searches
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, silent
 from nas.space import Architecture
+from nas.space.codes import CodeSpace
 from nas.space.search_space import SearchSpace
 from nas.strategies import (
     Evolution,
@@ -24,6 +27,10 @@ from nas.strategies import (
     Strategy,
     strategy_named,
 )
+
+if TYPE_CHECKING:
+    from nas.jobs.trials import MakeAsker
+    from nas.jobs.trials_answer import TrialsAnswer
 
 ENUMERABLE = 1_000_000
 """Spaces of up to this many codes are searched exhaustively."""
@@ -46,7 +53,53 @@ def strategy_for(space: SearchSpace, name: str | None = None) -> Strategy:
     return Exhaustive(limit=ENUMERABLE) if size <= ENUMERABLE else Evolution()
 
 
+@overload
+def search(space: SearchSpace, *, latency: LatencyModel, accuracy: AccuracyModel, **options: Any) -> SearchAnswer: ...
+
+
+@overload
 def search(
+    space: SearchSpace | CodeSpace,
+    *,
+    latency: Any,
+    evaluate: Callable[..., Any] | str,
+    target_ms: float,
+    budget: int = 100,
+    reward: Reward | str = "hard",
+    w: float | None = None,
+    seed: int = 0,
+    storage: str | None = None,
+    study: str | None = None,
+    workers: int = 1,
+    ray: str | None = None,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
+    time_limit: float | None = None,
+    asker: str | MakeAsker = "surrogate",
+    noisy: bool = True,
+    accuracy: AccuracyModel | None = None,
+    limits: Limits | None = None,
+    canonical: Callable[[Any], Any] | None = None,
+    progress: OnProgress = silent,
+) -> TrialsAnswer: ...
+
+
+def search(space: Any, **options: Any) -> SearchAnswer | TrialsAnswer:
+    """The best of `space` for a latency: by a model of `accuracy`, which costs nothing (`free_search`), or by
+    evaluations that cost, where `evaluate` is given (`nas.jobs.trials.search_trials`). Both say what they take."""
+    if "evaluate" in options:
+        from nas.jobs.trials import search_trials  # with the askers' models, which a free search does without
+
+        return search_trials(space, **options)
+    if isinstance(space, CodeSpace):
+        raise InputError(
+            f"{space.name} is a space of codes, of which no model predicts the accuracy; give evaluate, a function from"
+            " points to accuracies."
+        )
+    return free_search(space, **options)
+
+
+def free_search(
     space: SearchSpace,
     *,
     latency: LatencyModel,

@@ -22,7 +22,8 @@ from nas.runs.handle import RunHandle
 from nas.space import Architecture, load_architecture
 from nas.space.resolution import height_width
 from nas.training import Recipe, load_recipe
-from nas.zoo import entries, export_architecture, find_entry, load, training_of
+from nas.zoo import export_architecture, find_entry, load, training_of, zoo_folder
+from nas.zoo.entry import read_entry
 from nas.zoo.formats import check_formats
 
 if TYPE_CHECKING:
@@ -374,8 +375,12 @@ def _zoo_name(made: _Made, record: Mapping[str, Any]) -> str:
     """
     text = f"{made.architecture.name}-{Path(made.data).stem}"
     name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
-    there = next((one.manifest.get("training") for one in entries() if one.name == name), None)
-    if there is None or all(there.get(key) == record[key] for key in _TRAINING):
+    folder = zoo_folder() / name
+    try:
+        there = read_entry(folder).manifest.get("training") or {} if folder.exists() else record
+    except InputError:
+        there = {}
+    if all(there.get(key) == record[key] for key in _TRAINING):
         return name
     content = json.dumps({key: record[key] for key in _TRAINING}, sort_keys=True)
     return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"

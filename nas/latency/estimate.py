@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from nas.figures import leaving
+
 Source = Literal["measured", "predicted", "modelled", "published"]
 """*measured* on the device, here or by whoever made an imported table; *predicted* by a model of measured rows;
 *modelled* from published whole-network figures; *published* by others."""
@@ -19,7 +21,8 @@ WEAKNESS: Mapping[Source, int] = {"measured": 0, "predicted": 1, "published": 2,
 class Estimate:
     """A latency in milliseconds with its central 90 % interval and where it comes from.
 
-    `shares` maps each source to its part of `mean_ms` (summing to 1); `source` is the weakest one of them.
+    `shares` maps each source to its part of `mean_ms` (summing to 1); `source` is the weakest one of them. Raises
+    `NasError` for numbers that are not finite: nothing shows or keeps such a one.
     """
 
     mean_ms: float
@@ -28,6 +31,9 @@ class Estimate:
     source: Source
     shares: Mapping[Source, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        leaving("a latency", (self.mean_ms, self.low_ms, self.high_ms, *self.shares.values()))
 
     def as_json(self) -> dict[str, object]:
         """The record of the contract: mean_ms, low_ms, high_ms, source, shares, warnings."""

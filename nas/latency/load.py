@@ -7,15 +7,19 @@ from functools import partial
 from pathlib import Path
 
 from nas.errors import InputError
-from nas.graph import OperatorTable
+from nas.graph import Graph, OperatorTable
 from nas.graph.operators import read_operator_lists
 from nas.latency.home import DeviceHome, device_home
 from nas.latency.model import HasSegments, LatencyModel, read_latency_model
 from nas.latency.published.rows import MAX_PIXELS, Calibration, PublishedIndex, calibration, read_published
 from nas.latency.published.scores import read_plan
+from nas.onnx.content import ONNX, kind_of_file
+from nas.onnx.sizes import OPTION, InputShapes, checked_batch
+from nas.resources import check_name
 from nas.runtimes import OWN, Runtime
-from nas.space import Architecture, load_architecture
+from nas.space import Architecture, known_names, load_architecture
 from nas.space.lowering import lower
+from nas.space.seeds import known_network
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
 _MIN_NETWORKS = 5
@@ -31,19 +35,41 @@ def load_latency(device: str | DeviceHome) -> LatencyModel:
     return read_latency_model(home.device, home.folder, resolve=resolve_segments)
 
 
-def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments]:
-    """The segments of an architecture, or of a network given by name or by path, as `runtime` executes them."""
-    if isinstance(item, Architecture):
-        return lower(item, runtime)
-    if not isinstance(item, str | Path):
+def resolve_segments(item: object, runtime: Runtime) -> Sequence[HasSegments] | Graph:
+    """An architecture, or a network given by name or by path: its segments as `runtime` executes them, or the graph of
+    an ONNX file."""
+    found = item if isinstance(item, Architecture) else read_network(item)
+    return found if isinstance(found, Graph) else lower(found, runtime)
+
+
+def read_network(
+    reference: object, *, input_shape: InputShapes | None = None, batch: int | None = None
+) -> Architecture | Graph:
+    """What `reference` names: an architecture, or the graph of an ONNX file, told by its content.
+
+    `input_shape` and `batch` are those of `nas.onnx.reader.read_onnx`; an architecture becomes a graph of that batch.
+    Raises `InputError` for what is neither, and for sizes of an architecture, which has its own.
+    """
+    if not isinstance(reference, str | Path):
         raise InputError(
-            f"a network must be a name, a path, an architecture or a graph, but got {type(item).__name__}."
+            f"a network must be a name, a path, an architecture or a graph, but got {type(reference).__name__}."
         )
-    if Path(item).suffix == ".onnx":
+    if is_onnx(reference):
         from nas.onnx.reader import read_onnx
 
-        return runtime.in_context(read_onnx(Path(item)))
-    return lower(load_architecture(item), runtime)
+        return read_onnx(reference, input_shape, batch=batch)
+    network = load_architecture(reference)
+    if input_shape:
+        raise InputError(
+            f"{OPTION} must come with an ONNX file, but {reference} is an architecture of {network.resolution} pixels;"
+            " name another resolution as NAME@224."
+        )
+    return network if batch in (None, 1) else network.graph().batched(checked_batch(batch or 1))
+
+
+def is_onnx(reference: str | Path) -> bool:
+    """Whether `reference` is an ONNX file; a known network's name is none, whatever lies in the current folder."""
+    return kind_of_file(reference) == ONNX and (isinstance(reference, Path) or reference not in set(known_names()))
 
 
 def published_index(home: DeviceHome) -> PublishedIndex:
@@ -81,6 +107,18 @@ def _lists(folder: Path) -> dict[str, OperatorTable]:
 
 
 def _operators(folder: Path, name: str) -> OperatorTable:
-    """The operators of a network of networks.csv that has no list: a known name, or an ONNX file beside it."""
-    segments = resolve_segments(folder / name if name.endswith(".onnx") else name, OWN)
-    return OperatorTable.concatenate([segment.operators for segment in segments])
+    """The operators of a network of networks.csv that has no list: a known name, a digest, or an ONNX file beside it.
+
+    Raises `InputError` for what is none of them: a row of a table opens no file outside the table's folder.
+    """
+    if not name.endswith(".onnx"):
+        check_name(name, what=f"a network of {folder / NETWORKS_FILE}")
+        return OperatorTable.concatenate([segment.operators for segment in lower(known_network(name), OWN)])
+    path = folder / name
+    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{folder / NETWORKS_FILE}: a network must be an ONNX file in its folder, but {name!r} is elsewhere;"
+            " copy it there."
+        )
+    found = resolve_segments(path, OWN)
+    return found.operators() if isinstance(found, Graph) else OperatorTable.concatenate([s.operators for s in found])

@@ -7,18 +7,19 @@ read: the model itself serves those segments. The source of a sum is that of its
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.contents import read_json
 from nas.errors import InputError, UnknownOperatorError
-from nas.graph.graph import Graph
+from nas.graph.graph import OWN_GRAPH, Graph, single
 from nas.graph.operators import OperatorTable
+from nas.latency.caution import cautious
 from nas.latency.device import Device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
 from nas.latency.operator_model import OperatorModel
@@ -47,8 +48,9 @@ class HasSegments(Protocol):
     def operators(self) -> OperatorTable: ...
 
 
-Resolver = Callable[[object, Runtime], Sequence[HasSegments]]
-"""What a user names (an architecture, a known network, an .onnx path) as the segments that a runtime executes."""
+Resolver = Callable[[object, Runtime], Sequence[HasSegments] | Graph]
+"""What a user names as the segments that a runtime executes (of an architecture, a known network), or as a graph (of an
+ONNX file)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +177,22 @@ class LatencyModel:
         return costs.mean_ms / spread, costs.mean_ms * spread
 
     def estimate(self, item: object) -> Estimate:
-        """The latency of one item as a record: interval, weakest source, shares, warnings."""
-        return self.estimate_segments(self.segments(item))
+        """The latency of one item as a record: interval, weakest source, shares, warnings. What a file says of itself
+        is heeded (`nas.latency.caution`)."""
+        found = self._read(item)
+        if not isinstance(found, Graph):
+            return self.estimate_segments(found)
+        return cautious(self._of_batch(found), found.reading, self.device, self.runtime.remarks(found))
+
+    def _of_batch(self, graph: Graph) -> Estimate:
+        """The latency of all images of a batch: each takes as long as one alone, but for the fixed time. Where they
+        cannot be told apart, that of its operators."""
+        one = single(graph)
+        found = self.estimate_segments(self._lowered(one))
+        if one.batch == graph.batch:
+            return found
+        often = (self.fixed_ms + graph.batch * (found.mean_ms - self.fixed_ms)) / found.mean_ms
+        return replace(found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often)
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
         """The latency of a network made of `segments`.
@@ -185,9 +201,14 @@ class LatencyModel:
         """
         costs = self._costs(segments)
         mean = self.fixed_ms + float(costs.mean_ms.sum())
+        if not mean > 0.0:
+            raise InputError(
+                f"a network must have an operator that takes time on {self.device.name}, but none of its"
+                f" {len(segments)} layers does; give one that computes something."
+            )
         operators = OperatorTable.concatenate([segment.operators for segment in segments])
         low, high = self.bounds(np.array([mean]), costs.features.sum(axis=0)[None, :], large=is_large(operators))
-        parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES))
+        parts = np.bincount(costs.source, costs.mean_ms, len(SOURCES)).astype(np.float64)  # of no layers integers
         if self.operators:
             own = SOURCES.index(self.operators.source)
             timed = self.operators.source == "predicted" and own not in costs.source[costs.mean_ms > 0.0]
@@ -204,11 +225,19 @@ class LatencyModel:
 
     def segments(self, item: object) -> Sequence[HasSegments]:
         """The segments of an operator table (one without a key), of a graph, or of what `resolve` understands, as the
-        device's runtime executes them."""
+        device's runtime executes them: those of a file as that very network needs them."""
+        return self._lowered(self._read(item))
+
+    def _lowered(self, found: Sequence[HasSegments] | Graph) -> Sequence[HasSegments]:
+        if isinstance(found, Graph):
+            return self.runtime.segments(found) if found.reading == OWN_GRAPH else self.runtime.in_context(found)
+        return found
+
+    def _read(self, item: object) -> Sequence[HasSegments] | Graph:
         if isinstance(item, OperatorTable):
             return (_Anonymous(operators=item),)
         if isinstance(item, Graph):
-            return self.runtime.segments(item)
+            return item
         if self.resolve is None:
             raise InputError(f"a latency needs operators or a graph, but got {type(item).__name__}.")
         return self.resolve(item, self.runtime)
@@ -254,10 +283,7 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
 
 def _read_operators(path: Path) -> OperatorModel:
     """The operator costs at `path`, of either form. Raises `InputError` naming the file for anything else."""
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be a coefficients file, but: {type(error).__name__}: {error}.") from error
+    record = read_json(path, "a coefficients file (JSON)", remedy="restore it, or fit it again: `nas lut fit`")
     if isinstance(record, dict) and record.get("form") == FORM:
         return regressor_of_json(record, path)
     return read_predictor(path)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nas.contents import read_json
 from nas.documents import check_keys
 from nas.errors import InputError
 from nas.files import sha256, write_bytes
@@ -157,15 +158,12 @@ def write_manifest(bundle: Bundle, folder: Path) -> None:
 def read_bundle(folder: Path) -> Bundle:
     """The bundle in `folder`. Raises `InputError` naming the file and the place for a manifest that is none."""
     path = folder / MANIFEST_FILE
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be valid JSON, but: {error}; get the whole file.") from error
-    except OSError as error:
+    if not path.exists():
         raise InputError(
-            f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but: {error.strerror}; bring"
-            f" {TIMINGS_FILE} back to the folder of its bundle."
-        ) from error
+            f"{path} must be there beside {TIMINGS_FILE} to tell what was timed, but is not; bring {TIMINGS_FILE} back"
+            " to the folder of its bundle."
+        )
+    document = read_json(path, "valid JSON", remedy="get the whole file")
     record = check_keys(document, _KEYS, str(path), required=_KEYS)
     if record["schema"] != SCHEMA:
         raise InputError(
@@ -173,7 +171,7 @@ def read_bundle(folder: Path) -> Bundle:
             " it, or write the bundle anew."
         )
     formats = tuple(_typed(record, "formats", list, str(path)))
-    if not formats or any(name not in SUFFIXES for name in formats):
+    if not formats or not all(isinstance(name, str) and name in SUFFIXES for name in formats):
         raise InputError(f"{path}: formats must be of {', '.join(SUFFIXES)}, but got {list(formats)!r}.")
     networks = tuple(_network(network, formats, str(path)) for network in _typed(record, "networks", list, str(path)))
     if len({network.digest for network in networks}) < len(networks):

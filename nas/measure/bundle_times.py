@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from nas.errors import InputError, unknown_name
+from nas.figures import entering
 from nas.latency.table.rows import read_text
 from nas.measure.bundle import Bundle, BundledNetwork, checksum
 
@@ -209,8 +209,8 @@ def _latency_ms(cell: str, factor: float, delimiter: str, where: str) -> float |
     text = _DECIMAL_COMMA.sub(r"\1.\2\3", cell) if delimiter != "," else cell
     match = _CELL.fullmatch(text)
     if match is not None:
-        ms = float(match[1]) * (_UNITS[match[2].lower()] if match[2] else factor)
-        if math.isfinite(ms) and ms > 0:
+        ms = entering(match[1]) * (_UNITS[match[2].lower()] if match[2] else factor)
+        if ms > 0:
             return ms
     raise InputError(
         f"{where}: latency_ms must be a positive finite number such as 12.5, but got {cell!r}; leave it empty where"

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from nas.errors import InputError, UnreachableError
 from nas.files import is_alive, writing
 from nas.graph import Graph
+from nas.graph.rows import Shape
 from nas.latency.home import DeviceHome
 from nas.runners.find import find_runner
 from nas.runners.protocol import FileFault, Runner, TimingJob, TimingSession, timed
@@ -79,9 +80,16 @@ class Stopwatch:
         return time.monotonic() - self._waited_s
 
     def time(
-        self, networks: Sequence[Network], *, rounds: int, threads: int | None = None, seed: int = 0
+        self,
+        networks: Sequence[Network],
+        *,
+        rounds: int,
+        threads: int | None = None,
+        seed: int = 0,
+        input_shapes: Mapping[str, Shape] | None = None,
     ) -> TimingSession:
-        """Time `networks` in one process, in `rounds` interleaved rounds; with `threads`, or the device's own.
+        """Time `networks` in one process, in `rounds` interleaved rounds; with `threads`, or the device's own; inputs
+        of `input_shapes` where a file leaves them open.
 
         A network that cannot be written for the runtime, or that it cannot run, has a fault and costs no other its
         timing. Raises `UnreachableError` where the device stays away, `NasError` where the work fails otherwise.
@@ -98,6 +106,7 @@ class Stopwatch:
                 threads=device.threads if threads is None else threads,
                 precision=device.precision,
                 compute_unit=device.compute_unit,
+                input_shapes=input_shapes or {},
             )
             session = self._patiently(lambda: self.runner.time(job))
         results = iter(session.results)

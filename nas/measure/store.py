@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 
 from nas.errors import InputError, NasError
+from nas.figures import entering
+from nas.files import refused
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
@@ -197,19 +200,25 @@ class TimingStore:
         """Turn what SQLite and the disk refuse into a `NasError` that names the file."""
         try:
             yield
-        except sqlite3.IntegrityError:
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # our own fault, whatever the disk is like
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise NasError(f"{self.path} is in use by another build; wait for it, or stop it.") from error
+            if "full" in str(error):
+                rule, remedy = "be on a disk with room", "free some; what was stored before is kept"
+            elif isinstance(error, sqlite3.OperationalError):
+                rule, remedy = "be a writable file of timings", "what was stored before is kept"
+            else:
+                rule, remedy = "be a whole file of timings", "restore it, or start anew with --restart"
+            raise NasError(f"{self.path} must {rule}, but: {error}; {remedy}.") from error
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise NasError(
-                f"{self.path} must be a writable file of timings on a disk with room, but: {error};"
-                " what was stored before is kept."
+                f"{self.path} must be a whole file of timings, but holds what none has ({type(error).__name__}:"
+                f" {error}); restore it, or start anew with --restart."
             ) from error
         except OSError as error:
-            raise NasError(
-                f"{self.path} must be writable, but: {error.strerror or error}; choose another --workspace."
-            ) from error
+            raise refused(self.path, error, elsewhere="choose another --workspace") from error
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -280,23 +289,23 @@ class TimingStore:
         """All timings in their order."""
         with self._storing():
             segments = {
-                number: StoredSegment(key=key, rows=tuple(tuple(row) for row in json.loads(rows)))
+                number: StoredSegment(key=key, rows=_rows_in(rows))
                 for number, key, rows in self._connection.execute("SELECT id, key, operators FROM segment")
             }
             rows = self._connection.execute(
                 "SELECT batch, name, digest, role, segments, wall_ms, cpu_ms, summary FROM timing ORDER BY id"
             ).fetchall()
-        return [
-            StoredTiming(
-                batch=batch,
-                name=name,
-                digest=digest,
-                role=role,
-                segments=tuple(segments[number] for number in json.loads(numbers)),
-                timing=_timing(*columns),
-            )
-            for batch, name, digest, role, numbers, *columns in rows
-        ]
+            return [
+                StoredTiming(
+                    batch=batch,
+                    name=name,
+                    digest=digest,
+                    role=role,
+                    segments=tuple(segments[number] for number in json.loads(numbers)),
+                    timing=_timing(*columns),
+                )
+                for batch, name, digest, role, numbers, *columns in rows
+            ]
 
 
 def _columns(timing: Timing | Summary) -> tuple[str | None, str | None, str | None]:
@@ -309,8 +318,32 @@ def _columns(timing: Timing | Summary) -> tuple[str | None, str | None, str | No
 def _timing(wall_ms: str | None, cpu_ms: str | None, summary: str | None) -> Timing | Summary:
     """The inverse of `_columns`."""
     if wall_ms is None or cpu_ms is None:
-        return Summary(**json.loads(summary or ""))
-    return Timing(wall_ms=tuple(json.loads(wall_ms)), cpu_ms=tuple(json.loads(cpu_ms)))
+        found = json.loads(summary or "")
+        _numbers([found["typical_ms"], found["count"]], above=True)
+        _numbers([found["spread"]])
+        return Summary(**found)
+    wall = _numbers(json.loads(wall_ms), above=True)
+    if not wall:
+        raise ValueError("a timing without runs")
+    return Timing(wall_ms=wall, cpu_ms=_numbers(json.loads(cpu_ms)))
+
+
+def _numbers(values: object, *, above: bool = False) -> tuple[float, ...]:
+    """`values`, a list of numbers that are at least, or `above`, 0. Raises `ValueError` for others."""
+    found = tuple(map(entering, values)) if isinstance(values, list) else (math.nan,)
+    if not all(value > 0 if above else value >= 0 for value in found):
+        raise ValueError(f"{values!r} are no times")
+    return found
+
+
+def _rows_in(text: str) -> tuple[Row, ...]:
+    """The operators of a segment: a kind, and a number for each of the columns. Raises `ValueError` for others."""
+    rows = json.loads(text)
+    for row in rows:
+        if len(row) != 1 + len(NUMERIC_COLUMNS) or not isinstance(row[0], str):
+            raise ValueError(f"{row!r} is no operator")
+        _numbers(row[1:])
+    return tuple(tuple(row) for row in rows)
 
 
 def _check_schema(path: Path, schema: str) -> None:

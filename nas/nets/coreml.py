@@ -32,7 +32,7 @@ def export_coreml(module: GraphModule, path: str | Path, *, trained: bool = Fals
     coremltools = require(PACKAGE, EXTRA)
     fused = module.fuse().requires_grad_(requires_grad=False)
     trace: Callable[..., torch.jit.ScriptModule] = torch.jit.trace
-    image = torch.zeros(1, *module.graph.input_shape)
+    image = torch.zeros(1, *module.definition.input_shape)
     with converting(PACKAGE), torch.no_grad():
         model = coremltools.convert(
             trace(fused, image, check_trace=False),

@@ -73,7 +73,7 @@ def export_litert(module: GraphModule, path: str | Path, *, trained: bool = Fals
     """
     litert_torch = require(PACKAGE, EXTRA)
     named = _Named(convertible(module.fuse().requires_grad_(requires_grad=False))).eval()
-    image = torch.zeros(1, *module.graph.input_shape)
+    image = torch.zeros(1, *module.definition.input_shape)
     with converting(PACKAGE), torch.no_grad():
         content = litert_torch.convert(named, sample_kwargs={INPUT_NAME: image}).model_content()
     write_bytes(Path(path), with_metadata(content, json.dumps(properties(module, trained=trained))))

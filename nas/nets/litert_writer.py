@@ -31,7 +31,7 @@ def write_litert(module: GraphModule, path: Path) -> Path:
 
 def _content(module: GraphModule) -> bytes:
     """The file of a module in inference form."""
-    graph = module.graph
+    graph = module.definition
     producers = absorbed(graph)
     absorbed_by: list[list[int]] = [[] for _ in graph.nodes]
     for position, producer in producers.items():

@@ -26,7 +26,8 @@ class GraphModule(nn.Module):
 
     `layers` maps positions of the graph to the layers with weights; `layer_names` gives each layer of the architecture
     a name. A weight is called `layer03_mbconv.depthwise.conv.weight`: layer, role (numbered where it comes again), and
-    its place in the training form. `architecture` is None for a graph that comes from none.
+    its place in the training form. `architecture` is None for a graph that comes from none. The graph is kept as
+    `definition`: torch takes an attribute `graph` for one of its own.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class GraphModule(nn.Module):
         architecture: Architecture | None = None,
     ) -> None:
         super().__init__()
-        self.graph = graph
+        self.definition = graph
         self.architecture = architecture
         self._layer_names = dict(layer_names or {})
         self._places = _places(graph, layers, self._layer_names)
@@ -59,7 +60,7 @@ class GraphModule(nn.Module):
         return found
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._values(x, (len(self.graph.nodes) - 1,))[0]
+        return self._values(x, (len(self.definition.nodes) - 1,))[0]
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The maps at `feature_positions`, (N, C, H, W) each: what detection and segmentation heads read."""
@@ -70,23 +71,23 @@ class GraphModule(nn.Module):
 
         A map is the value between two layers; the head, whose value is a vector, has none.
         """
-        strides = _strides(self.graph)
+        strides = _strides(self.definition)
         found: dict[int, int] = {}
-        for position in feature_candidates(self.graph):
-            if strides[position] in FEATURE_STRIDES and len(self.graph.nodes[position].shape) == 3:
+        for position in feature_candidates(self.definition):
+            if strides[position] in FEATURE_STRIDES and len(self.definition.nodes[position].shape) == 3:
                 found[strides[position]] = position
         return found
 
     def fuse(self) -> GraphModule:
         """The inference form, in eval mode: batch norms folded, branches merged. A new module that shares no weight."""
-        layers = {i: fused_layer(self.graph.nodes[i].op, layer) for i in self._places if (layer := self.layer(i))}
+        layers = {i: fused_layer(self.definition.nodes[i].op, layer) for i in self._places if (layer := self.layer(i))}
         names, architecture = self._layer_names, self.architecture
-        return GraphModule(self.graph, layers, layer_names=names, architecture=architecture).eval()
+        return GraphModule(self.definition, layers, layer_names=names, architecture=architecture).eval()
 
     def _values(self, x: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
         """The values at the positions `wanted` (ascending); every other value is dropped after its last use."""
         values = {0: x}
-        for position, node in enumerate(self.graph.nodes[: wanted[-1] + 1]):
+        for position, node in enumerate(self.definition.nodes[: wanted[-1] + 1]):
             if position:
                 operands = [values[i] for i in node.inputs]
                 layer = self.layer(position)
@@ -115,7 +116,7 @@ class Backbone(nn.Module):
     @property
     def channels(self) -> tuple[int, ...]:
         """The channels of each map."""
-        return tuple(self.network.graph.nodes[i].shape[0] for i in self.network.feature_positions().values())
+        return tuple(self.network.definition.nodes[i].shape[0] for i in self.network.feature_positions().values())
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.network.features(x)

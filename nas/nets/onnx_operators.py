@@ -66,7 +66,7 @@ class Writer:
         self.initializers: list[onnx.TensorProto] = []
         self._batch = batch
         values = {0: input_name}
-        graph = module.graph
+        graph = module.definition
         last = len(graph.nodes) - 1
         for position, node in enumerate(graph.nodes[1:], start=1):
             self._prefix = f"layer{node.layer:02d}/{node.op.name}_{position}"

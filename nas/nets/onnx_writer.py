@@ -53,7 +53,7 @@ def onnx_model(module: GraphModule, *, trained: bool = False, batch: int = 1) ->
     """The inference form of `module` (in either form) as an ONNX model, as `export_onnx` writes it."""
     if batch < 1:
         raise InputError(f"batch must be at least 1, but got {batch}.")
-    graph, architecture = module.graph, module.architecture
+    graph, architecture = module.definition, module.architecture
     writer = Writer(module.fuse(), batch=batch, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
     body = helper.make_graph(
         writer.nodes,

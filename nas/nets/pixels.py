@@ -64,7 +64,7 @@ class PixelModule(nn.Module):
 
 def export_pixels_onnx(module: GraphModule, path: Path, form: PixelForm) -> Path:
     """Write the inference form of `module` with its preprocessing to `path` as ONNX; returns the path."""
-    channels, height, width = module.graph.input_shape
+    channels, height, width = module.definition.input_shape
     writer = Writer(module.fuse(), batch=1, input_name=INPUT_NAME, output_name=OUTPUT_NAME)
     before = [
         helper.make_node("Cast", [PIXELS], ["values"], to=onnx.TensorProto.FLOAT),
@@ -79,7 +79,7 @@ def export_pixels_onnx(module: GraphModule, path: Path, form: PixelForm) -> Path
         [*before, *writer.nodes, *after],
         module.architecture.name if module.architecture else "graph",
         [helper.make_tensor_value_info(PIXELS, onnx.TensorProto.UINT8, (1, height, width, channels))],
-        [helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, (1, *module.graph.output_shape))],
+        [helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, (1, *module.definition.output_shape))],
         writer.initializers,
     )
     opset = helper.make_opsetid("", OPSET)
@@ -92,7 +92,7 @@ def export_pixels_onnx(module: GraphModule, path: Path, form: PixelForm) -> Path
 def export_pixels_litert(module: GraphModule, path: Path, form: PixelForm) -> Path:
     """As `export_pixels_onnx`, as a LiteRT file. Raises as `nas.nets.litert.export_litert`."""
     litert_torch = require(LITERT_TORCH, LITERT)
-    channels, height, width = module.graph.input_shape
+    channels, height, width = module.definition.input_shape
     named = _Named(PixelModule(convertible(module.fuse().requires_grad_(requires_grad=False)), form)).eval()
     pixels = torch.zeros(1, height, width, channels, dtype=torch.uint8)
     with converting(LITERT_TORCH), torch.no_grad():
@@ -107,7 +107,7 @@ def export_pixels_coreml(module: GraphModule, path: Path, form: PixelForm) -> Pa
     fused = module.fuse().requires_grad_(requires_grad=False)
     whole = PixelModule(fused, form, channels_last=False).eval()
     trace: Callable[..., torch.jit.ScriptModule] = torch.jit.trace
-    image = torch.zeros(1, *module.graph.input_shape)
+    image = torch.zeros(1, *module.definition.input_shape)
     layout = coremltools.colorlayout.GRAYSCALE if image.shape[1] == 1 else coremltools.colorlayout.RGB
     with converting(COREMLTOOLS), torch.no_grad():
         model: Any = coremltools.convert(

@@ -8,13 +8,14 @@ GELU by erf or by tanh, x·tanh(softplus(x)).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.onnx.file import OnnxNetwork, OnnxNode
+from nas.onnx.network import OnnxNetwork, OnnxNode
 
 ACTIVATION = "Activation"
 """Kind of the node that stands for a recognised activation; its attribute `function` names it."""
@@ -37,19 +38,34 @@ def _softplus(x: _Floats) -> _Floats:
     return np.logaddexp(0.0, x)
 
 
-_KNOWN: Mapping[str, _Floats] = {
-    "relu": np.maximum(_PROBES, 0.0),
-    "relu6": np.clip(_PROBES, 0.0, 6.0),
-    "hswish": _PROBES * np.clip(_PROBES + 3.0, 0.0, 6.0) / 6.0,
-    "hsigmoid": np.clip(_PROBES / 6.0 + 0.5, 0.0, 1.0),
-    "silu": _PROBES * _sigmoid(_PROBES),
-    "gelu": _PROBES * 0.5 * (1.0 + _erf(_PROBES / math.sqrt(2.0))),
-    "sigmoid": _sigmoid(_PROBES),
-    "tanh": np.tanh(_PROBES),
-    "mish": _PROBES * np.tanh(_softplus(_PROBES)),
-    "leaky_relu": np.where(_PROBES > 0.0, _PROBES, 0.01 * _PROBES),
+_GELU = _PROBES * 0.5 * (1.0 + _erf(_PROBES / math.sqrt(2.0)))
+_HSWISH = _PROBES * np.clip(_PROBES + 3.0, 0.0, 6.0) / 6.0
+_HSIGMOID = np.clip(_PROBES / 6.0 + 0.5, 0.0, 1.0)
+_KNOWN: Sequence[tuple[str, float, _Floats]] = (
+    ("relu", 1.0, np.maximum(_PROBES, 0.0)),
+    ("relu6", 1.0, np.clip(_PROBES, 0.0, 6.0)),
+    ("hswish", 1.0, _HSWISH),
+    ("hswish", 6.0, _HSWISH),
+    ("hsigmoid", 1.0, _HSIGMOID),
+    ("hsigmoid", 6.0, _HSIGMOID),
+    ("silu", 1.0, _PROBES * _sigmoid(_PROBES)),
+    ("silu", 1.0, _PROBES * _sigmoid(1.702 * _PROBES)),  # an approximation of GELU, computed as SiLU is
+    ("gelu", 1.0, _GELU),
+    ("gelu", 2.0, _GELU),
+    ("sigmoid", 1.0, _sigmoid(_PROBES)),
+    ("tanh", 1.0, np.tanh(_PROBES)),
+    ("mish", 1.0, _PROBES * np.tanh(_softplus(_PROBES))),
+    ("leaky_relu", 1.0, np.where(_PROBES > 0.0, _PROBES, 0.01 * _PROBES)),
+)
+"""Name, factor, function: a factor is what simplifiers move into the weights behind. GELU by tanh differs from GELU by
+less than the tolerance."""
+
+_ONE_KERNEL: Mapping[str, Sequence[frozenset[str]]] = {
+    "gelu": (frozenset(("Erf", "Div")), frozenset(("Tanh", "Pow"))),
+    "silu": (frozenset(("Sigmoid", "Mul")),),
+    "hswish": (frozenset(("HardSigmoid", "Mul")),),
 }
-"""One function a name; GELU by tanh differs from GELU by less than the tolerance."""
+"""What a cluster must hold for ONNX Runtime to join it into one operator, by the graphs that version 1.31 writes."""
 
 
 def _attribute(node: OnnxNode, name: str, default: float) -> float:
@@ -95,6 +111,9 @@ _ALONE = {
     )},
 }  # fmt: skip
 """Functions by themselves that are not one of `_KNOWN`."""
+_SUMS_AND_PRODUCTS = {
+    "Add": "add", "Sub": "add", "Max": "add", "Min": "add", "Mul": "mul", "Div": "mul", "Pow": "mul", "Clip": "scale",
+}  # fmt: skip
 
 
 def recognise_activations(network: OnnxNetwork) -> None:
@@ -105,15 +124,33 @@ def recognise_activations(network: OnnxNetwork) -> None:
         if id(node) not in gone and search.may_join(node):
             found = search.match(node, gone)
             if found is not None:
-                source, function, cluster = found
-                gone.update(id(inner) for inner in cluster if inner is not node)
-                node.kind, node.inputs, node.attributes = ACTIVATION, [source], {"function": function}
+                gone.update(id(inner) for inner in found.nodes if inner is not node)
+                parts = () if found.is_one_kernel else tuple(search.part(inner) for inner in found.nodes)
+                node.attributes = {"function": found.function, "parts": parts}
+                node.kind, node.inputs = ACTIVATION, [found.source]
     network.nodes = [node for node in network.nodes if id(node) not in gone]
     for node in network.nodes:
         is_power = node.kind == "Pow" and node.inputs[1] in network.constants
         if node.kind in _ALONE or is_power:
             function = "pow" if is_power else _ALONE[node.kind]
-            node.kind, node.inputs, node.attributes = ACTIVATION, node.inputs[:1], {"function": function}
+            node.kind, node.inputs, node.attributes = ACTIVATION, node.inputs[:1], {"function": function, "parts": ()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Nodes that compute `factor` times a known function of `source`, in their order."""
+
+    source: str
+    function: str
+    factor: float
+    nodes: list[OnnxNode]
+
+    @property
+    def is_one_kernel(self) -> bool:
+        """Whether runtimes compute it at once: one node, or nodes of a form that ONNX Runtime joins."""
+        kinds = {node.kind for node in self.nodes}
+        joined = any(form <= kinds for form in _ONE_KERNEL.get(self.function, ()))
+        return len(self.nodes) == 1 or (joined and self.factor == 1.0)
 
 
 class _Search:
@@ -132,16 +169,25 @@ class _Search:
         """Whether a node can be part of a cluster."""
         return node.kind in _POINTWISE and len(node.outputs) == 1
 
-    def match(self, last: OnnxNode, gone: set[int]) -> tuple[str, str, list[OnnxNode]] | None:
-        """(source, function, nodes) of the largest cluster that ends in `last` and computes a known activation."""
+    def part(self, node: OnnxNode) -> str:
+        """The kind of operator (`nas.graph.operators`) that a node is by itself."""
+        computed = [name for name in node.inputs if name and name not in self._network.constants]
+        if len(node.inputs) == 1 or node.kind not in _SUMS_AND_PRODUCTS:
+            return f"act:{_ALONE.get(node.kind, node.kind.lower())}"
+        return _SUMS_AND_PRODUCTS[node.kind] if len(computed) > 1 else "scale"
+
+    def match(self, last: OnnxNode, gone: set[int]) -> _Found | None:
+        """The largest cluster that ends in `last` and computes a known activation."""
         best = None
         cluster = [last]
         while (sources := self._sources(cluster)) is not None:
             if len(sources) == 1 and self._closed(cluster, last):
                 source = next(iter(sources))
-                function = self._function(cluster, last, source)
-                if function is not None:
-                    best = source, function, list(cluster)
+                known = self._function(cluster, last, source)
+                if known is not None:
+                    function, factor = known
+                    nodes = sorted(cluster, key=lambda node: self._position[id(node)])
+                    best = _Found(source=source, function=function, factor=factor, nodes=nodes)
             before = [self._producer[name] for name in sources if name in self._producer]
             before = [node for node in before if self.may_join(node) and id(node) not in gone]
             if not before or len(cluster) == _MAX_CLUSTER:
@@ -169,7 +215,7 @@ class _Search:
         readers = (r for node in cluster if node is not last for r in self._readers.get(node.outputs[0], []))
         return all(reader is not None and id(reader) in inside for reader in readers)
 
-    def _function(self, cluster: list[OnnxNode], last: OnnxNode, source: str) -> str | None:
+    def _function(self, cluster: list[OnnxNode], last: OnnxNode, source: str) -> tuple[str, float] | None:
         values: dict[str, Any] = {source: _PROBES}
         with np.errstate(all="ignore"):
             for node in sorted(cluster, key=lambda node: self._position[id(node)]):
@@ -179,7 +225,13 @@ class _Search:
                 except TypeError:  # a node with more or fewer operands than its kind has
                     return None
         result = values[last.outputs[0]]
-        near = (f for f, known in _KNOWN.items() if np.allclose(result, known, rtol=_TOLERANCE, atol=_TOLERANCE))
+        if np.shape(result) != _PROBES.shape:
+            return None
+        near = (
+            (name, factor)
+            for name, factor, known in _KNOWN
+            if np.allclose(result / factor, known, rtol=_TOLERANCE, atol=_TOLERANCE)
+        )
         return next(near, None)
 
     def _operand(self, name: str, place: int, values: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.onnx.activations import recognise_activations
-from nas.onnx.file import OnnxNetwork, OnnxNode
+from nas.onnx.network import OnnxNetwork, OnnxNode
 
 SHUFFLE, NORM = "Shuffle", "Norm"
 """Kinds of the nodes that stand for a channel shuffle (attribute `groups`) and a written-out layer norm."""
@@ -14,6 +14,8 @@ NORMS = ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "L
          "SimplifiedLayerNormalization", "LRN", "MeanVarianceNormalization", "BatchNormalization", NORM)  # fmt: skip
 _IDENTITIES = ("Identity", "Dropout", "Cast", "CastLike")
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_MOST_PASSES = 32
+"""Far more than networks need; a file may have thousands of biases behind one another, each found by a pass."""
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
@@ -48,8 +50,11 @@ class _Folding:
                 self._readers.setdefault(name, []).append(node)
 
     def apply(self, step: Callable[[OnnxNode], bool]) -> None:
-        """Run `step` on every node until it changes nothing more; it says whether it did."""
-        while any([id(node) not in self._gone and step(node) for node in list(self._network.nodes)]):  # noqa: C419
+        """Run `step` on every node until it changes nothing more, `_MOST_PASSES` times at most; it says whether it
+        did."""
+        for _ in range(_MOST_PASSES):
+            if not any([id(node) not in self._gone and step(node) for node in list(self._network.nodes)]):  # noqa: C419
+                return
             self._index()
 
     def drop_identities(self) -> None:

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.graph.ops import Conv, Op
+from nas.graph.ops import Activation, Conv, Op
 from nas.graph.rows import Row, Shape, elements, make_row, run_length, slice_rows
-
-
-def unbatched(shape: Shape) -> Shape:
-    """`shape` without its batch of 1; shapes that merged the batch into another axis stay."""
-    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +15,30 @@ class View(Op):
     """Another shape of a value; nothing is left to do at run time."""
 
     name: ClassVar[str] = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Op):
+    """A constant that an operator reads as data."""
+
+    name: ClassVar[str] = "stored"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenApart(Activation):
+    """An activation that its file writes as several operators, of the kinds `parts`. Its own row is that of the whole
+    function; a runtime that does not join the operators has theirs (`nas.runtimes`)."""
+
+    parts: tuple[str, ...]
+
+    def part_rows(self, shape: Shape) -> tuple[Row, ...]:
+        """The rows of the operators by themselves, on values of `shape`."""
+        size = elements(shape)
+        runs = {"scale": size}
+        return tuple(
+            make_row(kind, 2 * size if kind in ("add", "mul") else size, shape, in_channels=runs.get(kind, 0))
+            for kind in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,57 +104,73 @@ class Product(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Transposed(Op):
-    """A transposed convolution: every input element meets the whole kernel."""
+class Convolved(Op):
+    """A convolution that is none of two axes forward: transposed (every input element meets the whole kernel), or of
+    three and more axes. Its maps are (channels, all axes but the last, the last).
 
-    name: ClassVar[str] = "convtranspose"
+    `kernel` and `stride` are those of all axes; `products` multiply-adds, `weights` learned numbers without biases.
+    """
+
+    name: ClassVar[str] = "convolved"
+    kind: str
     out: int
-    kernel: tuple[int, int]
-    stride: int
+    kernel: Shape
+    stride: Shape
     groups: int
     bias: bool
-
-    def _weights(self, channels: int) -> int:
-        return channels * (self.out // self.groups) * self.kernel[0] * self.kernel[1]
+    products: int
+    weights: int
 
     def params(self, inputs: tuple[Shape, ...]) -> int:
-        return self._weights(inputs[0][0]) + self.out * self.bias
+        return self.weights + self.out * self.bias
 
     def macs(self, inputs: tuple[Shape, ...], out: Shape) -> int:
-        return self._weights(inputs[0][0]) * inputs[0][1] * inputs[0][2]
+        return self.products
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         channels = inputs[0][0]
         whole = "dense" if max(self.kernel) > 1 else "pw"
         kind = whole if self.groups == 1 else "dw" if self.groups == channels else "grp"
         return ((
-            kind, max(self.kernel), self.stride, self.groups, channels, self.out, out[1], out[2],
-            self.macs(inputs, out), elements(inputs[0]), elements(out), self._weights(channels),
+            kind, max(self.kernel), max(self.stride), self.groups, channels, self.out, out[1], out[2],
+            self.products, elements(inputs[0]), elements(out), self.weights,
         ),)  # fmt: skip
+
+    def text(self) -> str:
+        kernel, stride = ("x".join(map(str, sizes)) for sizes in (self.kernel, self.stride))
+        return f"{self.kind}{kernel}s{stride}" + f"g{self.groups}" * (self.groups > 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Other(Op):
-    """An operator that nothing here describes, with the size of its constant operands."""
+    """An operator that nothing here describes, with the size of its constant operands, and its multiply-adds where
+    those are known."""
 
     name: ClassVar[str] = "other"
     kind: str
     weights: int
+    products: int = 0
 
     def params(self, inputs: tuple[Shape, ...]) -> int:
         return self.weights
 
+    def macs(self, inputs: tuple[Shape, ...], out: Shape) -> int:
+        return self.products
+
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         size = sum(elements(shape) for shape in inputs)
-        return (make_row(f"other:{self.kind}", size, out, weights=self.weights),)
+        return (make_row(f"other:{self.kind}", size, out, macs=self.products, weights=self.weights),)
 
     def text(self) -> str:
         return f"other:{self.kind}"
 
 
 def as_map(shape: Shape) -> Shape:
-    """(channels, length) as (channels, 1, length); maps as they are."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+    """(channels, length) as (channels, 1, length), (channels, depth, height, width) as (channels, depth · height,
+    width); maps as they are."""
+    if len(shape) < 2:
+        return (*shape, 1, 1)[:3]
+    return (shape[0], elements(shape[1:-1]), shape[-1])
 
 
 def convolution(attributes: dict[str, Any], weight: Shape, inputs: Shape, out: Shape, *, bias: bool) -> Conv:
@@ -163,8 +198,16 @@ def _pair(values: Sequence[int], rank: int) -> tuple[int, int]:
     return (int(values[0]), int(values[1])) if rank == 2 else (1, int(values[0]))
 
 
-def transposed_convolution(attributes: dict[str, Any], weight: Shape, *, bias: bool) -> Transposed:
-    """The transposed convolution with the given ONNX attributes and weight."""
-    rank, groups = len(weight) - 2, int(attributes.get("group", 1))
-    stride = max(int(s) for s in attributes.get("strides", [1] * rank))
-    return Transposed(weight[1] * groups, _pair(weight[2:], rank), stride, groups, bias)
+def convolved(
+    attributes: dict[str, Any], weight: Shape, inputs: Shape, out: Shape, *, kind: str, bias: bool
+) -> Convolved:
+    """The transposed convolution, or the one of any number of axes, with the given ONNX attributes and weight, from and
+    to maps of the given shapes."""
+    rank, groups = len(weight) - 2, max(int(attributes.get("group", 1)), 1)
+    stride = tuple(int(n) for n in attributes.get("strides", [1] * rank)) or (1,)
+    count = elements(weight)
+    transposed = kind == "convtranspose"
+    return Convolved(
+        kind=kind, out=out[0], kernel=weight[2:] or (1,), stride=stride, groups=groups, bias=bias,
+        products=count * elements(inputs[1:] if transposed else out[1:]), weights=count,
+    )  # fmt: skip

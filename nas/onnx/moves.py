@@ -5,12 +5,18 @@ from __future__ import annotations
 from nas.graph.ops import Activation, Binary, Concat, Conv, Pool, Rearrange, Resize, Shuffle
 from nas.graph.rows import elements
 from nas.onnx.draft import Draft
-from nas.onnx.file import OnnxNode
-from nas.onnx.layers import Move, Part, View, unbatched
+from nas.onnx.layers import Move, Part, Stored, View, as_map
+from nas.onnx.network import STATE, OnnxNode
 from nas.onnx.products import other
 
 MOVES = ("Pad", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Gather", "GatherND", "GatherElements", "Compress")
-VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Identity", "Dropout", "Cast", "CastLike")
+VIEWS = (
+    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Identity", "Dropout", "Cast", "CastLike", STATE,
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "SplitToSequence", "SequenceAt", "SequenceInsert",
+    "SequenceConstruct", "SequenceErase", "Optional", "OptionalGetElement", "com.microsoft.nchwc.ReorderInput",
+    "com.microsoft.nchwc.ReorderOutput",
+)  # fmt: skip
+_PARTS = ("Split", "Slice", "SequenceAt")
 _NO_END = 2.0**31 - 1
 """From here on, the end of a slice means the last element."""
 
@@ -32,11 +38,15 @@ def transpose(d: Draft, node: OnnxNode) -> None:
     merged = out
     if len(following) == 1 and following[0].kind in ("Reshape", "Flatten") and out not in d.network.outputs:
         merged = following[0].outputs[0]
-    rearrange = Rearrange(shape, tuple(order), d.shape(merged))
+    target = d.shape(merged)
+    images = d.split(x)[1]
+    if images > 1 and order[0] == 0 and d.split(merged)[1] == images:  # each image by itself
+        shape, target = (1, *shape[1:]), (1, *target[1:])
+    rearrange = Rearrange(shape, tuple(order), target)
     if rearrange.channels_to and _in_blocks(d, x) != (rearrange.channels_to == "last"):
         a, b, c = shape[-3:]
         flat = (a, b * c) if rearrange.channels_to == "last" else (a * b, c)
-        rearrange = Rearrange(flat, (1, 0), d.shape(merged))  # no change of layout that joins it
+        rearrange = Rearrange(flat, (1, 0), target)  # no change of layout that joins it
     d.put(rearrange, [x], merged)
     d.at.setdefault(out, d.at[merged])
 
@@ -54,15 +64,18 @@ def shuffle(d: Draft, node: OnnxNode) -> None:
 
 def views(d: Draft, node: OnnxNode) -> None:
     """What only names a value again, or a part of it."""
+    if not node.inputs:  # the number of a trip
+        d.put(Stored(), [], node.outputs[0])
+        return
     if node.kind == "Slice" and len(node.inputs) > 4 and any(abs(s) != 1 for s in d.values(node.inputs[4]) or [0]):
         moves(d, node)
         return
     ends = d.values(node.inputs[2]) if node.kind == "Slice" and len(node.inputs) > 2 else None
-    written = ends is not None and max(ends) < _NO_END
-    parts = node.kind in ("Split", "Slice") and (written or d.shape(node.inputs[0]) != d.shape(node.outputs[0]))
+    written = bool(ends) and max(ends or [0]) < _NO_END
+    parts = node.kind in _PARTS and (written or d.shape(node.inputs[0]) != d.shape(node.outputs[0]))
     op = Part() if parts else View()
-    for name in (name for name in node.outputs if name):
-        d.put(op, d.operands(node)[:1], name)
+    for name in (name for name in node.outputs if name and name in d.network.shapes):
+        d.put(op, node.inputs[:1], name)
 
 
 def moves(d: Draft, node: OnnxNode) -> None:
@@ -86,5 +99,5 @@ def concat(d: Draft, node: OnnxNode) -> None:
 
 def resize(d: Draft, node: OnnxNode) -> None:
     """A map in another size."""
-    shape = unbatched(d.shape(node.outputs[0]))
-    d.put(Resize(shape[-2] if len(shape) > 1 else 1, shape[-1]), d.operands(node)[:1], node.outputs[0])
+    shape = as_map(d.one(node.outputs[0]))
+    d.put(Resize(shape[-2], shape[-1]), d.operands(node)[:1], node.outputs[0], shape)

@@ -1,4 +1,4 @@
-"""Any static-shape ONNX network as a `Graph`: the operators that its inference form leaves a runtime to do.
+"""Any ONNX network as a `Graph`: the operators that its inference form leaves a runtime to do.
 
 Exporters write one thing in many ways. Batch norms behind a convolution vanish into it, also where they are written as
 a product and a sum (`nas.onnx.folding`); activations are recognised by what they compute
@@ -9,40 +9,101 @@ which a latency model charges for and warns about.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from nas.graph.graph import Graph, Node
+from nas.errors import InputError
+from nas.graph.graph import Graph, Node, Reading
 from nas.graph.ops import Activation, GlobalPool, Input, Norm, Pool, Reduce, Softmax
-from nas.onnx import moves, products
+from nas.graph.rows import Shape
+from nas.onnx import moves, products, wholes
 from nas.onnx.activations import ACTIVATION
+from nas.onnx.attention import ATTENTIONS
+from nas.onnx.batches import batch_of
+from nas.onnx.choices import choose
 from nas.onnx.draft import Draft
-from nas.onnx.file import OnnxNode, read_onnx_network
+from nas.onnx.file import read_onnx_network
 from nas.onnx.folding import NORMS, SHUFFLE, simplify
-from nas.onnx.layers import unbatched
+from nas.onnx.guard import as_onnx_defines
+from nas.onnx.layers import TakenApart
+from nas.onnx.network import OnnxNetwork, OnnxNode
+from nas.onnx.precision import dominant
+from nas.onnx.quantised import fold_quantisation
+from nas.onnx.sizes import InputShapes, checked_batch, parse_input_shapes
 
 _NORM_FUNCTIONS: Mapping[str, Literal["group", "batch"]] = {
     "BatchNormalization": "batch", "GroupNormalization": "group", "InstanceNormalization": "group",
 }  # fmt: skip
 
 
-def read_onnx(path: str | Path) -> Graph:
-    """The graph of the static-shape ONNX network at `path`; each of its layers is a segment.
+def read_onnx(path: str | Path, input_shape: InputShapes | None = None, *, batch: int | None = None) -> Graph:
+    """The graph of the ONNX network at `path`; each of its layers is a segment.
 
-    Raises `InputError` naming the file, as `nas.onnx.file.read_onnx_network` does.
+    `input_shape` gives the sizes of inputs that the file leaves open: "x=1x3x224x224", or "1x3x224x224" for the only
+    one, or several of them, or sizes by name. The graph is of `batch` images at once; by default of as many as the
+    inputs hold. Raises `InputError` naming the file, as `nas.onnx.file.read_onnx_network` does, and for a batch that
+    the network cannot be brought to.
     """
     path = Path(path)
-    network = read_onnx_network(path)
+    shapes = parse_input_shapes(input_shape) if input_shape is not None else {}
+    with as_onnx_defines(path):
+        graph = _read(path, shapes)
+    if batch is None or checked_batch(batch) == graph.batch:
+        return graph
+    try:
+        return graph.batched(batch)
+    except ValueError as error:
+        raise InputError(
+            f"{path} must be a network of {batch} images at once, but is one of {graph.batch}, and {error}, which is"
+            " not so; export it with that batch."
+        ) from error
+
+
+def _read(path: Path, shapes: Mapping[str, Shape]) -> Graph:
+    """The graph of all images that the inputs hold, its counts read once, so that what cannot be counted shows here."""
+    network = read_onnx_network(path, shapes)
+    images = batch_of(network)
+    choose(network, lambda nodes: _count(network, nodes, path, images))
+    fold_quantisation(network)
     simplify(network)
-    draft = Draft(network, path)
+    draft = _drafted(network, path, images)
+    outputs = [draft.at[name] for name in network.outputs if name in draft.at]
+    computed, mixed = dominant(draft.macs, network.precision)
+    reading = Reading(
+        batch=images,
+        precision=computed.values,
+        weights=computed.weights,
+        uncounted=tuple(dict.fromkeys([*network.uncounted, *draft.uncounted])),
+        notes=tuple(dict.fromkeys([*network.notes, *filter(None, [mixed])])),
+    )
+    graph = Graph(_with_layers(draft.nodes, outputs), reading)
+    _ = graph.macs, graph.params, graph.segments
+    return graph
+
+
+def _drafted(network: OnnxNetwork, path: Path, images: int) -> Draft:
+    draft = Draft(network, path, images)
     for node in network.nodes:
-        if node.outputs[0] not in draft.at:
-            _HANDLERS.get(node.kind, products.other)(draft, node)
-    return Graph(_with_layers(draft.nodes, [draft.at[name] for name in network.outputs if name in draft.at]))
+        if node.outputs and node.outputs[0] not in draft.at:
+            draft.begin(node)
+            with as_onnx_defines(path, node.kind):
+                _HANDLERS.get(node.kind, products.other)(draft, node)
+    return draft
+
+
+def _count(network: OnnxNetwork, nodes: list[OnnxNode], path: Path, images: int) -> int:
+    """The multiply-adds of some of a network's nodes."""
+    made = {name for node in nodes for name in node.outputs}
+    read = dict.fromkeys(name for node in nodes for name in node.inputs if name not in made)
+    inputs = [name for name in read if name in network.shapes and name not in network.constants]
+    part = replace(network, nodes=nodes, inputs=inputs, outputs=[])
+    return sum(_drafted(part, path, images).macs.values())
 
 
 def _activation(d: Draft, node: OnnxNode) -> None:
-    d.put(Activation(node.attributes["function"]), node.inputs[:1], node.outputs[0])
+    function, parts = node.attributes["function"], node.attributes["parts"]
+    d.put(TakenApart(function, parts) if parts else Activation(function), node.inputs[:1], node.outputs[0])
 
 
 def _global_pool(d: Draft, node: OnnxNode) -> None:
@@ -51,6 +112,8 @@ def _global_pool(d: Draft, node: OnnxNode) -> None:
 
 def _pool(d: Draft, node: OnnxNode) -> None:
     kernel, shape = node.attributes["kernel_shape"], d.shape(node.inputs[0])
+    if node.attributes.get("channels_last"):
+        shape = (shape[0], shape[-1], *shape[1:-1])
     if node.kind == "AveragePool" and tuple(kernel) == shape[2:] and not any(node.attributes.get("pads", ())):
         _global_pool(d, node)
         return
@@ -65,15 +128,16 @@ def _pool(d: Draft, node: OnnxNode) -> None:
 def _reduce(d: Draft, node: OnnxNode) -> None:
     shape = d.shape(node.inputs[0])
     given = d.values(node.inputs[1]) if len(node.inputs) > 1 else node.attributes.get("axes")
-    axes = sorted(int(axis) % len(shape) for axis in given or range(len(shape)))
-    left = [length for axis, length in enumerate(shape) if axis not in axes and length > 1]
+    axes = sorted(int(axis) % max(len(shape), 1) for axis in given or range(len(shape)))
+    batch = 1 if d.split(node.inputs[0])[1] > 1 else 0  # the axis of images is none to reduce over
+    left = [length for axis, length in enumerate(shape) if axis not in axes and length > 1 and axis >= batch]
     if node.kind == "ReduceMean" and len(shape) > 2 and len(left) == 1:
-        d.put(GlobalPool(), d.operands(node), node.outputs[0])
+        d.put(GlobalPool(), d.operands(node)[:1], node.outputs[0])
         return
     kept = tuple(1 if axis in axes else length for axis, length in enumerate(shape))
     out = node.outputs[0]
-    d.put(Reduce("mean", 0), d.operands(node), out, unbatched(kept))
-    d.view(out, unbatched(d.shape(out)))
+    d.put(Reduce("mean", 0), d.operands(node)[:1], out, *d.part(kept))
+    d.view(out, *d.split(out))
 
 
 def _norm(d: Draft, node: OnnxNode) -> None:
@@ -94,7 +158,10 @@ _HANDLERS: Mapping[str, Callable[[Draft, OnnxNode], None]] = {
     "Gemm": products.matrix_product,
     "MatMul": products.matrix_product,
     "Einsum": products.einsum,
-    "Attention": products.attention,
+    "DeformConv": products.deformed_convolution,
+    **dict.fromkeys(("com.microsoft.MatMulNBits", "com.microsoft.MatMulBnb4"), products.packed_product),
+    **dict.fromkeys(ATTENTIONS, wholes.attention),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), wholes.recurrent),
     "Transpose": moves.transpose,
     "Concat": moves.concat,
     "Resize": moves.resize,
@@ -121,10 +188,11 @@ def _with_layers(nodes: list[Node], outputs: list[int]) -> tuple[Node, ...]:
     layered: list[Node] = []
     layer, reach = 0, -1
     for i, node in enumerate(nodes):
-        # Values before that of node i - 1 are read up to `reach`.
-        reach = max(reach, last[i - 2]) if i > 1 else reach
+        # Values before that of node i - 1 are read up to `reach`; further inputs of the network are there at any time.
+        if i > 1 and (i == 2 or not isinstance(nodes[i - 2].op, Input)):
+            reach = max(reach, last[i - 2])
         shapes = tuple(nodes[j].shape for j in node.inputs)
-        opens = reach < i and not isinstance(node.op, Activation) and bool(node.op.rows(shapes, node.shape))
+        opens = reach < i and not isinstance(node.op, Activation) and bool(node.rows(shapes))
         if not isinstance(node.op, Input):
             layer += layer == 0 or opens
         layered.append(node._replace(layer=0 if isinstance(node.op, Input) else layer))

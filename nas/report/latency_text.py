@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.jobs.lut import Prediction
+from nas.jobs.lut import Facts, Prediction
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
 
 
 def predicted_text(network: str, device: str, found: Prediction, page: Page = PLAIN) -> str:
-    """The latency of a network with its interval and source, and what others published of it."""
+    """The latency of a network with its interval and source, what it is of, and what others published of it."""
     estimate = found.estimate
     digits = 5 if estimate.source == "measured" else 3
     interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
     lines = [f"{network} on {device}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)"]
+    lines.append(_facts_text(found.facts))
     lines += [f"published: {row.latency_ms:g} ms ({row.source}, protocol {row.protocol})" for row in found.published]
     return "\n".join(page.filled(line, hanging="  ") for line in lines)
+
+
+def _facts_text(facts: Facts) -> str:
+    """Multiply-adds, parameters, precision and batch in words."""
+    least = "at least " if facts.uncounted else ""
+    return (
+        f"batch {facts.batch}: {least}{count_text(facts.macs)} multiply-adds, {count_text(facts.params)} parameters,"
+        f" {facts.precision}"
+    )
+
+
+def count_text(count: int) -> str:
+    """A count in millions, or as it is where it is small."""
+    return f"{count / 1e6:,.1f} million" if count >= 10**5 else f"{count:,}"
 
 
 def left_out_text(device: str, record: Mapping[str, Any], page: Page = PLAIN) -> str:

@@ -22,9 +22,8 @@ def measured_text(found: Measurement, page: Page = PLAIN) -> str:
     rows = [
         (row["threads"], *(f"{row[key]:.3f}" if key in row else None for key in _COLUMNS)) for row in record["timings"]
     ]
-    title = (
-        f"{found.network} on {found.device.name}: measured, {found.rounds} rounds, {record['runs']} runs of one image"
-    )
+    images = {None: "", 1: " of one image"}.get(found.images, f" of {found.images} images")
+    title = f"{found.network} on {found.device.name}: measured, {found.rounds} rounds, {record['runs']} runs{images}"
     parts = [
         page.filled(title),
         "",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 
+from nas.printable import in_markdown, printable
 from nas.report.page import PLAIN, Page
 
 _GAP = "  "
@@ -44,7 +45,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[object]], page: Pag
 
     Where columns had to be left out, a last line names them.
     """
-    cells = [["-" if value is None else str(value) for value in row] for row in rows]
+    cells = [["-" if value is None else printable(str(value)).expandtabs() for value in row] for row in rows]
     width = None if page.wide else page.width
     widths = [
         max(cell_len(line) for line in [column.name, *(part for row in cells for part in row[i].split("\n"))])
@@ -113,7 +114,7 @@ def _aligned(cell: str, column: Column, width: int) -> str:
 
 def markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """The same as a table of Markdown (GitHub's), for pages."""
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [[in_markdown(str(value)) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     padded = [
         "| " + " | ".join(cell + " " * (w - cell_len(cell)) for cell, w in zip(row, widths, strict=True)) + " |"

@@ -68,5 +68,5 @@ def predictions_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -
 
 
 def _predicted(record: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{one['class']} {100 * one['probability']:.1f} %" for one in record["predictions"])
+    said = ", ".join(f"{shown(one['class'])} {100 * one['probability']:.1f} %" for one in record["predictions"])
     return f"{shown(record['image'])}: {said}"

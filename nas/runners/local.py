@@ -22,6 +22,8 @@ from nas.runners.timing import Timing
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _CPU_INFO = Path("/proc/cpuinfo")
+_WORKER = Path(__file__).resolve().with_name("worker.py")
+"""The worker by its own place, with a path that the current folder is not on (-P): nothing lying there is imported."""
 _NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed: ?|/onnxruntime_src/\S+ .*?\) ")
 
 
@@ -123,9 +125,12 @@ class LocalRunner:
             "runs_a_visit": RUNS_A_VISIT,
             "warm_up": job.warm_up,
             "threads": job.threads,
+            "input_shapes": {name: list(shape) for name, shape in job.input_shapes.items()},
         }
-        command = [sys.executable, "-m", "nas.runners.worker"]
-        done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-P", str(_WORKER)], input=json.dumps(request), env=_environment(), capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
         said = [json.loads(line) for line in done.stdout.split("\n")[:-1]]  # what follows the last end of a line is cut
         if not done.returncode:
             results: list[dict[str, Any]] = said[-1]["results"]
@@ -149,6 +154,12 @@ class LocalRunner:
                 f"{self.engine.title} must be installed to be measured, but {self.engine.package} is not;"
                 f" {extra_remedy(self.engine.extra or self.engine.name)}."
             ) from error
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, its PYTHONPATH without what means the current folder."""
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in path if os.path.isabs(place))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

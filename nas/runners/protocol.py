@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,10 +17,11 @@ RUNS_A_VISIT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingJob:
-    """What is to be timed, and how: `rounds` interleaved rounds over `files`, one image a run.
+    """What is to be timed, and how: `rounds` interleaved rounds over `files`, all images of a file's inputs a run.
 
     `warm_up` is how often each file is run before the rounds. `threads` is 0 where the runtime decides. `precision` and
-    `compute_unit` are what the runtime computes in and on. Raises `InputError` for numbers that no runner takes.
+    `compute_unit` are what the runtime computes in and on. `input_shapes` are sizes of inputs, by name, that a file may
+    leave open. Raises `InputError` for numbers that no runner takes.
     """
 
     files: tuple[Path, ...]
@@ -29,6 +30,7 @@ class TimingJob:
     threads: int = 1
     precision: str = "float32"
     compute_unit: str = "CPU"
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.warm_up < 1:

@@ -1,6 +1,7 @@
 """The process that times networks: a request as JSON on stdin, lines of JSON on stdout, nothing else there.
 
-    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "threads": 1}
+    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "threads": 1,
+     "input_shapes": {"x": [1, 3, 224, 224]}}
 
     {"loading": 0}      before each file is loaded and warmed up: whoever reads knows of which one the process died
     {"loading": null}   all are loaded
@@ -15,12 +16,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 Run = Callable[[], object]
+Shapes = Mapping[str, Sequence[int]]
 Say = Callable[[dict[str, Any]], None]
 
 
@@ -28,7 +31,30 @@ class _RefusedError(Exception):
     """The network must have what this program times, but has not."""
 
 
-def _onnxruntime(path: str, threads: int, rng: np.random.Generator) -> Run:
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{
+        f"tensor({name})": name
+        for name in (
+            "float16", "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+        )
+    },
+}  # fmt: skip
+"""What ONNX Runtime calls the types of numbers that it can be fed."""
+
+
+def random_input(kind: np.dtype[Any], shape: Sequence[int], rng: np.random.Generator) -> NDArray[Any]:
+    """Numbers that an input of this type may hold: for wide integers, which may count tokens or say where to look, 0
+    and 1."""
+    if kind == np.bool_:
+        return np.ones(shape, dtype=np.bool_)
+    if np.issubdtype(kind, np.floating):
+        return np.asarray(rng.standard_normal(shape, dtype=np.float32)).astype(kind)
+    return rng.integers(0, 128 if kind.itemsize == 1 else 2, shape).astype(kind)
+
+
+def _onnxruntime(path: str, threads: int, shapes: Shapes, rng: np.random.Generator) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -37,28 +63,30 @@ def _onnxruntime(path: str, threads: int, rng: np.random.Generator) -> Run:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     feeds = {}
     for value in session.get_inputs():
-        if value.type != "tensor(float)":
-            raise _RefusedError(f"its input {value.name!r} must be tensor(float), but is {value.type}")
-        if not all(isinstance(size, int) and size > 0 for size in value.shape):
-            raise _RefusedError(f"its input {value.name!r} must have fixed sizes, but has {value.shape}")
-        feeds[value.name] = rng.standard_normal(value.shape, dtype=np.float32)
+        if value.type not in _TYPES:
+            raise _RefusedError(f"its input {value.name!r} must be a tensor of numbers, but is {value.type}")
+        shape = shapes.get(value.name, value.shape)
+        if not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise _RefusedError(f"its input {value.name!r} must have fixed sizes, but has {shape}")
+        feeds[value.name] = random_input(np.dtype(_TYPES[value.type]), shape, rng)
     outputs = [value.name for value in session.get_outputs()]
     return lambda: session.run(outputs, feeds)
 
 
-def _litert(path: str, threads: int, rng: np.random.Generator) -> Run:
+def _litert(path: str, threads: int, shapes: Shapes, rng: np.random.Generator) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path, num_threads=threads or None)
     interpreter.allocate_tensors()
     for value in interpreter.get_input_details():
-        if value["dtype"] is not np.float32:
-            raise _RefusedError(f"its input {value['name']!r} must be float32, but is {value['dtype'].__name__}")
+        kind = np.dtype(value["dtype"])
+        if not (kind == np.bool_ or np.issubdtype(kind, np.floating) or np.issubdtype(kind, np.integer)):
+            raise _RefusedError(f"its input {value['name']!r} must be a tensor of numbers, but is of {kind}")
         if (np.asarray(value["shape_signature"]) < 1).any():
             raise _RefusedError(
                 f"its input {value['name']!r} must have fixed sizes, but has {value['shape_signature'].tolist()}"
             )
-        interpreter.set_tensor(value["index"], rng.standard_normal(value["shape"], dtype=np.float32))
+        interpreter.set_tensor(value["index"], random_input(kind, value["shape"].tolist(), rng))
     invoke: Run = interpreter.invoke
     return invoke
 
@@ -70,12 +98,13 @@ def answer(request: dict[str, Any], say: Say) -> None:
     """Load every file, warm up, time those that run in interleaved rounds; `say` what is done, and the results."""
     rng = np.random.default_rng(0)
     load, threads = _ENGINES[request["engine"]], int(request["threads"])
+    shapes: Shapes = request.get("input_shapes", {})
     runs: dict[int, Run] = {}
     results: list[dict[str, Any]] = [{"wall_ms": [], "cpu_ms": []} for _ in request["files"]]
     for position, path in enumerate(request["files"]):
         say({"loading": position})
         try:
-            run = load(path, threads, rng)
+            run = load(path, threads, shapes, rng)
             for _ in range(int(request["warm_up"])):
                 run()
         # The runtimes raise exceptions of their own, without a common base.

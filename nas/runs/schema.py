@@ -12,6 +12,22 @@ _STEPS = {
         "ALTER TABLE runs ADD COLUMN heartbeat VARCHAR NOT NULL DEFAULT ''",
         "UPDATE runs SET heartbeat = created",
     ),
+    2: (
+        """CREATE TABLE evaluations (
+            digest VARCHAR NOT NULL, evaluator VARCHAR NOT NULL, recipe VARCHAR NOT NULL, epochs INTEGER NOT NULL,
+            seed INTEGER NOT NULL, subject VARCHAR NOT NULL, state VARCHAR NOT NULL, attempts INTEGER NOT NULL,
+            holder VARCHAR, leased_until FLOAT, curve JSON NOT NULL, accuracy FLOAT, latency_ms FLOAT, seconds FLOAT,
+            worker VARCHAR NOT NULL, error VARCHAR, checkpoint VARCHAR, finished VARCHAR,
+            PRIMARY KEY (digest, evaluator, recipe, epochs, seed))""",
+        """CREATE TABLE searches (
+            name VARCHAR NOT NULL PRIMARY KEY, created VARCHAR NOT NULL, question JSON NOT NULL)""",
+        """CREATE TABLE search_trials (
+            search VARCHAR NOT NULL REFERENCES searches (name) ON DELETE CASCADE, number INTEGER NOT NULL,
+            ask VARCHAR NOT NULL, codes JSON NOT NULL, digest VARCHAR NOT NULL, repeat INTEGER NOT NULL,
+            why VARCHAR NOT NULL, state VARCHAR NOT NULL, curve JSON NOT NULL, latency_ms FLOAT NOT NULL,
+            seconds FLOAT NOT NULL, worker VARCHAR NOT NULL, reason VARCHAR, reused BOOLEAN NOT NULL,
+            PRIMARY KEY (search, number))""",
+    ),
 }
 """Version → what makes the next version of it. No statement that only one kind of database understands."""
 
@@ -25,7 +41,7 @@ def found_version(connection: Connection, place: str) -> int | None:
     if not there:
         return None
     versions = connection.scalars(select(SchemaRow.version)).all() if SchemaRow.__tablename__ in there else []
-    if len(versions) != 1 or versions[0] < 1:
+    if len(versions) != 1 or not isinstance(versions[0], int) or versions[0] < 1:
         raise NasError(
             f"{place} must be a database of nas, or hold no tables called {', '.join(sorted(there))}, but these are"
             " of another program; choose another database with --storage."

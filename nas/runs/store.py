@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,11 +18,10 @@ from sqlalchemy.orm import Session, defer, selectinload
 
 from nas import resources
 from nas.errors import NasError, unknown_name
-from nas.runs.database import Database
 from nas.runs.handle import BEAT_SECONDS, RunHandle
-from nas.runs.models import SCHEMA_VERSION, ArtefactRow, RunRow
+from nas.runs.models import ArtefactRow, RunRow
 from nas.runs.records import Artefact, RunRecord, RunSummary, Status
-from nas.runs.schema import found_version, prepare
+from nas.runs.tables import Tables
 
 DATABASE = "nas.db"
 GRACE_SECONDS = 90.0
@@ -61,14 +60,18 @@ class RunStore:
     ) -> None:
         self.folder = (folder or resources.runs_folder()).resolve()
         self.beat_seconds = beat_seconds
-        file = URL.create("sqlite", database=str(self.folder / DATABASE))
-        self._database = Database(file if url is None else url)
+        self._tables = Tables(database_url(self.folder) if url is None else url)
         self._clock = clock
+
+    @property
+    def tables(self) -> Tables:
+        """The tables that the runs are kept in, beside others."""
+        return self._tables
 
     @property
     def place(self) -> str:
         """The database's file, or its URL without the password."""
-        return self._database.place
+        return self._tables.place
 
     def start(
         self, kind: str, *, command: str, inputs: Mapping[str, Any] | None = None, seed: int | None = None
@@ -79,7 +82,7 @@ class RunStore:
         cannot be written to shows here, before any work is done.
         """
         now = self._now()
-        with self._writing(create=True) as session:
+        with self._tables.writing(create=True) as session:
             row = RunRow(
                 id=_new_id(session, now),
                 kind=kind,
@@ -99,7 +102,7 @@ class RunStore:
 
     def beat(self, run_id: str) -> None:
         """Record that the run lives. `NasError` where it is not running, as for `finish`, `fail` and `interrupt`."""
-        with self._writing() as session:
+        with self._tables.writing() as session:
             _running(session, run_id).heartbeat = self._now().isoformat()
 
     def add_artefact(self, run_id: str, kind: str, path: Path) -> None:
@@ -107,7 +110,7 @@ class RunStore:
         full = path.resolve()
         base = self._base()
         kept = full.relative_to(base) if base is not None and full.is_relative_to(base) else full
-        with self._writing() as session:
+        with self._tables.writing() as session:
             row = _row(session, run_id)
             if row.status == "running":
                 row.heartbeat = self._now().isoformat()
@@ -128,7 +131,7 @@ class RunStore:
     def get(self, run_id: str) -> RunRecord:
         """The run `run_id` with its result, or `InputError` with the nearest ids."""
         known: list[str] = []
-        with self._reading() as session:
+        with self._tables.reading() as session:
             if session is not None:
                 row = session.get(RunRow, run_id)
                 if row is not None:
@@ -143,7 +146,7 @@ class RunStore:
             .options(selectinload(RunRow.artefacts), defer(RunRow.result))
             .order_by(RunRow.created.desc(), RunRow.id.desc())
         )
-        with self._reading() as session:
+        with self._tables.reading() as session:
             if session is None:
                 return []
             rows = session.scalars(query if kind is None else query.where(RunRow.kind == kind))
@@ -153,7 +156,7 @@ class RunStore:
         self, run_id: str, status: Status, *, result: Mapping[str, Any] | None = None, error: str | None = None
     ) -> None:
         now = self._now()
-        with self._writing() as session:
+        with self._tables.writing() as session:
             row = _running(session, run_id)
             row.status = status
             row.seconds = (now - datetime.fromisoformat(row.created)).total_seconds()
@@ -166,30 +169,8 @@ class RunStore:
 
     def _base(self) -> Path | None:
         """What paths of artefacts are relative to, so that a workspace may be moved; nothing beside a server."""
-        return None if self._database.path is None else self._database.path.parent
-
-    @contextlib.contextmanager
-    def _writing(self, *, create: bool = False) -> Iterator[Session]:
-        """A transaction that is alone in writing, on tables of the present version."""
-        if not create and not self._database.exists():
-            raise NasError(f"{self.place} must hold the run that is to be recorded, but is gone; put it back.")
-        with self._database.transaction(write=True) as session:
-            prepare(session.connection(), self.place)
-            yield session
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Session | None]:
-        """A transaction on tables of the present version, or None where there are none yet."""
-        if not self._database.exists():
-            yield None
-            return
-        with self._database.transaction() as session:
-            version = found_version(session.connection(), self.place)
-            if version in (None, SCHEMA_VERSION):
-                yield None if version is None else session
-                return
-        with self._writing() as session:
-            yield session
+        path = self._tables.database.path
+        return None if path is None else path.parent
 
     def _facts(self, row: RunRow) -> dict[str, Any]:
         """What a record says of a run, but for its result."""
@@ -214,6 +195,11 @@ class RunStore:
                 Artefact(kind=a.kind, path=Path(a.path) if base is None else base / a.path) for a in row.artefacts
             ),
         }
+
+
+def database_url(folder: Path | None = None) -> URL:
+    """The URL of the database in `folder`, by default the workspace's `runs/`."""
+    return URL.create("sqlite", database=str((folder or resources.runs_folder()).resolve() / DATABASE))
 
 
 def is_run_id(text: str) -> bool:

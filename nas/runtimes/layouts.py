@@ -28,8 +28,8 @@ from nas.graph.ops import (
     Shuffle,
     Slice,
 )
-from nas.graph.rows import Row, Shape, elements
-from nas.onnx.layers import Part
+from nas.graph.rows import Row, Shape, elements, repeated
+from nas.onnx.layers import Part, TakenApart
 
 Layout = Literal["plain", "blocks"]
 CHANNEL_BLOCK = 16
@@ -66,7 +66,7 @@ def copies_alone(nodes: Sequence[Node], start: int, stop: int) -> Copies:
         copies.before[i] = [row for *_, row in tracker.step(nodes, i)]
     last = nodes[stop - 1]
     if not isinstance(last.op, Shuffle):
-        copies.behind[stop - 1] = tracker.bring(stop - 1, last.shape, _between(last.shape))
+        copies.behind[stop - 1] = tracker.bring(stop - 1, last, _between(last.shape))
     return copies
 
 
@@ -106,16 +106,17 @@ class _Tracker:
         shapes = tuple(nodes[j].shape for j in inputs)
         wanted, made = _layouts(op, shapes, shape, all(self._made[j] == "blocks" for j in inputs))
         self.enter(i, made)
-        return [(j, wanted, row) for j in inputs for row in self.bring(j, nodes[j].shape, wanted)]
+        return [(j, wanted, row) for j in inputs for row in self.bring(j, nodes[j], wanted)]
 
-    def bring(self, value: int, shape: Shape, wanted: Layout) -> list[Row]:
+    def bring(self, value: int, node: Node, wanted: Layout) -> list[Row]:
         """The copy that brings `value` into the layout `wanted`, if one is needed."""
+        shape = node.shape
         if wanted in self._there[value] or not _is_map(shape):
             return []
         self._there[value].add(wanted)
         size = elements(shape)
         whole_blocks = (shape[0] + CHANNEL_BLOCK - 1) // CHANNEL_BLOCK * CHANNEL_BLOCK * elements(shape[1:])
-        return [("reorder", 1, 1, 1, 0, *shape, 0, size, whole_blocks, 0)]
+        return [repeated(("reorder", 1, 1, 1, 0, *shape, 0, size, whole_blocks, 0), node.times)]
 
 
 def _is_map(shape: Shape) -> bool:
@@ -155,7 +156,7 @@ def _keeps_blocks(op: Op, shapes: tuple[Shape, ...], out: Shape) -> bool:
     """Whether `op` computes on blocks where all that it reads was made in blocks."""
     match op:
         case Activation():
-            return op.function != "prelu"
+            return op.function != "prelu" and not isinstance(op, TakenApart)
         case Binary():
             return op.function in ("add", "mul") and shapes[0] == shapes[1]
         case Concat():

@@ -7,6 +7,7 @@ from pathlib import Path
 from nas import resources
 from nas.documents import read_yaml
 from nas.errors import InputError, unknown_name
+from nas.onnx.content import other_file
 from nas.space.architecture import Architecture, read_architecture
 from nas.space.codes import CodeSpace, parse_code_space
 from nas.space.reading import parse_search_space
@@ -22,7 +23,7 @@ def load_architecture(reference: str | Path) -> Architecture:
 
     A path (with a separator, or ending in .yaml) is an architecture file or a folder with `architecture.yaml`; any
     other text is a known network first, then a file or folder in the current one. Raises `InputError` with the nearest
-    known names, or with file, layer, rule and remedy for a bad file.
+    known names, with what a file of another kind is, or with file, layer, rule and remedy for a bad file.
     """
     if _is_path(reference):
         return _read(Path(reference))
@@ -67,6 +68,8 @@ def _is_path(reference: str | Path) -> bool:
 
 
 def _read(path: Path) -> Architecture:
+    if path.exists() and (error := other_file(path, "an architecture file or a zoo folder")) is not None:
+        raise error
     if path.is_dir():
         inside = path / ARCHITECTURE_FILE
         if not inside.is_file():

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from nas.errors import InputError, NasError
 from nas.runs import RunStore, installed_versions
+from nas.runs.models import SCHEMA_VERSION
 
 START = datetime(2026, 11, 23, 10, 15, 2, tzinfo=UTC)
 
@@ -76,7 +77,10 @@ def on_connecting(statement: str) -> Iterator[None]:
 def eight_at_once(folder: Path, storage: str | None) -> None:
     """Eight processes record a run each, beginning at the same moment; all of them must live."""
     done = subprocess.run(
-        [sys.executable, "-c", _AT_ONCE, str(folder), storage or ""], stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-P", "-c", _AT_ONCE, str(folder), storage or ""],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -257,7 +261,7 @@ class RunStoreConformance:
         for use in (store.records, lambda: store.get(run.id), lambda: store.start("search", command="c")):
             with pytest.raises(NasError, match=r"made by a newer version of nas: .* schema 99, .*upgrade nas"):
                 use()
-        self.execute(store, storage, "UPDATE schema_version SET version = 2")
+        self.execute(store, storage, f"UPDATE schema_version SET version = {SCHEMA_VERSION}")
         assert [found.id for found in store.records()] == [run.id]
 
     def test_tables_of_another_program_are_refused_and_kept(self, store: RunStore, storage: str | None) -> None:

@@ -39,7 +39,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     Raises `NasError` where the place cannot be written to.
     """
-    text = json.dumps({"schema": SCHEMA, "question": checkpoint.question, **checkpoint.document}, allow_nan=False)
+    head = {"schema": SCHEMA, "question": checkpoint.question, "tensors": sorted(checkpoint.tensors)}
+    text = json.dumps({**head, **checkpoint.document}, allow_nan=False)
     tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
     write_bytes(path, save(tensors, metadata={_KEY: text}))
 
@@ -56,7 +57,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or "question" not in document:
         raise InputError(f"{path} must be the checkpoint of a training, but is another file; start the training anew.")
-    question = document.pop("question")
+    question, names = document.pop("question"), document.pop("tensors", None)
+    if names != sorted(tensors):
+        raise InputError(f"{path} must hold every tensor that it names, but lacks some; start the training anew.")
     document.pop("schema")
     return Checkpoint(question=question, document=document, tensors=tensors)
 

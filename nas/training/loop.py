@@ -24,17 +24,17 @@ from nas.data.prepared import Prepared, Split
 from nas.errors import InputError, NasError
 from nas.nets import GraphModule
 from nas.progress import OnProgress, Step, silent
-from nas.training.augment import Batch, mixed, rich_augmentation
+from nas.training.augment import Batch
 from nas.training.batches import Batches, generator
 from nas.training.branches import use_all_branches, use_branches
 from nas.training.checkpoint import Checkpoint, check_finite
+from nas.training.feed import TORCH_DRAWS, Feed
 from nas.training.heldout import HeldOut, Predict, held_out
 from nas.training.losses import Loss, class_weights
 from nas.training.optimizers import averaged, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
 from nas.training.preprocessing import Normalize, preprocessing_for
 from nas.training.recipe import Recipe
 from nas.training.schedule import Schedule
-from nas.training.sizes import Sizes
 
 CHECK_EVERY = 20
 """Steps between two looks at the loss: on a GPU each of them waits for it."""
@@ -42,8 +42,8 @@ CHECK_EVERY = 20
 ALL_BRANCHES_FROM = 0.75
 """The share of the epochs after which a training that began with few branches goes on with all."""
 
-_DIVERGED = 4.0
-_SIZE, _MIXED, _TORCH = 1, 2, 3
+_BEGINS, _DIVERGED = 100.0, 4.0
+"""How many times the loss of guessing, and one more, the mean loss of an epoch may be: the first, any other."""
 
 
 class StoppedError(KeyboardInterrupt):
@@ -83,13 +83,13 @@ class Training:
         branches: int | None = None,
         device: str = "cpu",
     ) -> None:
-        _check_fit(module, data)
+        _check_fit(module, data, recipe)
         self.recipe, self.data, self.seed = recipe, data, seed
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
         self.module = module.to(self.device)
         _channels_last(self.module).eval()
-        height, width = module.graph.input_shape[1:]
+        height, width = module.definition.input_shape[1:]
         self.batches = Batches(data.train, recipe.augment, size=(height, width), batch=recipe.batch, seed=seed)
         if self.batches.batch < recipe.batch:
             self.recipe = recipe = recipe.at_batch(self.batches.batch)
@@ -106,9 +106,8 @@ class Training:
         self.optimizer = make_optimizer(head, nn.ModuleList(layers), recipe)
         self.average = None if recipe.ema is None else averaged(self.module, recipe.ema)
         self._dropout = _dropout_before(head, recipe.dropout) if recipe.dropout else None
-        self.normalize = Normalize(preprocessing_for(module.graph.input_shape[0]))
-        self._sizes = Sizes(self.module)
-        self._augmentations: dict[tuple[int, int, float], nn.Module] = {}
+        self.normalize = Normalize(preprocessing_for(module.definition.input_shape[0]))
+        self.feed = Feed(self.module, self.batches, self.schedule, self.normalize, seed=seed, device=self.device)
         self.epoch, self.step, self.parts = 0, 0, 1
         self.history: list[Epoch] = []
         self.seconds = 0.0
@@ -129,33 +128,13 @@ class Training:
         """Training images a second so far; nan before the first step."""
         return self.steps_done * self.batches.batch / self.seconds if self.seconds else math.nan
 
-    def make_batch(self) -> tuple[GraphModule, Batch]:
-        """The present step's batch as the network sees it, and the form of the network for its size."""
-        recipe, place = self.recipe, (self.epoch, self.step)
-        pixels, labels = self.batches.take(*place)
-        share = self._size_share()
-        form = self._sizes.form(share)
-        height, width = form.graph.input_shape[1:]
-        if recipe.augment.is_plain:
-            values = self.normalize(torch.from_numpy(pixels).to(self.device))
-            if share != 1:
-                values = functional.interpolate(values, (height, width), mode="bilinear", antialias=True)
-        else:
-            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
-            images = self._augmentation(height, width)(images)
-            if images.shape[2:] != (height, width):
-                images = functional.interpolate(images, (height, width), mode="bilinear", antialias=True)
-            values = self.normalize(images.permute(0, 2, 3, 1) * 255)
-        batch = Batch(values=values, labels=torch.from_numpy(labels).to(self.device))
-        return form, mixed(batch, recipe.augment, generator(self.seed, *place, _MIXED))
-
     def train_step(self) -> None:
         """One step of the optimiser. Where memory does not suffice the batch is divided, and goes on in parts."""
         self._prepare()
         lr, decay = self.schedule.lr(self.steps_done), self.schedule.weight_decay(self.steps_done)
         set_rates(self.optimizer, lr=lr, weight_decay=decay)
-        with _drawing_from(generator(self.seed, self.epoch, self.step, _TORCH), self.device):
-            form, batch = self.make_batch()
+        with _drawing_from(generator(self.seed, self.epoch, self.step, TORCH_DRAWS), self.device):
+            form, batch = self.feed.batch(self.epoch, self.step)
             loss = self._backward_in_parts(form, batch)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
@@ -231,14 +210,7 @@ class Training:
         images, in batches (arXiv 1803.05407, section 3.2)."""
         order = generator(self.seed, self.epochs).permutation(len(self.data.train))[:images]
         chunks = np.array_split(order, max(1, len(order) // self.batches.batch))
-        torch.optim.swa_utils.update_bn([self._plain_values(chunk) for chunk in chunks], module)
-
-    def _plain_values(self, chosen: NDArray[np.int64]) -> Tensor:
-        """Training images as they are evaluated, (n, c, h, w)."""
-        values, size = self.normalize(self.batches.plain(chosen)).to(self.device), self.module.graph.input_shape[1:]
-        if values.shape[2:] != size:
-            values = functional.interpolate(values, size, mode="bilinear", antialias=True)
-        return values
+        torch.optim.swa_utils.update_bn([self.feed.plain(chunk) for chunk in chunks], module)
 
     def score(self, split: Split) -> HeldOut:
         """How the network, as `result` would give it but for norms taken anew, does on `split`."""
@@ -264,10 +236,10 @@ class Training:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from `checkpoint`, of the same training. Raises `InputError` where it does not fit the network."""
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "loss_sum": {}}
-        for name, value in checkpoint.tensors.items():
-            group, _, rest = name.partition(".")
-            groups[group][rest] = value
         try:
+            for name, value in checkpoint.tensors.items():
+                group, _, rest = name.partition(".")
+                groups[group][rest] = value
             self.module.load_state_dict(groups["model"])
             if self.average is not None:
                 self.average.load_state_dict(groups["average"])
@@ -307,26 +279,12 @@ class Training:
         if self.teacher is None:
             return None
         values = batch.values
-        if isinstance(self.teacher, GraphModule) and values.shape[2:] != self.teacher.graph.input_shape[1:]:
-            size = self.teacher.graph.input_shape[1:]
+        if isinstance(self.teacher, GraphModule) and values.shape[2:] != self.teacher.definition.input_shape[1:]:
+            size = self.teacher.definition.input_shape[1:]
             values = functional.interpolate(values, size, mode="bilinear", antialias=True)
         with torch.no_grad():
             taught: Tensor = self.teacher(values)
         return taught
-
-    def _size_share(self) -> float:
-        sizes = self.recipe.sizes
-        if sizes is None:
-            return 1.0
-        if sizes.kind == "drawn":
-            return sizes.shares[int(generator(self.seed, self.epoch, self.step, _SIZE).integers(len(sizes.shares)))]
-        return sizes.shares[self.schedule.stage(self.epoch)]
-
-    def _augmentation(self, height: int, width: int) -> nn.Module:
-        key = (height, width, self.schedule.strength(self.epoch))
-        if key not in self._augmentations:
-            self._augmentations[key] = rich_augmentation(self.recipe.augment, key[:2], key[2])
-        return self._augmentations[key]
 
     def _prepare(self) -> None:
         """Put the network in the mode of the present step."""
@@ -351,7 +309,7 @@ class Training:
         mean = self._loss_sum.item() / max(1, self.step)
         if not math.isfinite(mean):
             raise self._diverged("it is no number")
-        if mean > _DIVERGED * (1 + math.log(len(self.data.classes))):
+        if mean > (_DIVERGED if self.epoch else _BEGINS) * (1 + math.log(len(self.data.classes))):
             raise self._diverged(f"its mean is {mean:.3g} in epoch {self.epoch + 1}")
 
     def _diverged(self, came: str) -> NasError:
@@ -401,14 +359,17 @@ def _dropout_before(head: nn.Module, rate: float) -> RemovableHandle:
 @contextlib.contextmanager
 def _drawing_from(rng: np.random.Generator, device: torch.device) -> Iterator[None]:
     """Let torch's generators draw from a seed of `rng` inside the block; afterwards they are where they were."""
-    devices = [device] if device.type == "cuda" else []
+    seed, devices = int(rng.integers(2**63)), [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(rng.integers(2**63)))
+        # What torch.manual_seed does, without asking every kind of device that there might be.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
         yield
 
 
-def _check_fit(module: GraphModule, data: Prepared) -> None:
-    channels, height, width = module.graph.input_shape
+def _check_fit(module: GraphModule, data: Prepared, recipe: Recipe) -> None:
+    channels, height, width = module.definition.input_shape
     for name, split in (("training", data.train), ("validation", data.val), ("test", data.test)):
         got = split.images.shape[1:]
         larger = name == "training" and got[0] >= height and got[1] >= width
@@ -419,10 +380,15 @@ def _check_fit(module: GraphModule, data: Prepared) -> None:
             )
     if len(data.train) < 2:
         raise InputError(f"there must be two training images or more, but there are {len(data.train)}; add some.")
-    if module.graph.output_shape != (len(data.classes),):
+    if channels != 3 and recipe.augment.randaugment is not None:
+        raise InputError(
+            f"RandAugment changes colours, so images must have 3 channels, but have {channels}; leave it out of the"
+            " recipe."
+        )
+    if module.definition.output_shape != (len(data.classes),):
         raise InputError(
             f"the network must have the {len(data.classes)} classes of the data, but has"
-            f" {module.graph.output_shape[0]}; build it with num_classes."
+            f" {module.definition.output_shape[0]}; build it with num_classes."
         )
 
 

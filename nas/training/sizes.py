@@ -21,7 +21,7 @@ class Sizes:
     def form(self, share: float) -> GraphModule:
         """The form whose sides are nearest to `share` of the module's own, of those that the network allows: multiples
         of 8 where every layer with weights is the same (paddings may differ with the size)."""
-        height, width = self._module.graph.input_shape[1:]
+        height, width = self._module.definition.input_shape[1:]
         if share == 1:
             return self._module
         wanted = (height * share, width * share)
@@ -43,7 +43,7 @@ class Sizes:
             graph = self._architecture.at_resolution(size).graph()
         except InputError:
             return None
-        own = self._module.graph
+        own = self._module.definition
         layers = {i: layer for i in range(1, len(own.nodes)) if (layer := self._module.layer(i)) is not None}
         if len(graph.nodes) != len(own.nodes) or any(graph.nodes[i].op != own.nodes[i].op for i in layers):
             return None

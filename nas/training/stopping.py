@@ -30,4 +30,5 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None is a handler that was not set by Python.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -24,12 +24,21 @@ class Domain(Protocol):
         """Number of choices of each gene, shape (genes,)."""
         ...
 
+    @property
+    def choices(self) -> tuple[tuple[Any, ...], ...]:
+        """What each gene chooses among, in the order of a code's columns; genes with equal choices are alike."""
+        ...
+
     def canonical(self, codes: Codes) -> Codes:
         """The codes that stand for the same points, one agreed code a point; shape kept."""
         ...
 
     def latency_ms(self, codes: Codes) -> NDArray[np.float64]:
         """The latency that must meet the target, milliseconds, shape (n,); free, asked as often as wanted."""
+        ...
+
+    def excess(self, codes: Codes) -> NDArray[np.float64]:
+        """How far limits other than the latency are exceeded (`Standing.excess`), shape (n,); 0 where they are kept."""
         ...
 
     def features(self, codes: Codes) -> NDArray[np.float64]:

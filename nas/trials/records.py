@@ -20,7 +20,8 @@ class Trial:
     `codes` are the point's canonical codes in its space, `digest` is its identity across spaces. `curve` holds
     (epochs, accuracy) of every rung that was reported, accuracies as fractions; epochs are 0 where the evaluator has
     no rungs. `repeat` counts evaluations of the same point (0, 1, …), each with a seed of its own. `reason` says why a
-    trial failed. Numbers count trials of one search from 0, in the order in which they were asked.
+    trial failed, `why` why it was proposed; `reused`: another search had paid for it. Numbers count trials of one
+    search from 0, in the order in which they were asked.
     """
 
     number: int
@@ -33,6 +34,8 @@ class Trial:
     seconds: float = 0.0
     worker: str = ""
     reason: str | None = None
+    why: str = ""
+    reused: bool = False
 
     @property
     def accuracy(self) -> float | None:
@@ -57,5 +60,6 @@ def measured(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.flo
     """Codes (n, genes) and accuracies (n,) of the trials that are done, in the order of their numbers, one row a trial:
     a point that was tried three times has three rows."""
     done = sorted((t for t in trials if t.state == "done" and t.accuracy is not None), key=lambda t: t.number)
-    codes = np.array([t.codes for t in done], dtype=np.int64).reshape(len(done), -1)
+    num_genes = len(trials[0].codes) if trials else 0
+    codes = np.array([t.codes for t in done], dtype=np.int64).reshape(len(done), num_genes)
     return codes, np.array([t.accuracy for t in done], dtype=np.float64)

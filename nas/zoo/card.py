@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nas.printable import in_markdown
 from nas.runtimes.neural_engine import leaves_neural_engine
 from nas.space import Architecture
 from nas.zoo.formats import FORMATS
@@ -49,7 +50,7 @@ def card_text(architecture: Architecture, manifest: Mapping[str, Any], folder_na
     parts += [
         "## Figures\n\n" + _table(("figure", "value", "kind", "source"), _figures(manifest)),
         "Intervals are central 90 %.",
-        *(f"Warning: {warning}" for warning in (manifest["latency"] or {}).get("warnings", ())),
+        *(f"Warning: {in_markdown(str(warning))}" for warning in (manifest["latency"] or {}).get("warnings", ())),
         *(f"Warning: {reason}" for reason in leaves_neural_engine(architecture.graph())),
         "## Files\n\n" + _table(("file", "what"), _files(architecture, manifest)),
         _checks(manifest),
@@ -78,6 +79,8 @@ def _figures(manifest: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     if accuracy is not None:
         interval = f"{_percent(accuracy['mean'])} % [{_percent(accuracy['low'])}, {_percent(accuracy['high'])}]"
         metric = f"{accuracy['metric']} on ImageNet" if accuracy.get("data") == "imagenet" else accuracy["metric"]
+        if manifest["training"]:
+            metric = f"{metric} on held-out images of {manifest['training']['data']}"
         rows.append((metric, interval, accuracy["source"], f"recipe: {accuracy['recipe']}"))
     published = manifest["published"] or {}
     for key, name, unit in (("top1", "top-1", " %"), ("params_M", "parameters", " M"), ("macs_M", "MACs", " M")):
@@ -180,13 +183,13 @@ def _origin(manifest: Mapping[str, Any], paper: str) -> str:
     if manifest["run"]:
         lines.append(f"* found by the run {manifest['run']} (`nas runs show {manifest['run']}`)")
     if paper:
-        lines.append(f"* architecture: {paper}")
+        lines.append(f"* architecture: {in_markdown(paper)}")
     return "\n".join(lines)
 
 
 def _table(header: tuple[str, ...], rows: list[Any]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(in_markdown(str(cell)) for cell in line) + " |" for line in lines)
 
 
 def _percent(fraction: float) -> str:

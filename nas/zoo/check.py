@@ -93,7 +93,7 @@ def check_coreml(module: GraphModule, path: Path) -> dict[str, Any]:
         for values in (spec.description.input, spec.description.output)
         for value in values
     ]
-    wanted = [(INPUT_NAME, (1, *module.graph.input_shape)), (OUTPUT_NAME, (1, *module.graph.output_shape))]
+    wanted = [(INPUT_NAME, (1, *module.definition.input_shape)), (OUTPUT_NAME, (1, *module.definition.output_shape))]
     if got != wanted:
         raise NasError(f"{path} must have the input and output {wanted}, but has {got}; export the network again.")
     return {"max_relative_error": None, "operators": coreml_operators(spec), "coremltools": version("coremltools")}
@@ -101,7 +101,7 @@ def check_coreml(module: GraphModule, path: Path) -> dict[str, Any]:
 
 def _example(module: GraphModule) -> tuple[Array, Array]:
     """A random image (1, C, H, W) and what `module` makes of it in eval mode."""
-    image = torch.randn(1, *module.graph.input_shape, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(1, *module.definition.input_shape, generator=torch.Generator().manual_seed(0))
     was_training = module.training
     module.eval()
     with torch.no_grad():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nas import resources
+from nas.contents import read_content, read_json, text_of
 from nas.errors import InputError, NasError, unknown_name
+from nas.figures import entering
 from nas.files import sha256
 from nas.space.resolution import parse_resolution
 from nas.zoo.formats import FORMATS
@@ -26,6 +27,8 @@ _KEYS = {
     "schema": int, "name": str, "digest": str, "untrained": bool, "created": str, "seed": int,
     "num_classes": int, "params": int, "macs": int, "formats": list, "files": dict,
 }  # fmt: skip
+
+_FIGURES = {"latency": ("mean_ms", "low_ms", "high_ms"), "accuracy": ("mean", "low", "high")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,11 @@ class Entry:
 
     def card(self) -> str:
         """The text of the model card. Raises `NasError` where it cannot be read."""
+        path, form, remedy = self.folder / CARD, "a readable card", "export it again"
         try:
-            return (self.folder / CARD).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise NasError(f"{self.folder / CARD} must be a readable card, but: {error}; export it again.") from error
+            return text_of(read_content(path, form, remedy=remedy), path, form, remedy=remedy)
+        except InputError as error:
+            raise NasError(str(error)) from error
 
     def check_files(self) -> None:
         """Raises `NasError` for the first file that is absent or is not the one that was exported."""
@@ -75,8 +79,20 @@ def zoo_folder() -> Path:
 
 
 def entries(root: Path | None = None) -> list[Entry]:
-    """Every network in the zoo (by default the workspace's), by name."""
-    return [read_entry(path.parent) for path in sorted((root or zoo_folder()).glob(f"[!.]*/{MANIFEST}"))]
+    """Every network in the zoo (by default the workspace's) whose manifest can be read, by name."""
+    return entries_and_faults(root)[0]
+
+
+def entries_and_faults(root: Path | None = None) -> tuple[list[Entry], dict[str, NasError]]:
+    """The same, and folder → why it is not among them: one that is damaged hides no other."""
+    found: list[Entry] = []
+    faults: dict[str, NasError] = {}
+    for path in sorted((root or zoo_folder()).glob(f"[!.]*/{MANIFEST}")):
+        try:
+            found.append(read_entry(path.parent))
+        except NasError as error:
+            faults[path.parent.name] = error
+    return found, faults
 
 
 def find_entry(reference: str | Path, root: Path | None = None) -> Entry:
@@ -95,10 +111,7 @@ def find_entry(reference: str | Path, root: Path | None = None) -> Entry:
 def read_entry(folder: Path) -> Entry:
     """The network exported to `folder`. Raises `InputError` for a manifest that is unreadable or lacks something."""
     path = folder / MANIFEST
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be the manifest of an exported network, but: {error}.") from error
+    document = read_json(path, "the manifest of an exported network", remedy="export the network again")
     if not isinstance(document, dict):
         raise InputError(f"{path} must be the manifest of an exported network, but holds no mapping.")
     for key, kind in _KEYS.items():
@@ -111,13 +124,33 @@ def read_entry(folder: Path) -> Entry:
         )
     if document["schema"] != SCHEMA:
         raise InputError(f"{path}: schema must be {SCHEMA}, but got {document['schema']}; export the network again.")
-    unknown = [name for name in document["formats"] if name not in FORMATS]
+    _check_figures(document, path)
+    unknown = [name for name in document["formats"] if not isinstance(name, str) or name not in FORMATS]
     if unknown:
         raise unknown_name(f"{path}: a format", str(unknown[0]), FORMATS)
     for name, facts in document["files"].items():
         if not _is_inside(name) or not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
             raise InputError(f"{path}: files must name files of the folder with their sha256, but got {name!r}.")
     return Entry(folder=folder, manifest=document)
+
+
+def _check_figures(document: Mapping[str, Any], path: Path) -> None:
+    """Raises `InputError` for figures that are no records, and texts that are none."""
+    for key, numbers in _FIGURES.items():
+        record = document.get(key)
+        if record is None:
+            continue
+        sound = isinstance(record, dict) and isinstance(record.get("source"), str)
+        if not sound or any(entering(record.get(number)) != record.get(number) for number in numbers):
+            raise InputError(f"{path}: {key} must be a record with a source, but got {record!r}; export it again.")
+    for key in ("device", "run"):
+        if not isinstance(document.get(key, ""), str | None):
+            raise InputError(f"{path}: {key} must be a text, but got {document[key]!r}; export it again.")
+    for key in (*_FIGURES, "device", "run"):
+        if key not in document:
+            raise InputError(f"{path}: the key {key!r} must be given, but is missing; export the network again.")
+    if any(not 0 <= document[key] < 10**15 for key in ("params", "macs", "num_classes")):
+        raise InputError(f"{path}: params, macs and num_classes must be counts, but are not; export it again.")
 
 
 def _is_inside(name: str) -> bool:

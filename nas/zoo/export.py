@@ -6,17 +6,15 @@ torch, ONNX Runtime and the store of runs are imported when they are used, so th
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nas import resources
-from nas.files import sha256, write_bytes, writing
+from nas.errors import InputError
+from nas.files import sha256, write_bytes
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, known_as
 from nas.space.resolution import resolution_document
@@ -24,6 +22,7 @@ from nas.zoo.card import card_text
 from nas.zoo.entry import ARCHITECTURE, CARD, MANIFEST, SCHEMA, UNTRAINED, WEIGHTS, read_entry, zoo_folder
 from nas.zoo.formats import FORMATS, check_formats
 from nas.zoo.pixels import PIXEL_FORMATS, check_pixels, pixel_form
+from nas.zoo.placing import one_at_a_time, put_in_place, work_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,16 +61,16 @@ def export_architecture(
     `pixels` each format also has a file that takes pixels and says probabilities, which needs `training`.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
-    joins it. `progress` is told of each file that is written and checked. Raises `InputError` for a bad name, formats
-    that are unknown or lack their converter, and weights that do not fit, `NasError` where the zoo cannot be written to
-    or a file does not compute what torch does; then nothing is left behind.
+    joins it. Of several exports of one network at once the last one stays. `progress` is told of each file that is
+    written and checked. Raises `InputError` for a bad name, formats that are unknown or lack their converter, and
+    weights that do not fit, `NasError` where the zoo cannot be written to or a file does not compute what torch does;
+    then nothing is left behind.
     """
     from nas.runs import installed_versions
 
     resources.check_name(name, what="the name of an exported network")
     check_formats(formats)
     root = root or zoo_folder()
-    target = _place(root, name.removesuffix(UNTRAINED), UNTRAINED if weights is None else "", architecture.digest)
     known = known_as(architecture)
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
@@ -95,7 +94,8 @@ def export_architecture(
         "formats": list(formats),
         "training": None if training is None else dict(training),
     }
-    with _folder_in_one_piece(target) as folder:
+    suffix = UNTRAINED if weights is None else ""
+    with work_folder(root, name.removesuffix(UNTRAINED) + suffix) as folder:
         manifest["checks"] = _write_models(architecture, folder, weights, seed, formats, progress)
         if training is not None:
             from nas.zoo.pictures import write_pictures
@@ -103,11 +103,14 @@ def export_architecture(
             write_pictures(folder, training)
         if training is not None and pixels:
             manifest["pixels"] = _write_pixels(architecture, folder, training, formats, progress)
-        manifest["files"] = _facts(folder)
-        paper = known.paper if known else ""
-        write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
-        manifest["files"] |= _facts(folder)
-        write_bytes(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        with one_at_a_time(root):  # from the choice of the name, which the card says, to the folder of that name
+            target = _place(root, name.removesuffix(UNTRAINED), suffix, architecture.digest)
+            manifest["files"] = _facts(folder)
+            paper = known.paper if known else ""
+            write_bytes(folder / CARD, card_text(architecture, manifest, target.name, paper=paper).encode())
+            manifest["files"] |= _facts(folder)
+            write_bytes(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+            put_in_place(folder, target)
     return target
 
 
@@ -173,30 +176,12 @@ def _write_pixels(
 def _place(root: Path, name: str, suffix: str, digest: str) -> Path:
     """The folder for a network: its name, joined by its digest where another network has that name."""
     folder = root / (name + suffix)
-    if (folder / MANIFEST).is_file() and read_entry(folder).manifest["digest"] == digest:
+    if not folder.exists():
         return folder
-    return root / f"{name}-{digest[:8]}{suffix}" if folder.exists() else folder
-
-
-@contextmanager
-def _folder_in_one_piece(target: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes `target` (in place of what is there) when the block ends well."""
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield folder
-        with writing(target):
-            folder.chmod(0o755)
-            if target.exists():
-                aside = folder.with_name(f"{folder.name}.old")
-                os.replace(target, aside)
-                os.replace(folder, target)
-                shutil.rmtree(aside)
-            else:
-                os.replace(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(InputError):  # what is damaged there is not known to be this network
+        if read_entry(folder).manifest["digest"] == digest:
+            return folder
+    return root / f"{name}-{digest[:8]}{suffix}"
 
 
 def _facts(folder: Path) -> dict[str, dict[str, Any]]:

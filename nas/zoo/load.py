@@ -44,8 +44,10 @@ def load(reference: str | Path, *, root: Path | None = None) -> ZooModel:
     path = entry.folder / WEIGHTS
     try:
         weights = read_weights(path.read_bytes())
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise NasError(f"{path} must hold weights, but: {error}; export the network again.") from error
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise NasError(f"{path} must hold finite weights, but some are not; export the network again.")
     load_weights(module, weights, where=str(path))
     return ZooModel(entry=entry, architecture=architecture, module=module)
 

@@ -55,7 +55,7 @@ def check_pixels(name: str, module: GraphModule, path: Path, form: PixelForm) ->
     if runner is None:
         read_coreml(path)
         return {"max_error": None}
-    channels, height, width = module.graph.input_shape
+    channels, height, width = module.definition.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (1, height, width, channels), dtype=np.uint8)
     with torch.no_grad():
         expected = PixelModule(module.fuse(), form).eval()(torch.from_numpy(pixels)).numpy()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
+import sys
 
 import click
 
@@ -24,6 +26,9 @@ def command(fault: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "runs/nas.db")
     if fault == "interrupt":
         signal.raise_signal(signal.SIGINT)
+    if fault == "stop":
+        # Whoever sees this line may send SIGTERM; the worker's number is the line.
+        subprocess.run([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"])
     if fault == "defect":
         raise AssertionError("ours")
     click.echo("line\n" * 100_000)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.cli.main import main
@@ -109,6 +110,35 @@ def test_an_onnx_file_with_unknown_operators_is_predicted_with_a_warning(
     assert code == 0
     assert "m.onnx on iphone12" in out
     assert "in my.ops.Fancy, " in err and "other:" not in err
+
+
+def test_a_prediction_says_what_it_is_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.onnx.onnx_files import node, save
+
+    # 3·64·9 weights on 54·54 pixels of each of two images.
+    weights = {"w": np.ones((64, 3, 3, 3))}
+    path = save(tmp_path / "m.onnx", [node("Conv", ["x", "w"], "y")], ("n", 3, "h", 56), weights)
+    arguments = ("lut", "predict", str(path), "--device", "pixel3-cpu")
+    code, _, err = call(capsys, *arguments)
+    assert code == 2 and "--input-shape x=1x3x224x56" in err
+    sizes = ("--input-shape", "x=2x3x56x56")
+    record = document(capsys, *arguments, *sizes)
+    facts = {key: record[key] for key in ("macs", "macs_are_a_lower_bound", "params", "precision", "batch")}
+    assert facts == {
+        "macs": 2 * 1728 * 54 * 54, "macs_are_a_lower_bound": False, "params": 1728, "precision": "float32", "batch": 2,
+    }  # fmt: skip
+    assert "2 images at once" in str(record["latency"])
+    assert document(capsys, *arguments, *sizes, "--batch", "1")["macs"] == 1728 * 54 * 54
+    known = document(capsys, "lut", "predict", "mobilenetv2-1.0", "--device", "iphone12", "--batch", "4")
+    assert (known["batch"], known["precision"], known["params"]) == (4, "float16", 3487816)
+    assert known["macs"] == 4 * known_network("mobilenetv2-1.0").macs
+
+
+def test_an_architecture_has_its_own_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(
+        capsys, "lut", "predict", "mobilenetv2-1.0", "--device", "iphone12", "--input-shape", "1x3x192x192"
+    )
+    assert code == 2 and "must come with an ONNX file" in err
 
 
 @pytest.mark.slow

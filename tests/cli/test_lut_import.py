@@ -79,7 +79,7 @@ def test_an_activation_is_asked_for(workspace: Path, capsys: pytest.CaptureFixtu
     ("arguments", "words"),
     [
         (("absent.yaml", "--device", "mine"), "absent.yaml must be a readable YAML file"),
-        (("absent.csv", "--device", "mine"), "absent.csv must be a readable CSV file"),
+        (("absent.csv", "--device", "mine"), "absent.csv must be a CSV file that can be read"),
         (("--device", "mine"), "Missing argument 'FILE...'"),
         (("absent.csv", "--device", "min"), "nearest: mine"),
         (("absent.csv", "--device", "../mine"), "plain name"),

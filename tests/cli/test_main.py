@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nas.cli.main import MODULES, main
+from nas.files import is_alive, refused
+from nas.space import load_architecture
 
 HEAVY = {"torch", "onnxruntime", "onnx", "scipy", "sklearn", "sqlalchemy", "optuna", "matplotlib", "ray", "coremltools"}
 
@@ -45,8 +50,8 @@ def _run(*arguments: str, script: str = WITH_FAULTS) -> subprocess.Popen[str]:
             "full",
             1,
             (
-                "error: a file must be read or written, but runs/nas.db: No space left on device;"
-                " check its path, permissions and free space.\n"
+                "error: the disk of runs/nas.db must have room, but: No space left on device;"
+                " free some, or choose another place.\n"
             ),
         ),
     ],
@@ -69,6 +74,93 @@ def test_an_interrupt_is_one_line_and_130() -> None:
     assert (process.returncode, out, err.strip()) == (130, "", "error: interrupted; what was finished is kept.")
 
 
+def test_a_stop_from_outside_is_one_line_and_143_and_leaves_no_worker() -> None:
+    process = _run("fault", "stop")
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.strip()) == (143, "", "error: stopped; what was finished is kept.")
+    end = time.monotonic() + 10  # it was killed; the system takes it away in its own time
+    while is_alive(worker) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not is_alive(worker)
+
+
+START_UP = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from nas.__main__ import main
+sys.argv = ["nas", "arch", "list"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "nas.cli.arch", "nas.report", "numpy"])
+def test_an_interrupt_while_the_program_is_read_is_one_line(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", START_UP.format(module=module)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "error: interrupted; what was finished is kept."
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault_and_no_file_takes_their_place(closed: str, tmp_path: Path) -> None:
+    """Each of `nas arch export` writes a file, which must get neither what is printed nor what is told."""
+    out = tmp_path / "a.yaml"
+    command = f"{sys.executable} -P -m nas arch export mobilenetv2-1.0 --out {out} {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert load_architecture(out).digest == load_architecture("mobilenetv2-1.0").digest
+
+
+@pytest.mark.parametrize(
+    "arguments", [["arch", "list"], ["arch", "list", "--json"], ["arch", "show", "mobilenetv2-1.0"]]
+)
+def test_a_pipe_that_nobody_reads_gives_no_traceback(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "nas", *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_name_that_no_disk_takes_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 5000
+    for arguments in (
+        ["arch", "export", "mobilenetv2-1.0", "--out", f"{tmp_path}/{long}"],
+        ["arch", "show", long],
+        ["space", "show", long],
+        ["device", "show", long],
+        ["zoo", "show", long],
+        ["runs", "show", long],
+        ["lut", "predict", long, "--device", "iphone12"],
+        ["zoo", "export", "mobilenetv2-1.0", "--name", long],
+    ):
+        assert main(["--workspace", str(tmp_path), *arguments]) == 2, arguments
+        printed = capsys.readouterr()
+        assert printed.out == "" and printed.err.startswith("error: ")
+        assert len(printed.err) < 1000, printed.err
+
+
+def test_an_answer_of_a_read_only_place_does_not_speak_of_room() -> None:
+    for number in (errno.EROFS, errno.EACCES):
+        text = str(refused("runs", OSError(number, os.strerror(number))))
+        assert "runs must be writable" in text and "room" not in text
+    assert "must have room" in str(refused("runs", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+
+
 def test_a_reader_that_stops_is_no_fault() -> None:
     process = _run("fault", "none")
     assert process.stdout is not None and process.stderr is not None
@@ -86,7 +178,7 @@ def test_a_full_disk_under_stdout_is_one_paragraph() -> None:
             [sys.executable, "-c", WITH_FAULTS, "fault", "none"], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: a file must be read or written, but No space left on device")
+    assert done.stderr.startswith("error: the disk of what is written must have room, but: No space left on device")
     assert done.stderr.count("\n") == 1
 
 

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 
 from nas.cli.main import main
 from tests.measure.devices import add_device, tiny_file, tiny_onnx
@@ -32,12 +34,40 @@ def test_json_is_one_document(workspace: Path, capsys: pytest.CaptureFixture[str
     tiny_onnx(workspace / "m.onnx")
     assert main(["measure", "m.onnx", "--device", "mine", "--rounds", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {"network", "device", "source", "environment", "rounds", "runs", "timings", "predicted", "warnings"} == set(
-        found
-    )
+    assert {
+        "network",
+        "device",
+        "source",
+        "environment",
+        "rounds",
+        "runs",
+        "images_a_run",
+        "timings",
+        "predicted",
+        "warnings",
+    } == set(found)
     assert {"threads", "mean_ms", "sd_ms", "median_ms", "p90_ms", "min_ms", "cpu_min_ms", "spread", "latency"} == set(
         found["timings"][0]
     )
+
+
+@pytest.mark.parametrize("number", ["FLOAT", "DOUBLE", "FLOAT16", "BOOL", "UINT8", "INT32", "INT64"])
+def test_inputs_of_every_type_of_numbers_are_fed(
+    number: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = onnx.TensorProto.DataType.Value(number)
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT)], "g",
+        [helper.make_tensor_value_info("x", kind, ["n", 3, 4, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(workspace / "m.onnx"))
+    add_device(workspace, "mine")
+    sizes = ["--input-shape", "x=5x3x4x4"]
+    assert main(["measure", "m.onnx", "--device", "mine", "--rounds", "2", "--json", *sizes]) == 0
+    assert json.loads(capsys.readouterr().out)["images_a_run"] == 5
 
 
 def _truncated(path: Path) -> None:
@@ -46,9 +76,9 @@ def _truncated(path: Path) -> None:
 
 
 BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut off": (_truncated, "but: Protobuf parsing failed"),
-    "text": (lambda path: path.write_text("hello"), "but: Protobuf parsing failed"),
-    "open sizes": (lambda path: tiny_onnx(path, batch="N"), "input 'x' must have fixed sizes"),
+    "cut off": (_truncated, "must be an ONNX file, but its content is none, or is cut off"),
+    "text": (lambda path: path.write_text("hello"), "must be an ONNX file, but its content is none"),
+    "open sizes": (lambda path: tiny_onnx(path, batch="N"), "give it, such as: --input-shape x=1x3x16x16"),
     "an operator of others": (lambda path: tiny_onnx(path, "Fancy", domain="my.ops"), "my.ops:Fancy"),
     "an unknown operator": (lambda path: tiny_onnx(path, "Fancy"), "No Op registered for Fancy"),
     "absent": (lambda path: None, "there is none"),
@@ -60,7 +90,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_bad_file_is_named_in_one_paragraph(case: str, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make, words = BAD_FILES[case]
     make(workspace / "m.onnx")
-    _assert_refused(capsys, ["m.onnx", "--device", "local"], "m.onnx must be", words)
+    _assert_refused(capsys, ["m.onnx", "--device", "local"], "m.onnx", words)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def test_train_verify_predict(workspace: Path, capfd: pytest.CaptureFixture[str]
     assert sorted(checked["held_out"]) == ["onnx", "pixels.onnx"]
     for found in checked["held_out"].values():
         assert found["count"] == 60 and found["mean"] == accuracy["mean"]
-    assert "held-out images right" in run(capfd, "zoo", "verify", "--data", "photos.npz")[0]
+    assert "held-out images right" in run(capfd, "zoo", "verify", "tiny-photos", "--data", "photos.npz")[0]
+    assert "must come with the NAME" in run(capfd, "zoo", "verify", "--data", "photos.npz", code=2)[1]
+    assert record["run"] in run(capfd, "runs", "list")[0]
+    assert "tiny-photos" in run(capfd, "runs", "show", record["run"])[0]
 
     test = data(200, test=60).test
     for i in range(2):

@@ -12,7 +12,7 @@ import pytest
 import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits, Models, SpaceProblem
-from nas.jobs.search import search
+from nas.jobs.search import free_search as search
 from nas.jobs.search_answer import SearchAnswer
 from nas.space import Architecture, known_network, known_networks
 from nas.space.search_space import SearchSpace

@@ -15,7 +15,7 @@ import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits, Models, SpaceProblem, further
 from nas.jobs.beginnings import Beginnings
-from nas.jobs.search import search
+from nas.jobs.search import free_search as search
 from nas.jobs.search_answer import SearchAnswer
 from nas.report.search_text import search_text
 from nas.space import known_network

@@ -11,7 +11,7 @@ import pytest
 
 import nas
 from nas.evaluate import ChannelAdaptation, Limits, Models, SpaceProblem
-from nas.jobs.search import search
+from nas.jobs.search import free_search as search
 from nas.jobs.search_answer import SearchAnswer
 from nas.space import known_networks
 from nas.space.search_space import SearchSpace

@@ -13,7 +13,7 @@ import nas
 from nas.errors import TargetError, UnknownOperatorError
 from nas.evaluate import ChannelAdaptation, Limits, Models
 from nas.jobs.lut_import import import_tables
-from nas.jobs.search import search
+from nas.jobs.search import free_search as search
 from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.search_run import SearchOutcome, SearchRequest, run_search
 from nas.latency import LatencyModel, device_home

@@ -58,6 +58,10 @@ def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
     assert training["classes"] == ["dark", "green", "bright"] and len(training["history"]) == 6
     assert training["correct"] / training["held_out"] == outcome.accuracy == entry.manifest["accuracy"]["mean"]
     assert entry.manifest["num_classes"] == 3
+    card = entry.card()
+    assert "(untrained)" not in card and "top1 on held-out images of" in card
+    assert f"| right on held-out images | {training['correct']} of 60 |" in card
+    assert {"curves.png", "confusion.png"} <= set(entry.manifest["files"])
     # What is read back is what was trained: the held-out images once more, in torch.
     images = data(200, test=60).test
     values = (torch.from_numpy(images.images) / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
@@ -91,6 +95,9 @@ def test_the_file_is_as_accurate_and_other_data_are_refused(workspace: Path) -> 
 def test_no_training_takes_the_place_of_another(workspace: Path) -> None:
     first, again, other = (train(network(), data=workspace / "photos.npz", epochs=epochs).zoo for epochs in (1, 1, 2))
     assert first == again != other
+    # What is broken there is not touched.
+    (Path(first) / "manifest.json").write_text("{")
+    assert Path(train(network(), data=workspace / "photos.npz", epochs=1).zoo) not in (Path(first), Path(other))
 
 
 def test_a_teacher_of_the_zoo(workspace: Path) -> None:
@@ -244,17 +251,16 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on(number: signal.Signals, wor
 
 def test_a_full_disk_is_told_and_the_last_checkpoint_goes_on(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = weights_of_a_short_training(workspace)
-    writes, write = itertools.count(1), os.fdopen
+    writes, replace_file = itertools.count(1), os.replace
 
-    def full(handle: int, mode: str) -> object:
+    def full(source: Path, target: Path) -> None:
         if next(writes) == 3:
-            os.close(handle)
             raise OSError(28, "No space left on device")
-        return write(handle, mode)
+        replace_file(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas.files.os.fdopen", full)
-        with pytest.raises(NasError, match="its disk must have room"):
+        patch.setattr("nas.files.os.replace", full)
+        with pytest.raises(NasError, match="must have room"):
             train(network(), data=workspace / "photos.npz", epochs=4, seed=2)
     failed = RunStore().records()[0]
     kept = workspace / "runs" / failed.id

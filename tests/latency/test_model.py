@@ -43,6 +43,14 @@ def test_a_network_is_the_fixed_time_and_its_segments() -> None:
     assert one.estimate_segments(NETWORK).shares == {"modelled": 1.0}
 
 
+def test_a_network_without_layers_is_the_fixed_time_alone() -> None:
+    found = plain().estimate_segments([])
+    assert found.mean_ms == pytest.approx(0.4)
+    assert found.shares == {"modelled": 1.0}
+    with pytest.raises(InputError, match="an operator that takes time on"):
+        LatencyModel(device=DEVICE, rows={"body": MEASURED}, operators=None).estimate_segments([])
+
+
 def test_a_row_serves_its_whole_segment_and_the_weakest_source_names_the_sum() -> None:
     one = plain(head=MEASURED)
     assert one.operators is not None

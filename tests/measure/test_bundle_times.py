@@ -171,7 +171,7 @@ def test_an_empty_file_and_one_of_other_bytes(folder: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match=words):
             read(folder)
-    with pytest.raises(InputError, match="must be a readable CSV file"):
+    with pytest.raises(InputError, match="must be a CSV file that can be read"):
         read_times(folder / "absent.csv", small_bundle())
 
 

@@ -179,7 +179,7 @@ def test_a_full_disk_is_told_and_what_was_stored_is_kept(path: Path) -> None:
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         many = [timing(f"x{i}", segments=tuple(range(100 + 40 * i, 140 + 40 * i))) for i in range(20)]
-        with pytest.raises(NasError, match=r"a disk with room, but: database or disk is full; what was stored"):
+        with pytest.raises(NasError, match=r"a disk with room, but: database or disk is full; free some; what"):
             store.add_batch(many, seconds=1.0)
         assert len(store.timings()) == BATCH
     with TimingStore(path, HERE) as store:
@@ -199,7 +199,7 @@ def test_a_place_that_takes_no_file_is_told(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused_and_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("segment,mean_ms\n" * 200)
-    with pytest.raises(NasError, match=r"device\.db must be a writable file of timings .* not a database"):
+    with pytest.raises(NasError, match=r"device\.db must be a whole file of timings, .* not a database"):
         TimingStore(path, HERE)
     assert path.read_text().startswith("segment,mean_ms")
 

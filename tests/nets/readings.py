@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 def image(module: GraphModule, *, batch: int = 1, seed: int = 0) -> Tensor:
     """Normal noise in the shape that the network takes."""
-    return torch.randn(batch, *module.graph.input_shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(batch, *module.definition.input_shape, generator=torch.Generator().manual_seed(seed))
 
 
 def with_random_norms(module: GraphModule, seed: int = 0) -> GraphModule:
@@ -105,7 +105,7 @@ def check_all_readings(module: GraphModule, *, batch: int = 1) -> None:
 
     `module` is a fresh training form; its batch norms get random statistics.
     """
-    graph = module.graph
+    graph = module.definition
     with_random_norms(module)
     fused = module.fuse()
     content = onnx_model(module, batch=batch).SerializeToString()

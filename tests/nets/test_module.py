@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import onnxruntime
 import pytest
 import torch
 from torch.nn import functional
@@ -207,3 +210,15 @@ def test_torch_can_export_the_module(small: Architecture) -> None:
     program = torch.export.export(module, (x,))
     with torch.no_grad():
         assert torch.allclose(program.module()(x), module(x), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torch_exports_a_module_with_a_free_batch(small: Architecture, tmp_path: Path) -> None:
+    module, path = build(small).eval(), tmp_path / "m.onnx"
+    example = torch.zeros(1, 3, 32, 32)
+    torch.onnx.export(module, (example,), str(path), input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    (found,) = session.run(None, {"x": x.numpy()})
+    with torch.no_grad():
+        assert relative_error(torch.from_numpy(found), module(x)) < 1e-4

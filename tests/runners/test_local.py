@@ -129,7 +129,7 @@ def test_a_runtime_is_given_its_threads(engine: Engine, tmp_path: Path) -> None:
     found = {}
     for threads in (1, 3):
         before = len(os.listdir("/proc/self/task"))
-        run = worker._ENGINES[engine.name](str(path), threads, np.random.default_rng(0))
+        run = worker._ENGINES[engine.name](str(path), threads, {}, np.random.default_rng(0))
         run()
         found[threads] = len(os.listdir("/proc/self/task")) - before
         del run

@@ -88,5 +88,5 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path, content:
 
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NasError, match=rf"{tmp_path} must be writable .*unable to open database file"):
+    with pytest.raises(NasError, match=rf"{tmp_path} must be writable, but: unable to open database file"):
         RunStore(url=f"sqlite:///{tmp_path}").start("search", command="c")

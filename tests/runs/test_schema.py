@@ -12,6 +12,7 @@ from nas.errors import NasError
 from nas.runs import RunStore
 from nas.runs.models import SCHEMA_VERSION, Base
 from nas.testing.runs import eight_at_once, on_connecting
+from nas.trials.studies import study_trials
 
 OLD_DATABASES = {
     int(path.stem.rpartition("-")[2]): path
@@ -46,6 +47,13 @@ def test_a_database_of_every_schema_still_opens(version: int, tmp_path: Path) ->
     fresh = RunStore(tmp_path / "fresh")
     fresh.start("search", command="c")
     assert columns(tmp_path / "nas.db") == columns(Path(fresh.place))
+
+
+def test_trials_of_schema_3_are_read(tmp_path: Path) -> None:
+    shutil.copy(OLD_DATABASES[3], tmp_path / "nas.db")
+    first, second = study_trials(RunStore(tmp_path).tables, "score-0123456789ab")
+    assert (first.codes, first.state, first.accuracy, first.seconds) == ((1, 2), "done", 0.75, 12.5)
+    assert (second.codes, second.state, second.reason) == ((0, 2), "failed", "ValueError: no data")
 
 
 def test_a_run_of_schema_1_that_never_ended_is_interrupted(tmp_path: Path) -> None:

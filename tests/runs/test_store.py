@@ -68,7 +68,7 @@ def test_a_file_that_may_only_be_read_is_read_and_named(store: RunStore) -> None
         run.finish({})
     with on_connecting("PRAGMA query_only = ON"):  # the error that SQLite gives for a file without the permission
         assert [found.id for found in store.records()] == [run.id]
-        with pytest.raises(NasError, match=r"nas.db must be writable.*readonly database; free it.*--storage"):
+        with pytest.raises(NasError, match=r"nas.db must be writable.*readonly database; let this user.*--storage"):
             store.start("search", command="c")
 
 

@@ -64,7 +64,6 @@ def test_a_point_of_another_space_is_refused() -> None:
         ("[0, 1, 2]", "3", "genes: layer0 must be a list with at least one entry, but got 3."),
         ("[0, 1, 2]", "[0, 1, 0]", "genes: layer0 must be a list of different choices, but got 0 twice."),
         ("[0, 1, 2]", "[0, [1]]", "genes: layer0 must hold numbers, texts or truth values, but got [1]."),
-        ("[0, 1, 2]", "[0, .nan]", "genes: layer0 must hold numbers, texts or truth values, but got nan."),
         ("[0, 1, 2]", "[0, null]", "genes: layer0 must hold numbers, texts or truth values, but got None."),
         ("schema: 1", "schema: 3", "schema must be 1, but got 3"),
         ("name: my-codes", "name: 3", "name must be a text, but got 3."),
@@ -73,6 +72,11 @@ def test_a_point_of_another_space_is_refused() -> None:
 def test_faults(old: str, new: str, words: str) -> None:
     with pytest.raises(InputError, match=f"^codes.yaml: {re.escape(words)}"):
         _parse(TEXT.replace(old, new))
+
+
+def test_a_choice_that_is_no_finite_number_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^codes.yaml, line 4: a number must be finite, .* but got .nan"):
+        _parse(TEXT.replace("[0, 1, 2]", "[0, .nan]"))
 
 
 @pytest.mark.parametrize("genes", ["{}", "[]", "null", "3"])

@@ -189,7 +189,7 @@ FAULTS = {
     "expansion NaN": (
         "expansion: [1, 2]",
         "expansion: [.nan]",
-        "stages[1]: expansion must hold numbers above 0, at most 64, but got nan.",
+        "a number must be finite, and at most 1e30, but got .nan.",
     ),
     "width": ("width: [16]", "width: [16, -8]", "stages[1]: width must hold integers from 1 to 65536, but got -8."),
     "width no number": (

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from nas.errors import InputError, NasError
 from nas.training.checkpoint import Checkpoint, check_question, read_checkpoint, write_checkpoint
@@ -44,7 +46,7 @@ def _bomb(path: Path) -> None:
     path.write_bytes(pickle.dumps(Bomb()))
 
 
-@pytest.mark.parametrize("kind", ["absent", "empty", "cut", "pickle", "other", "folder"])
+@pytest.mark.parametrize("kind", ["absent", "empty", "cut", "pickle", "other", "folder", "nothing"])
 def test_what_is_no_checkpoint_is_refused_and_nothing_runs(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "c"
     write_checkpoint(path, CHECKPOINT)
@@ -57,9 +59,9 @@ def test_what_is_no_checkpoint_is_refused_and_nothing_runs(kind: str, tmp_path: 
     elif kind == "pickle":
         _bomb(path)
     elif kind == "other":
-        from safetensors.torch import save_file
-
         save_file({"a": torch.zeros(1)}, path, metadata={"nas": json.dumps({"schema": 2})})
+    elif kind == "nothing":
+        path.write_bytes(bytes(100))
     elif kind == "folder":
         path.mkdir()
     with pytest.raises(InputError, match="must be the checkpoint of a training"):
@@ -76,7 +78,16 @@ def test_a_place_that_cannot_be_written_keeps_the_last(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(NasError, match="disk must have room"):
+    with pytest.raises(NasError, match="must have room"):
         write_checkpoint(path, CHECKPOINT)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_missing_tensor_is_found(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "c", CHECKPOINT)
+    with safe_open(tmp_path / "c", framework="pt") as file:
+        metadata = file.metadata()
+    save_file({"n": torch.tensor(7)}, tmp_path / "c", metadata=metadata)
+    with pytest.raises(InputError, match="must hold every tensor that it names"):
+        read_checkpoint(tmp_path / "c")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas.data.prepared import Prepared
 from nas.errors import InputError, NasError
 from nas.nets import build
 from nas.nets.layers import BranchSum
@@ -48,6 +49,14 @@ def weights(one: Training) -> dict[str, torch.Tensor]:
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def grey_data() -> Prepared:
+    """The images with their first channel alone."""
+    images = data()
+    parts = {name: getattr(images, name) for name in ("train", "val", "test")}
+    grey = {name: replace(part, images=part.images[..., :1].copy()) for name, part in parts.items()}
+    return replace(images, **grey)
 
 
 def keep_nothing(one: Training) -> None:
@@ -171,11 +180,24 @@ def test_what_is_no_number_is_not_kept() -> None:
         one.state({})
 
 
+def test_a_checkpoint_of_another_network_is_refused() -> None:
+    other = Training(build(network(layers=[{"block": "head"}])), data(), SMALL, epochs=4)
+    with pytest.raises(InputError, match="must fit its network"):
+        training().restore(other.state({}))
+    strange = other.state({})
+    with pytest.raises(InputError, match="must fit its network"):
+        other.restore(replace(strange, tensors={**strange.tensors, "surprise": torch.zeros(1)}))
+
+
 def test_images_and_classes_must_be_the_networks() -> None:
     with pytest.raises(InputError, match="16x16x3, but have 8x8x3"):
         Training(build(network()), data(side=8), SMALL)
     with pytest.raises(InputError, match="3 classes of the data, but has 5"):
         Training(build(network(classes=5)), data(), SMALL)
+    gray = build(network(in_channels=1))
+    with pytest.raises(InputError, match="must have 3 channels, but have 1"):
+        Training(gray, grey_data(), EVERYTHING)
+    Training(gray, grey_data(), SMALL, epochs=1).run(keep_nothing)
     with pytest.raises(InputError, match="two training images"):
         Training(build(network()), data(1), SMALL)
 

@@ -13,7 +13,7 @@ from tests.training.examples import LAYERS, network
 def test_another_size_has_the_same_weights() -> None:
     module = build(network(resolution=32)).eval()
     form = Sizes(module).form(0.75)
-    assert form.graph.input_shape == (3, 24, 24)
+    assert form.definition.input_shape == (3, 24, 24)
     assert {id(one) for one in form.parameters()} == {id(one) for one in module.parameters()}
     assert Sizes(module).form(1.0) is module
     with torch.no_grad():
@@ -27,14 +27,14 @@ def test_networks_of_the_families_run_at_other_sizes(name: str) -> None:
     module = build(load_architecture(name), num_classes=3).eval()
     for share in (0.625, 1.25):
         form = Sizes(module).form(share).eval()
-        size = form.graph.input_shape
-        assert abs(size[1] - share * module.graph.input_shape[1]) <= 32
+        size = form.definition.input_shape
+        assert abs(size[1] - share * module.definition.input_shape[1]) <= 32
         with torch.no_grad():
             assert form(torch.ones(1, *size)).shape == (1, 3)
 
 
 def test_nothing_is_smaller_than_sixteen_pixels() -> None:
-    assert Sizes(build(network(resolution=32))).form(0.1).graph.input_shape == (3, 16, 16)
+    assert Sizes(build(network(resolution=32))).form(0.1).definition.input_shape == (3, 16, 16)
 
 
 def test_what_cannot_be_another_size_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

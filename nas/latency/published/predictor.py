@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.contents import read_json
 from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
@@ -123,8 +124,8 @@ def make_predictor(found: Calibrated, manifest: Mapping[str, Any]) -> OperatorPr
 
 def read_predictor(path: Path) -> OperatorPredictor:
     """The predictor written to `path`; anything else is an `InputError` naming the file."""
+    record = read_json(path, "a coefficients file (JSON)", remedy="restore it, or fit it again: `nas lut fit`")
     try:
-        record = json.loads(path.read_text("utf-8"))
         if record["schema"] != SCHEMA:
             raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; fit it again.")
         share = float(record.get("roofline_share", 1.0))
@@ -133,9 +134,13 @@ def read_predictor(path: Path) -> OperatorPredictor:
         root = np.array(interval["root"], dtype=np.float64)
         floor, beyond = float(interval["floor"]), float(interval["beyond"])
         manifest = dict(record["manifest"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        kinds = manifest.get("kinds", ())
+        if not isinstance(kinds, list | tuple) or not all(isinstance(kind, str) for kind in kinds):
+            raise TypeError("manifest.kinds must be a list of names")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} must be a coefficients file written by `nas lut fit`, but: {type(error).__name__}: {error}."
+            f"{path} must be a coefficients file written by `nas lut fit`, but: {type(error).__name__}: {error};"
+            " restore it, or fit it again."
         ) from error
     fits = root.ndim == 2 and len(root) == len(model.names) and bool(np.isfinite(root).all())
     finite = bool((model.values >= 0).all() and np.isfinite(model.values).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import math
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.contents import read_content, text_of
 from nas.errors import InputError
+from nas.figures import entering
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, as_traced
 from nas.latency.published.fit import Observations, Priors, Workload
 
@@ -50,18 +52,20 @@ def read_published(path: Path) -> list[PublishedRow]:
 
     Raises `InputError` naming file, row and column for missing columns, a short row, or a number out of range.
     """
+    text = text_of(read_content(path, "a CSV file"), path, "a CSV file")
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                got = ",".join(reader.fieldnames or ()) or "none"
-                raise InputError(f"{path}, row 1: columns must be {','.join(COLUMNS)}, but got {got}.")
-            return [_row(record, f"{path}, row {reader.line_num}") for record in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} must be a readable CSV file in UTF-8, but: {error}.") from error
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            got = ",".join(reader.fieldnames or ()) or "none"
+            raise InputError(f"{path}, row 1: columns must be {','.join(COLUMNS)}, but got {got}.")
+        return [_row(record, f"{path}, row {reader.line_num}") for record in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} must be a CSV file, but: {error}; get the whole file.") from error
 
 
 def _row(record: dict[str, str], where: str) -> PublishedRow:
+    if None in record:
+        raise InputError(f"{where}: a row must have {len(COLUMNS)} columns, but has more.")
     for column in COLUMNS:
         if not record[column]:
             raise InputError(f"{where}: {column} must be given, but is empty.")
@@ -73,11 +77,8 @@ def _row(record: dict[str, str], where: str) -> PublishedRow:
 
 
 def _number(record: Mapping[str, str], column: str, where: str) -> float:
-    try:
-        value = float(record[column])
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
+    value = entering(record[column])
+    if not value > 0:
         raise InputError(f"{where}: {column} must be a positive finite number, but got {record[column]!r}.")
     return value
 

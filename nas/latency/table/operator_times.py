@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nas.errors import InputError
+from nas.figures import entering
 from nas.graph import Builder, Segment, Tensor
 from nas.latency.table.lookup import Refused
 from nas.latency.table.rows import read_text, require_whole, shortened
@@ -77,7 +78,7 @@ def read_operator_times(path: Path) -> OperatorTimes:
     such row, is cut off, and for times that are no positive finite ms.
     """
     text = read_text(path, "text")
-    header, *lines = text.splitlines()
+    header, *lines = text.splitlines() or [""]
     require_whole(text, path)
     times, refused = [], []
     for number, line in enumerate(lines, start=2):
@@ -98,11 +99,8 @@ def read_operator_times(path: Path) -> OperatorTimes:
 
 
 def _milliseconds(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 < value < float("inf"):
+    value = entering(text)
+    if not value > 0.0:
         raise InputError(f"{where}: the time must be a positive finite number of ms, but got {text!r}.")
     return value
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.contents import read_content, text_of
 from nas.errors import InputError
+from nas.figures import entering
 from nas.latency.estimate import SOURCES, Source
 
 COLUMNS = ("segment", "mean_ms", "low_ms", "high_ms", "count", "source", "date")
@@ -62,14 +63,7 @@ def read_table(path: Path) -> dict[str, TableRow]:
 
 def read_text(path: Path, form: str) -> str:
     """The text of the file at `path`, without a byte order mark. Raises `InputError` for what is no UTF-8."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} must be a {form} file in UTF-8, but byte {error.start} is not; convert it."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} must be a readable {form} file, but: {error.strerror}.") from error
+    return text_of(read_content(path, f"a {form} file"), path, f"a {form} file")
 
 
 def require_whole(text: str, path: Path) -> None:
@@ -112,11 +106,8 @@ def _row(cells: list[str], where: str) -> TableRow:
 
 
 def _positive(text: str, column: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
+    value = entering(text)
+    if not value > 0:
         raise InputError(f"{where}: {column} must be a positive finite number of ms, but got {text!r}.")
     return value
 

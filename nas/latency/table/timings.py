@@ -18,6 +18,7 @@ from typing import Any
 
 from nas.documents import MAX_BYTES, check_keys, read_yaml
 from nas.errors import InputError
+from nas.figures import entering
 from nas.latency.table.rows import read_text, require_whole
 
 FIGURES = ("count", "mean", "std", "var")
@@ -123,6 +124,8 @@ def _csv_rows(path: Path) -> list[TimedText]:
     try:
         for cells in reader:
             where = f"{path}, row {reader.line_num}"
+            if not cells:
+                raise InputError(f"{where}: a row must have its text and its mean, but is empty; take it out.")
             if reader.line_num == 1:
                 is_header = not any(_AMOUNT.fullmatch(cell.strip()) for cell in cells[1:])
                 columns = _header(cells, where) if is_header else columns
@@ -187,7 +190,7 @@ def _std(record: Mapping[str, Any], mean: float, where: str) -> float | None:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return entering(value) == value and not isinstance(value, str)
 
 
 def _shown(value: object) -> str:

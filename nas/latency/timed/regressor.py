@@ -204,9 +204,10 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
             factor=float(interval["factor"]),
             manifest=dict(record["manifest"]),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} must be a coefficients file written by `nas lut build`, but: {type(error).__name__}: {error}."
+            f"{path} must be a coefficients file written by `nas lut build`, but: {type(error).__name__}: {error};"
+            " restore it, or build it again."
         ) from error
     if not _sound(found):
         raise InputError(f"{path}: coefficients must be finite, fit together and never be negative; build it again.")

@@ -91,7 +91,7 @@ def test_a_table_without_a_stem_is_of_no_image_size(tmp_path: Path) -> None:
         (WHOLE.replace("mean: 0.4\n", "means: 0.4\n"), "got 'means'; did you mean 'mean'?"),
         (WHOLE + "unit: us\n", "times must be in ms, but unit is 'us'"),
         (WHOLE.replace("mean: 0.4\n", "mean: -0.4\n"), "mean must be a positive finite number of ms, but got -0.4"),
-        (WHOLE.replace("mean: 0.4\n", "mean: .nan\n"), "mean must be a positive finite number of ms, but got nan"),
+        (WHOLE.replace("mean: 0.4\n", "mean: .nan\n"), "a number must be finite, and at most 1e30, but got .nan"),
         (WHOLE.replace("mean: 0.4\n", "mean: 0\n"), "mean must be a positive"),
         (WHOLE.replace("mean: 0.4\n", "mean: 0.4ms\n"), "mean must be a positive finite number of ms, but got '0.4ms'"),
         (WHOLE.replace("mean: 0.4\n", "mean: true\n"), "mean must be a positive"),

@@ -1,0 +1,67 @@
+"""Options of a search whose accuracies cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from nas.cli.limits import quantity
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _seconds(text: str, *, name: str) -> float:
+    from nas.units import parse_duration_s
+
+    return parse_duration_s(text, name=name)
+
+
+_OPTIONS = (
+    click.option(
+        "--evaluate",
+        metavar="MODULE:FUNCTION",
+        help="A function from a list of networks to accuracies (fractions): they cost, so few are tried.",
+    ),
+    click.option("--trials", type=click.IntRange(1), metavar="N", help="How often it is called.  [default: 30]"),
+    click.option(
+        "--asker", default="surrogate", show_default=True, metavar="NAME", help="Who chooses what is tried next."
+    ),
+    click.option("--noiseless", is_flag=True, help="The same network has the same accuracy: none is tried twice."),
+    click.option(
+        "--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="So many trials at once."
+    ),
+    click.option("--ray", metavar="ADDRESS", help="The Ray cluster that trials run on; local: of this machine."),
+    click.option(
+        "--cpus",
+        type=click.FloatRange(0.0),
+        default=1.0,
+        show_default=True,
+        metavar="N",
+        help="Cores a trial (--ray).",
+    ),
+    click.option(
+        "--gpus",
+        type=click.FloatRange(0.0),
+        default=0.0,
+        show_default=True,
+        metavar="N",
+        help="GPUs a trial (--ray).",
+    ),
+    click.option(
+        "--time-limit", callback=quantity(_seconds), metavar="TIME", help="A trial that takes longer fails: 2h."
+    ),
+    click.option("--resume", metavar="RUN", help="Go on with a search with --evaluate that was interrupted or killed."),
+)
+
+
+TRIALS_ONLY = ("trials", "asker", "noiseless", "workers", "ray", "cpus", "gpus", "time_limit")
+"""What a search without --evaluate does not have."""
+
+
+def trials_options(function: _F) -> _F:
+    """The options by which accuracies cost."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
