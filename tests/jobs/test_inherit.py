@@ -48,7 +48,7 @@ def test_a_trained_network_of_the_zoo_is_a_parent(workspace: Path) -> None:
     named = nas.inherit(network(), Path(parent.zoo) / "model.safetensors")
     assert named.share == 1
     grey = nas.inherit(network(), "tiny-photos", num_classes=9, in_channels=1)
-    assert grey.module.graph.output_shape == (9,) and grey.module.graph.input_shape[0] == 1
+    assert grey.module.definition.output_shape == (9,) and grey.module.definition.input_shape[0] == 1
     assert [one.reason for one in grey.anew] == ["the classes are others"]
 
 

@@ -83,7 +83,9 @@ def known_checkpoint(path: Path, tensors: Mapping[str, Tensor]) -> KnownCheckpoi
     module = build(architecture)
     reader = _Reader(tensors, where, form.epsilon - _OUR_EPSILON)
     flat = [part for layer in parts for part in layer]
-    layers = [layer for position in range(len(module.graph.nodes)) if (layer := module.layer(position)) is not None]
+    layers = [
+        layer for position in range(len(module.definition.nodes)) if (layer := module.layer(position)) is not None
+    ]
     with torch.no_grad():
         for layer, part in zip(layers, flat, strict=True):
             reader.fill(layer, part)

@@ -49,15 +49,15 @@ def inherit_weights(
         raise ValueError("a parent must be the network of an architecture, but is a bare graph")
     module = build(child, seed=seed)
     layers, nodes = paired_nodes(child, parent.architecture)
-    ours, theirs = channels_of(module.graph), channels_of(parent.graph)
+    ours, theirs = channels_of(module.definition), channels_of(parent.definition)
     importance = _importance(parent, theirs) if draw is None else draw.random(_largest(theirs) + 1)
     left_out = differing_heads(ours, theirs, nodes)
-    if new_classes or module.graph.output_shape != parent.graph.output_shape:
+    if new_classes or module.definition.output_shape != parent.definition.output_shape:
         left_out |= ours.output
     kept = kept_channels(ours, theirs, nodes, importance, left_out)
     slicer = _Slicer(module, parent, (layers, nodes), kept, ours)
     with torch.no_grad():
-        for position in range(1, len(module.graph.nodes)):
+        for position in range(1, len(module.definition.nodes)):
             slicer.take(position)
     return Inheritance(
         module=module,
@@ -82,7 +82,7 @@ def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
     """For each channel the mean, over the weights that it goes through, of its squared norm there relative to that of
     the mean channel. Weights are those of the inference form, which are what a channel is worth whatever its norm."""
     total, count = (np.zeros(_largest(channels) + 1) for _ in range(2))
-    for position, node in enumerate(parent.graph.nodes):
+    for position, node in enumerate(parent.definition.nodes):
         layer = parent.layer(position)
         if not isinstance(layer, nn.Conv2d | nn.Linear | ConvNorm | BranchSum | NormLinear):
             continue
@@ -135,7 +135,7 @@ class _Slicer:
     def _fill(self, position: int, layer: nn.Module) -> str:
         """Copy what fits; the reason for what does not."""
         if position not in self._nodes:
-            known = self._module.graph.nodes[position].layer in self._layers
+            known = self._module.definition.nodes[position].layer in self._layers
             return "the parent's layer has no such operator" if known else NO_LAYER
         other = self._parent.layer(self._nodes[position])
         if other is None or type(other) is not type(layer):
@@ -268,8 +268,10 @@ def _branch_kind(layer: BranchSum, name: str) -> str:
 
 
 def _conv_groups(module: GraphModule, position: int) -> int:
-    op = module.graph.nodes[position].op
-    depthwise = isinstance(op, Conv) and op.groups == module.graph.input_shapes(module.graph.nodes[position])[0][0]
+    op = module.definition.nodes[position].op
+    depthwise = (
+        isinstance(op, Conv) and op.groups == module.definition.input_shapes(module.definition.nodes[position])[0][0]
+    )
     return op.groups if isinstance(op, Conv) and not depthwise else 1
 
 
