@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas.graph.ops import Conv
+from nas.graph.ops import Conv, Op
 from nas.nets import GraphModule, build
 from nas.nets.fuse import fused_layer
 from nas.nets.layers import BranchSum, ConvNorm, NormLinear
@@ -39,8 +39,8 @@ def inherit_weights(
 ) -> Inheritance:
     """`child` in training form with the slices of `parent` (in training form, of an architecture) that fit it.
 
-    Channels are kept by norm: the mean, over the weights that a channel goes through, in inference form, of its squared
-    norm relative to the mean channel's. `draw` keeps channels at random instead, which is what norms are compared with.
+    Channels are kept by norm: the mean, over the weights that a channel goes through, times their norms' scales, of its
+    squared norm relative to the mean channel's. `draw` keeps channels at random instead, for comparison.
     With `new_classes` the classifier starts anew, as it does where their number differs. New weights are drawn from
     `seed`. Statistics of batch norms are sliced too, and are those of the parent's inputs: take them anew before the
     network is used untrained.
@@ -78,6 +78,16 @@ def _largest(channels: Channels) -> int:
     return max(int(ids.max(initial=0)) for ids in channels.sides.values())
 
 
+def _scaled_weight(op: Op, layer: nn.Module) -> Tensor:
+    """The weight times the scale of the norm behind it. It is not divided by the deviation, which is next to nothing
+    where a channel is dead, and would make that one the heaviest. Branches are merged."""
+    if isinstance(layer, ConvNorm) and layer.conv is not None and layer.norm is not None:
+        return layer.conv.weight.detach() * layer.norm.weight.detach()[:, None, None, None]
+    fused = fused_layer(op, layer)
+    assert isinstance(fused, nn.Conv2d | nn.Linear)
+    return fused.weight.detach()
+
+
 def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
     """For each channel the mean, over the weights that it goes through, of its squared norm there relative to that of
     the mean channel. Weights are those of the inference form, which are what a channel is worth whatever its norm."""
@@ -86,9 +96,8 @@ def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
         layer = parent.layer(position)
         if not isinstance(layer, nn.Conv2d | nn.Linear | ConvNorm | BranchSum | NormLinear):
             continue
-        fused = fused_layer(node.op, layer)
-        assert isinstance(fused, nn.Conv2d | nn.Linear)
-        squares = fused.weight.detach().double().square().reshape(*fused.weight.shape[:2], -1).sum(-1)
+        weight = _scaled_weight(node.op, layer).double()
+        squares = weight.square().reshape(*weight.shape[:2], -1).sum(-1)
         groups = channels.groups.get(position, 1)
         for side, energy in (
             ("out", squares.sum(1)),
