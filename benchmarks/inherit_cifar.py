@@ -61,7 +61,7 @@ def children(parent: Architecture) -> list[Architecture]:
     """Networks that random narrowings of `parent` lead to."""
     found = []
     for seed in range(CHILDREN):
-        rng, child = np.random.default_rng(seed), parent
+        rng, child = np.random.default_rng([41, seed]), parent
         while child.macs > SHARE * parent.macs:
             moves = [narrower for _, narrower in shrink_moves(child, 4)]
             child = moves[int(rng.integers(len(moves)))]
