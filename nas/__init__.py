@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas.accuracy import load_accuracy
     from nas.errors import NasError
     from nas.jobs.adapt import adapt
+    from nas.jobs.inherit import inherit
     from nas.jobs.search import search
     from nas.jobs.train import train
     from nas.latency import load_latency
@@ -33,6 +34,7 @@ _HOMES = {
     "adapt": "nas.jobs.adapt",
     "build": "nas.nets",
     "export_onnx": "nas.nets",
+    "inherit": "nas.jobs.inherit",
     "load_accuracy": "nas.accuracy",
     "load_architecture": "nas.space",
     "load_graph": "nas.onnx.reader:read_onnx",
@@ -49,6 +51,7 @@ __all__ = [
     "adapt",
     "build",
     "export_onnx",
+    "inherit",
     "load_accuracy",
     "load_architecture",
     "load_graph",

@@ -85,3 +85,12 @@ def trained_network(context: click.Context, parameter: click.Parameter, value: s
     if value is not None:
         training_of(find_entry(value))
     return value
+
+
+def known_source(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A trained network of the zoo, or a checkpoint file (read by the command)."""
+    from nas.jobs.inherit import check_source
+
+    if value is not None:
+        check_source(value)
+    return value

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nas.cli.answer_options import formats_option
-from nas.cli.names import known_network, known_recipe, trained_network
+from nas.cli.names import known_network, known_recipe, known_source, trained_network
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page
@@ -27,6 +27,9 @@ from nas.cli.terminal import page
 )
 @click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]"
+)
+@click.option(
+    "--init", callback=known_source, metavar="SOURCE", help="Weights to inherit: of the zoo, or a checkpoint file."
 )
 @click.option("--teacher", callback=trained_network, metavar="ZOO", help="A trained network of the zoo to learn from.")
 @click.option("--branches", type=click.IntRange(1), metavar="N", help="Re-parameterised layers begin with N branches.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
 from nas.errors import InputError, unknown_name
+from nas.jobs.inherit import Source, check_source, inherit_from, open_source
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore, is_run_id
 from nas.runs.handle import RunHandle
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas.training.heldout import HeldOut
+    from nas.training.inherit import Inheritance
     from nas.training.loop import Training
 
 DRY_STEPS, SCORED = 8, 250
 """How many steps, and how many images that are looked at, a dry run is timed by."""
 
-_TRAINING = ("data_digest", "recipe", "epochs", "seed", "branches", "teacher")
+_TRAINING = ("data_digest", "recipe", "epochs", "seed", "branches", "teacher", "init")
 """What tells one training of a network from another, in the record of a manifest."""
 
 
@@ -46,6 +48,7 @@ class TrainRequest:
     data: str | Path | Prepared
     recipe: str | Path | Recipe = "small"
     epochs: int | None = None
+    init: str | Path | None = None
     teacher: str | None = None
     seed: int = 0
     branches: int | None = None
@@ -59,7 +62,7 @@ class TrainRequest:
         data = self.data.digest[:16] if isinstance(self.data, Prepared) else str(self.data)
         recipe = self.recipe.name if isinstance(self.recipe, Recipe) else str(self.recipe)
         words = ["nas", "train", named, "--data", data, "--recipe", recipe]
-        for option in ("epochs", "teacher", "branches"):
+        for option in ("epochs", "init", "teacher", "branches"):
             if getattr(self, option) is not None:
                 words += [f"--{option}", str(getattr(self, option))]
         words += ["--seed", str(self.seed)]
@@ -83,6 +86,7 @@ class TrainOutcome:
     seconds: float
     images_per_s: float
     zoo: str
+    inheritance: Inheritance | None = None
 
     @property
     def accuracy(self) -> float:
@@ -102,6 +106,7 @@ class TrainOutcome:
             "seconds": self.seconds,
             "images_per_s": self.images_per_s,
             "zoo": self.zoo,
+            "init": None if self.inheritance is None else self.inheritance.as_json(),
         }
 
 
@@ -132,6 +137,7 @@ def train(
     data: str | Path | Prepared,
     recipe: str | Path | Recipe = "small",
     epochs: int | None = None,
+    init: str | Path | None = None,
     seed: int = 0,
     teacher: str | None = None,
     branches: int | None = None,
@@ -144,7 +150,9 @@ def train(
     """Train `architecture` (or the network of that name) on `data` by `recipe`, measure it on the held-out images, and
     export it to the zoo.
 
-    `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `teacher` a trained network of
+    `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `init` is
+    what weights are inherited from: a trained network of the zoo, or a checkpoint in the form of timm or torchvision
+    (`nas.inherit`); `teacher` a trained network of
     the zoo with the same classes; with `pixels` each of the `formats` also has a file that takes pixels and says
     probabilities; `resume` is the run of the same training that was stopped. A checkpoint is kept in the
     run's folder after each epoch and every three minutes. Raises `InputError` for what does not fit before anything is
@@ -155,6 +163,7 @@ def train(
         data=data,
         recipe=recipe,
         epochs=epochs,
+        init=init,
         teacher=teacher,
         seed=seed,
         branches=branches,
@@ -223,6 +232,7 @@ class _Made:
     data: str
     training: Training
     question: dict[str, Any]
+    inheritance: Inheritance | None
 
 
 def _make(request: TrainRequest, progress: OnProgress) -> _Made:
@@ -231,6 +241,7 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
     recipe = request.recipe if isinstance(request.recipe, Recipe) else load_recipe(request.recipe)
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
+    source = _source(request)
     prepared, data = _prepared(request.data, network, progress)
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
@@ -245,8 +256,10 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
     from nas.training.loop import Training
 
     teacher: nn.Module | None = None if request.teacher is None else load(request.teacher).module.fuse()
+    classes = tuple(prepared.classes)
+    inheritance = None if source is None else inherit_from(source, network, classes=classes, seed=request.seed)
     training = Training(
-        build(network, seed=request.seed),
+        build(network, seed=request.seed) if inheritance is None else inheritance.module,
         prepared,
         recipe,
         epochs=request.epochs,
@@ -265,8 +278,29 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         "teacher": None
         if entry is None
         else {"name": entry.name, "digest": entry.manifest["files"]["model.safetensors"]},
+        "init": None if source is None else {"name": source.name, "digest": source.digest},
     }
-    return _Made(architecture=network, prepared=prepared, data=data, training=training, question=question)
+    return _Made(
+        architecture=network,
+        prepared=prepared,
+        data=data,
+        training=training,
+        question=question,
+        inheritance=inheritance,
+    )
+
+
+def _source(request: TrainRequest) -> Source | None:
+    """The weights to begin with. Raises `InputError` also where some of them would be set aside again."""
+    if request.init is None:
+        return None
+    if request.branches is not None:
+        raise InputError(
+            "a training that inherits weights begins with all branches, but got --branches"
+            f" {request.branches} with --init; give one of the two."
+        )
+    check_source(request.init)
+    return open_source(request.init)
 
 
 def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
@@ -302,6 +336,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         "seed": request.seed,
         "branches": request.branches,
         "teacher": request.teacher,
+        "init": None if made.inheritance is None else made.inheritance.as_json(),
         "history": [one.as_json() for one in training.history],
     }
     folder = export_architecture(
@@ -326,6 +361,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         seconds=training.seconds,
         images_per_s=training.images_per_s,
         zoo=str(folder),
+        inheritance=made.inheritance,
     )
     run.add_artefact("zoo", folder)
     run.finish(outcome.as_json())

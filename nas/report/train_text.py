@@ -18,6 +18,7 @@ def train_text(outcome: TrainOutcome, page: Page = PLAIN) -> str:
         )
         + f" (90 % interval by their number {100 * low:.1f}–{100 * high:.1f})",
         f"{outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}: {_duration(outcome.seconds)}",
+        *([] if outcome.inheritance is None else [outcome.inheritance.as_text()]),
         f"Files: {outcome.zoo}",
         f"Run: {outcome.run} (`nas runs show {outcome.run}`)",
     ]

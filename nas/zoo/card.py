@@ -163,12 +163,19 @@ def _training(training: Mapping[str, Any]) -> str:
         ("recipe", f"{training['recipe']['name']}: {training['recipe']['source']}"),
         ("epochs, seed", f"{training['epochs']}, {training['seed']}"),
         *([("teacher", training["teacher"])] if training["teacher"] else []),
+        *([("inherited", _inherited(training["init"]))] if training.get("init") else []),
         ("classes", ", ".join(training["classes"])),
     ]
     return (
         "## Training\n\n" + _table(("what", "value"), facts) + "\n\nThe accuracy is that of one training; its interval"
         " holds the number of held-out images, not the spread of seeds."
     )
+
+
+def _inherited(init: Mapping[str, Any]) -> str:
+    anew = ", ".join(f"{one['name']} ({one['reason']})" for one in init["anew"])
+    text = f"{100 * init['share']:.1f} % of the weights, from {init['parent']}"
+    return f"{text}; anew: {anew}" if anew else text
 
 
 def _origin(manifest: Mapping[str, Any], paper: str) -> str:

@@ -74,7 +74,7 @@ def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
     assert record.status == "done" and record.result == json.loads(json.dumps(outcome.as_json()))
     assert {one.kind for one in record.artefacts} == {"checkpoint", "zoo"}
     assert sorted(outcome.as_json()) == sorted(
-        ["run", "name", "digest", "data", "recipe", "epochs", "accuracy", "seconds", "images_per_s", "zoo"]
+        ["run", "name", "digest", "data", "recipe", "epochs", "accuracy", "seconds", "images_per_s", "zoo", "init"]
     )
 
 
