@@ -158,8 +158,10 @@ def test_a_space_of_codes_has_no_latency_on_a_device(capsys: pytest.CaptureFixtu
 
 def test_an_interrupted_search_says_in_one_line_how_to_go_on() -> None:
     environment = os.environ | {"SLEEP": "0.1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    # A job in the background inherits that interrupts are ignored; a person at a terminal does not.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     process = subprocess.Popen(
-        [sys.executable, "-m", "nas", *COMMAND, "--trials", "30"],
+        [sys.executable, "-c", f"{heard}from nas.__main__ import main\nsys.exit(main())", *COMMAND, "--trials", "30"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while len(calls()) < 3:

@@ -77,6 +77,8 @@ def repeats(calls: Path) -> int:
 
 def main() -> None:
     """Run the search, and print what it found."""
+    # A job in the background inherits that interrupts are ignored; a person at a terminal does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     result = search(sys.argv[1], int(sys.argv[2]), **json.loads(sys.argv[3]))
     trials = [[trial.number, trial.codes, trial.state, trial.accuracy] for trial in result.trials]
     print(json.dumps({"trials": trials, "best": result.best.codes}))  # noqa: T201
