@@ -136,7 +136,7 @@ class RunStore:
                 row = session.get(RunRow, run_id)
                 if row is not None:
                     return RunRecord(**self._facts(row), result=row.result)
-                known = list(session.scalars(select(RunRow.id)))
+                known = [str(one) for one in session.scalars(select(RunRow.id))]
         raise unknown_name("run", run_id, known, remedy="`nas runs list` shows all of them.")
 
     def records(self, *, kind: str | None = None) -> list[RunSummary]:
@@ -174,6 +174,8 @@ class RunStore:
 
     def _facts(self, row: RunRow) -> dict[str, Any]:
         """What a record says of a run, but for its result."""
+        if not all(isinstance(text, str) for text in (row.id, row.kind, row.command, row.status, row.host)):
+            raise TypeError("a text of a run is none")  # SQLite keeps whatever it is given
         status = cast(Status, row.status)
         silence = self._now() - datetime.fromisoformat(row.heartbeat)
         if status == "running" and silence.total_seconds() > GRACE_SECONDS:

@@ -38,7 +38,8 @@ class Tables:
         """A transaction that is alone in writing. `NasError` where the file is gone, unless it is to be made."""
         self._check(create)
         with self.database.transaction(write=True) as session:
-            prepare(session.connection(), self.place)
+            with self._whole():
+                prepare(session.connection(), self.place)
             yield session
 
     @contextlib.contextmanager
@@ -47,11 +48,10 @@ class Tables:
         if not self.database.exists():
             yield None
             return
-        with self.database.transaction() as session:
+        with self._whole(), self.database.transaction() as session:
             version = found_version(session.connection(), self.place)
             if version in (None, SCHEMA_VERSION):
-                with self._whole():
-                    yield None if version is None else session
+                yield None if version is None else session
                 return
         with self.writing() as session, self._whole():
             yield session
