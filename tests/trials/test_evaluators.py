@@ -87,11 +87,11 @@ def test_a_text_that_names_nothing_is_refused(reference: str, words: str) -> Non
 
 
 def test_a_module_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_scores.py").write_text("def score(points):\n    return [0.125]\n")
+    (tmp_path / "scores_of_this_folder.py").write_text("def score(points):\n    return [0.125]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    assert said(read_evaluator("my_scores:score").function).accuracy == 0.125
-    assert said(read_evaluator(f"{tmp_path}/my_scores.py:score").function).accuracy == 0.125
+    assert said(read_evaluator("scores_of_this_folder:score").function).accuracy == 0.125
+    assert said(read_evaluator(f"{tmp_path}/scores_of_this_folder.py:score").function).accuracy == 0.125
 
 
 def test_a_file_that_begins_a_search_when_it_is_imported_is_told_how_not_to(tmp_path: Path) -> None:
