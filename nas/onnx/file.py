@@ -20,10 +20,11 @@ from nas.onnx.content import ONNX, kind_of_file, other_file
 from nas.onnx.guard import as_onnx_defines
 from nas.onnx.inputs import input_types
 from nas.onnx.network import OnnxNetwork, prune
+from nas.onnx.order import in_order, outer_names
 from nas.onnx.precision import FLOAT32, precision_name
 from nas.onnx.sane import check_model, check_order, check_shapes
 from nas.onnx.shapes import element_type, fixed_shape
-from nas.onnx.walk import Walk, in_order, outer_names
+from nas.onnx.walk import Walk
 
 MAX_BYTES = 2**31
 

@@ -6,8 +6,7 @@ once, and its nodes say how often they run; of an If the branch that its conditi
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from nas.onnx.blocks import real_weights
 from nas.onnx.budget import Budget
 from nas.onnx.constants import SMALL, Array, evaluate, kept, number
 from nas.onnx.network import CHOICE, STATE, ComputedIn, OnnxNode
+from nas.onnx.order import in_order, names_read
 from nas.onnx.precision import MOVING, precision_name
 from nas.onnx.shapes import attributes, element_type, fixed_shape, qualified, result_types, tensor_type
 
@@ -60,7 +60,7 @@ class Walk:
         self._depth = 0
         self._trips = 1
         self._count = 0
-        self._read = _names_read(model.graph)
+        self._read = names_read(model.graph)
         self.nodes, _ = self._graph(model.graph, {})
 
     def shapes(self) -> dict[str, Shape]:
@@ -367,37 +367,6 @@ class Walk:
         self.notes.append(note)
 
 
-def in_order(nodes: Sequence[onnx.NodeProto], path: Path) -> list[onnx.NodeProto]:
-    """The nodes, each behind what it reads: some tools append what they insert, and runtimes sort.
-
-    Raises `InputError` where values need one another.
-    """
-    maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
-    reads = [{maker[name] for name in (*node.input, *outer_names(node)) if name in maker} for node in nodes]
-    if all(max(read, default=-1) < i for i, read in enumerate(reads)):
-        return list(nodes)
-    readers: dict[int, list[int]] = {}
-    for i, read in enumerate(reads):
-        for j in read:
-            readers.setdefault(j, []).append(i)
-    waiting = [len(read) for read in reads]
-    ready = [i for i, count in enumerate(waiting) if not count]
-    heapq.heapify(ready)
-    found = []
-    while ready:
-        i = heapq.heappop(ready)
-        found.append(nodes[i])
-        for j in readers.get(i, ()):
-            waiting[j] -= 1
-            if not waiting[j]:
-                heapq.heappush(ready, j)
-    if len(found) < len(nodes):
-        raise InputError(
-            f"{path} must have values that can be computed one after the other, but some need one another."
-        )
-    return found
-
-
 def _is_true(value: Array | np.bool_ | None) -> bool:
     return value is not None and bool(np.all(value))
 
@@ -412,25 +381,3 @@ def _shape_value(node: onnx.NodeProto, shape: Shape) -> Array:
         return np.array(int(min(number(shape), 2.0**62)), dtype=np.int64)
     given = {a.name: a.i for a in node.attribute}
     return np.array(shape[given.get("start", 0) : given.get("end", len(shape))], dtype=np.int64)
-
-
-def _names_read(graph: onnx.GraphProto) -> set[str]:
-    """What any node, or whoever runs the network, reads."""
-    found = {value.name for value in graph.output}
-    for node in graph.node:
-        found.update(node.input)
-        found.update(outer_names(node))
-    return found
-
-
-def outer_names(node: onnx.NodeProto) -> set[str]:
-    """Names that the subgraphs of a node read."""
-    return {
-        name
-        for attribute in node.attribute
-        if attribute.type == onnx.AttributeProto.GRAPH
-        for name in _names_read(attribute.g)
-    }
-
-
-__all__ = ["MAX_TRIPS", "Walk", "outer_names"]
