@@ -222,12 +222,13 @@ def _values(document: Mapping[str, Any], path: str, where: str) -> dict[str, Any
         if place in _PARTS:
             part = _PARTS[place]
             allowed = _names(part)
-            if place == "optimizer" and isinstance(value, Mapping) and value.get("kind") in _OPTIMIZER_KEYS:
-                allowed = _OPTIMIZER_KEYS[value["kind"]]
+            kind = value.get("kind") if place == "optimizer" and isinstance(value, Mapping) else None
+            if isinstance(kind, str) and kind in _OPTIMIZER_KEYS:
+                allowed = _OPTIMIZER_KEYS[kind]
             inside = check_keys(value, allowed, f"{where}: {place}", required=_REQUIRED.get(place, ()))
             found[key] = part(**_values(inside, place, where))
         elif place in _CHOICES:
-            if value not in _CHOICES[place]:
+            if not isinstance(value, str) or value not in _CHOICES[place]:
                 raise InputError(f"{where}: {place} must be one of {', '.join(_CHOICES[place])}, but got {value!r}.")
             found[key] = value
         elif key in ("name", "source"):

@@ -41,6 +41,7 @@ def test_every_number_of_a_shipped_recipe_arrives(name: str) -> None:
         ({"optimizer": {"kind": "sgd", "lr": 0.1, "momentums": 0.9}}, "did you mean 'momentum'"),
         ({"optimizer": {"kind": "adamw", "lr": 0.1, "nesterov": True}}, "keys must be known, but got 'nesterov'"),
         ({"optimizer": {"kind": "adam", "lr": 0.1}}, "optimizer.kind must be one of sgd, rmsprop, adamw"),
+        ({"optimizer": {"kind": ["sgd"], "lr": 0.1}}, "optimizer.kind must be one of sgd, rmsprop, adamw"),
         ({"optimizer": {"kind": "sgd", "lr": -1}}, "optimizer.lr must be a number from"),
         ({"optimizer": {"kind": "sgd", "lr": True}}, "optimizer.lr must be a number from"),
         ({"optimizer": {"kind": "sgd"}}, "the key 'lr' must be given"),
