@@ -38,14 +38,14 @@ from nas.zoo.check import onnx_runner
 from tests.shared_data import shared_data
 
 SIDE, CLASSES = 32, 10
-NETWORKS: Mapping[str, tuple[str, float, int]] = {
-    "mobilenetv2": ("mobilenetv2-1.0", 0.2, 8),
-    "repvgg": ("repvgg-a0", 0.15, 8),
-    "efficientnet-lite": ("efficientnet-lite0", 0.15, 8),
-    "mobilenetv1": ("mobilenetv1-1.0", 0.25, 8),
-    "shufflenetv2": ("shufflenetv2-0.5", 1.0, 8),
+NETWORKS: Mapping[str, tuple[str, float, tuple[int, ...]]] = {
+    "mobilenetv2": ("mobilenetv2-1.0", 0.2, (1, 2, 4)),
+    "mobilenetv3": ("mobilenetv3-large-minimalistic-1.0", 0.25, (1, 3, 4)),
+    "mnasnet": ("mnasnet-b1", 0.2, (1, 3, 4)),
+    "efficientnet-lite": ("efficientnet-lite0", 0.15, (1, 3, 4)),
+    "mobilenetv1": ("mobilenetv1-1.0", 0.25, (1, 2)),
 }
-"""Family → a known network, the share of its widths, and the total stride."""
+"""Family → a known network, the share of its widths, and which of its strides stay 2 (0 is the first)."""
 
 BATCH_MS, LOOKS = 20.0, 45
 REPORT = Path(__file__).with_suffix(".md")
@@ -54,16 +54,14 @@ CURVES = Path(__file__).with_suffix(".png")
 
 def network(family: str) -> Architecture:
     """The network of `family` for 32 × 32 images: narrower, its first strides 1."""
-    name, width, stride = NETWORKS[family]
+    name, width, kept = NETWORKS[family]
     known = load_architecture(name)
     layers = [_narrower(layer, width) for layer in known.layers]
     strided = [i for i, layer in enumerate(layers) if dict(layer.args).get("stride") == 2]
-    total = 2 ** len(strided) * (4 if layers[0].block == "shufflenet_stem" else 1)
-    while total > stride and strided:
-        place = strided.pop(0)
-        layers[place] = layers[place].with_args(stride=1)
-        total //= 2
-    label = f"{name}-x{width:g}-s{total}"
+    for number, place in enumerate(strided):
+        if number not in kept:
+            layers[place] = layers[place].with_args(stride=1)
+    label = f"{name}-x{width:g}-s{''.join(map(str, kept))}"
     return replace(known, name=label, layers=tuple(layers), resolution=SIDE, num_classes=CLASSES, genes={})
 
 
