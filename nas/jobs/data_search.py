@@ -6,14 +6,15 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.accuracy import PriorModel
-from nas.data import contents_digest, open_data
+from nas.data import DataSet, Prepared, contents_digest
 from nas.data.listing import SPLITS
 from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
@@ -49,12 +50,12 @@ RUNG_BRANCHES = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataQuestion:
-    """What is asked: networks of `space` for the images at `path`, under a goal; `trials` of these are tried and up to
+    """What is asked: networks of `space` for the images of `dataset`, under a goal; `trials` of these are tried and up to
     `baselines` known ones, trained by `recipe` as the `course` says, weights inherited from `init` where there is one.
     """
 
     space: SearchSpace
-    path: Path
+    dataset: DataSet = field(repr=False)
     goal: Goal
     course: Course
     recipe: Recipe
@@ -85,20 +86,20 @@ class DataSearch:
         progress: OnProgress = silent,
     ) -> None:
         self._progress, self._where = progress, where
-        dataset = open_data(question.path, progress=progress)
+        dataset = question.dataset
         counts = np.bincount(dataset.splits(0), minlength=len(SPLITS)).tolist()
         self.images = dict(zip(SPLITS, counts, strict=True))
         for split in SPLITS:
             if not self.images[split]:
                 raise InputError(
-                    f"a search needs {split} images, but {question.path} has none; add some, or leave the division to"
+                    f"a search needs {split} images, but {dataset.path} has none; add some, or leave the division to"
                     " nas (docs/your-data.md)."
                 )
         self.classes = tuple(dataset.classes)
         self.question = question = replace(question, space=space_for(question.space, dataset))
         source = None if question.init is None else open_source(question.init)
         self._teaching = Teaching(
-            path=str(Path(question.path).resolve()),
+            path=str(dataset.path.resolve()),
             contents=contents_digest(dataset),
             recipe=question.recipe,
             branches=RUNG_BRANCHES if source is None else None,
@@ -135,6 +136,13 @@ class DataSearch:
     def teaching(self) -> Teaching:
         """How networks are trained in rungs."""
         return self._teaching
+
+    def confusion(self, network: Architecture, trained: Trained) -> NDArray[np.int64]:
+        """What a training says of the test images: true classes in rows, predicted ones in columns."""
+        data = self._images(network)
+        found = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(found, (data.test.labels, predictions(network, trained, data)), 1)
+        return found
 
     def kept_text(self) -> str:
         """How many trainings are kept."""
@@ -350,14 +358,16 @@ class DataSearch:
                 tested.append(one)
                 continue
             network = one.finalist.network
-            data = images(
-                self._teaching.path, self._teaching.contents, height_width(network.resolution), network.in_channels
-            )
+            data = self._images(network)
             right = np.array(
                 [predictions(network, trained, data) == data.test.labels for trained in one.trained.values()]
             )
             tested.append(replace(one, right=right))
         return tested
+
+    def _images(self, network: Architecture) -> Prepared:
+        size = height_width(network.resolution)
+        return images(self._teaching.path, self._teaching.contents, size, network.in_channels)
 
     def _studies(self) -> tuple[str, str, str]:
         return f"{self.study}-known", self.study, f"{self.study}-final"

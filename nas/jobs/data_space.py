@@ -12,13 +12,22 @@ from nas.data import DataSet
 from nas.errors import InputError
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent
-from nas.space import Architecture
+from nas.space import Architecture, space_paths
 from nas.space.fitted import Form, family_members, fitted
 from nas.space.resolution import Resolution, height_width
 from nas.space.search_space import SearchSpace
 
+TINY, MOBILE, SMALL = "tiny", "mobile", 96
+"""The spaces for small images and for others; small ones have no more pixels a side, in the median."""
+
 WIDTHS = 3
 """So many widths of each family and placement of strides are rivals at the most."""
+
+
+def default_space(dataset: DataSet) -> str:
+    """The space that is searched where none was named: `tiny` for small images, if there is one, else `mobile`."""
+    is_small = float(np.median(dataset.sizes)) <= SMALL
+    return TINY if is_small and TINY in space_paths() else MOBILE
 
 
 def space_for(space: SearchSpace, dataset: DataSet) -> SearchSpace:
@@ -53,8 +62,8 @@ def rivals(
     """Up to `count` known networks that meet the target at the sizes of `space`, with its classes and channels.
 
     Each family has two placements of strides at each size, in up to three widths. All families are there once before
-    one is twice: the widest form of one placement first, then of the other, then narrower ones. Those of `parent`, whose
-    weights are inherited, come first. Empty where none meets the target.
+    one is twice: the widest form of one placement first, then of the other, then narrower ones. Those of
+    `parent`, whose weights are inherited, come first. Empty where none meets the target.
     """
     members = [*([] if parent is None else [parent]), *family_members()]
     found: list[list[Form]] = []

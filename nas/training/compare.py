@@ -50,7 +50,7 @@ def accuracy_of_seeds(right: Right) -> Interval:
     Two variances add up: of a share of so many images (Wilson 1927), and of the mean of so many seeds (Student's t).
     With one seed the second is not known and left out.
     """
-    seeds, images = right.shape
+    images = right.shape[1]
     mean = float(right.mean())
     low, high = wilson(round(mean * images), images)
     spread = _half_of_seeds(right.mean(axis=1))
