@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,11 @@ from nas.strategies import Reward
 from nas.training.compare import Interval, RankCorrelation, accuracy_of_seeds, difference, mcnemar
 from nas.trials.records import Trial
 
+if TYPE_CHECKING:
+    from nas.nets import GraphModule
+
 Part = Literal["known", "searched"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,18 @@ class Finished:
     right: NDArray[np.bool_] | None = None
 
     @property
+    def architecture(self) -> Architecture:
+        """The network."""
+        return self.finalist.network
+
+    @property
+    def module(self) -> GraphModule:
+        """The trained network, in training form: the training with the best validation accuracy."""
+        module = self.trained[self.best_seed].module
+        assert module is not None  # the weights of full trainings are kept
+        return module
+
+    @property
     def validation(self) -> float:
         """The mean validation accuracy of its trainings, a fraction."""
         return sum(one.accuracy for one in self.trained.values()) / len(self.trained)
@@ -77,9 +93,7 @@ class Finished:
             "test": None if self.right is None else self.right.mean(axis=1).tolist(),
             "accuracy": None if accuracy is None else accuracy.as_json(),
             "inherited": next(iter(self.trained.values())).inherited,
-            "curves": {
-                str(seed): [epoch["accuracy"] for epoch in one.history] for seed, one in self.trained.items()
-            },
+            "curves": {str(seed): [epoch["accuracy"] for epoch in one.history] for seed, one in self.trained.items()},
             "seconds": sum(one.seconds for one in self.trained.values()),
         }
 

@@ -100,4 +100,6 @@ def read_finalist(document: Mapping[str, Any]) -> Finalist:
             latency=Estimate(**{**latency, "warnings": tuple(latency["warnings"])}),
         )
     except (KeyError, TypeError) as error:
-        raise InputError(f"a recorded finalist must have its network and latency, but: {error}; search anew.") from error
+        raise InputError(
+            f"a recorded finalist must have its network and latency, but: {error}; search anew."
+        ) from error

@@ -89,7 +89,7 @@ def plan_of(search: DataSearch, workers: int, progress: OnProgress) -> DataPlan:
 
 
 def _in_rungs(count: int, rungs: tuple[int, ...], kinds: int) -> int:
-    """The epochs of `count` networks in rungs of which one in three goes on, and the best of each kind to the second."""
+    """The epochs of `count` networks in rungs: one in three goes on, and to the second the best of each kind."""
     total, left = 0, count
     for position, rung in enumerate(rungs):
         total += left * rung

@@ -20,13 +20,14 @@ from nas.evaluate import Limits, Models
 from nas.files import sha256
 from nas.jobs.data_answer import DataAnswer, Finished
 from nas.jobs.data_course import Course
+from nas.jobs.data_full import images_for
 from nas.jobs.data_plan import DataPlan, plan_of
 from nas.jobs.data_search import DataQuestion, DataSearch
 from nas.jobs.data_space import default_space
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
-from nas.jobs.trained import images
+from nas.jobs.trained import predictions
 from nas.jobs.trials import Where
 from nas.jobs.trials_json import trial_json
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
@@ -37,7 +38,6 @@ from nas.runners.find import is_reached
 from nas.runs import RunHandle, RunStore
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
-from nas.space.resolution import height_width
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal, Reward
 from nas.training import load_recipe
@@ -164,9 +164,7 @@ class DataOutcome:
         }
 
 
-def run_data_search(
-    request: DataRequest, *, storage: str | None = None, progress: OnProgress = silent
-) -> DataOutcome:
+def run_data_search(request: DataRequest, *, storage: str | None = None, progress: OnProgress = silent) -> DataOutcome:
     """Search on the images of `request.data`, export the trained answer to the zoo, and record the run in `storage`.
 
     Everything that the request names is checked before anything is trained.
@@ -197,9 +195,7 @@ def run_data_search(
                 baselines=tuple(records.of(one) for one in answer.finalists if one.finalist.part == "known"),
             )
             folder = _export(outcome, request, made.search, progress)
-            outcome = replace(
-                outcome, best=replace(outcome.best, zoo=str(folder)), seconds=time.perf_counter() - began
-            )
+            outcome = replace(outcome, best=replace(outcome.best, zoo=str(folder)), seconds=time.perf_counter() - began)
             run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
     except NasError as error:
@@ -364,11 +360,11 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
 
     answer, network = outcome.answer, outcome.best.architecture
     seed = answer.best.best_seed
-    trained = answer.best.trained[seed]
-    assert trained.module is not None
-    teaching = search.teaching
-    data = images(teaching.path, teaching.contents, height_width(network.resolution), network.in_channels)
-    found = HeldOut(confusion=search.confusion(network, trained))
+    trained, teaching = answer.best.trained[seed], search.teaching
+    data = images_for(teaching, network)
+    confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
+    np.add.at(confusion, (data.test.labels, predictions(network, trained, data)), 1)
+    found = HeldOut(confusion=confusion)
     record = {
         "data": request.data,
         "data_digest": data.digest,
@@ -395,7 +391,7 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
         device=outcome.device,
         run=outcome.run,
         seed=seed,
-        weights={key: value.cpu().contiguous() for key, value in trained.module.state_dict().items()},
+        weights={key: value.cpu().contiguous() for key, value in answer.best.module.state_dict().items()},
         training=record,
         formats=request.formats,
         progress=progress,

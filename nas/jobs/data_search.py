@@ -7,30 +7,27 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.accuracy import PriorModel
-from nas.data import DataSet, Prepared, contents_digest
+from nas.data import DataSet, contents_digest
 from nas.data.listing import SPLITS
 from nas.errors import InputError, NasError, TargetError
 from nas.evaluate import Limits
-from nas.jobs.data_answer import Comparison, Cost, DataAnswer, Finalist, Finished, Part
+from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
-from nas.jobs.data_finals import Candidate, Times, choose, read_finalist
+from nas.jobs.data_finals import Candidate, Times, choose
+from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_ranks import ranked
 from nas.jobs.data_space import kind_of, rivals, space_for
 from nas.jobs.inherit import open_source
-from nas.jobs.trained import Teaching, Trained, images, predictions, read_trained, train_to
+from nas.jobs.trained import Teaching
 from nas.jobs.trials import Where, domain_of
 from nas.latency import DeviceHome, LatencyModel
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture
-from nas.space.fitted import Form
-from nas.space.resolution import height_width
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal
 from nas.training import Recipe
@@ -50,8 +47,9 @@ RUNG_BRANCHES = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataQuestion:
-    """What is asked: networks of `space` for the images of `dataset`, under a goal; `trials` of these are tried and up to
-    `baselines` known ones, trained by `recipe` as the `course` says, weights inherited from `init` where there is one.
+    """What is asked: networks of `space` for the images of `dataset`, under a goal; `trials` of these are tried and up
+    to `baselines` known ones, trained by `recipe` as the `course` says, weights inherited from `init` where there is
+    one.
     """
 
     space: SearchSpace
@@ -108,9 +106,7 @@ class DataSearch:
             weights_from=question.course.epochs,
         )
         self._latency, self._times = latency, Times(latency, home, progress)
-        self._domain = domain_of(
-            question.space, latency, accuracy=accuracy, limits=question.limits, progress=progress
-        )
+        self._domain = domain_of(question.space, latency, accuracy=accuracy, limits=question.limits, progress=progress)
         self._asked = Question(
             domain=self._domain, goal=question.goal, budget=question.trials, seed=question.seed, noisy=True
         )
@@ -137,17 +133,9 @@ class DataSearch:
         """How networks are trained in rungs."""
         return self._teaching
 
-    def confusion(self, network: Architecture, trained: Trained) -> NDArray[np.int64]:
-        """What a training says of the test images: true classes in rows, predicted ones in columns."""
-        data = self._images(network)
-        found = np.zeros((len(self.classes), len(self.classes)), np.int64)
-        np.add.at(found, (data.test.labels, predictions(network, trained, data)), 1)
-        return found
-
     def kept_text(self) -> str:
-        """How many trainings are kept."""
-        trials = [trial for name in self._studies() for trial in study_trials(self._where.tables(), name)]
-        return f"{sum(len(trial.curve) for trial in trials)} trainings are kept"
+        """How many trainings in rungs are kept."""
+        return f"{sum(len(trial.curve) for trial in self._before())} trainings in rungs are kept"
 
     def answer(self) -> DataAnswer:
         """Train in rungs, choose finalists, train these fully, and compare the best two on the test images.
@@ -156,18 +144,20 @@ class DataSearch:
         """
         began = time.perf_counter()
         self.first()
-        tables = self._where.tables()
-        self._budget.begin([trial for name in self._studies() for trial in study_trials(tables, name)])
+        self._budget.begin(self._before())
         known, listed = self._train_known()
         searched = self._train_searched()
-        chosen = self._finalists(known, listed, searched)
-        finals, finished = self._train_finalists(chosen)
-        ours = _best(finished, "searched")
-        theirs = _best(finished, "known")
-        if ours is None:
+        final = self._final(known, listed, searched)
+        full = FullTrainings(
+            f"{self.study}-final-{_state_digest([*known, *searched])}", final, teaching=self._teaching,
+            asked=self._asked, where=self._where, progress=_as("training finalists", self._progress),
+        )  # fmt: skip
+        finals, finished = full.run()
+        if best_of(finished, "searched") is None:
             raise _nothing_trained(finals)
-        finished = self._tested([one for one in (ours, theirs) if one is not None], finished)
-        ours, theirs = _best(finished, "searched"), _best(finished, "known")
+        self._progress(Step(doing="measuring on test images"))
+        finished = full.tested(finished)
+        ours, theirs = best_of(finished, "searched"), best_of(finished, "known")
         assert ours is not None
         comparison = None if theirs is None else Comparison.of(ours, theirs)
         question = self.question
@@ -183,7 +173,7 @@ class DataSearch:
             asker=question.asker,
             recipe=question.recipe.name,
             rungs=question.course.rungs,
-            epochs=chosen.course.epochs,
+            epochs=final.course.epochs,
             classes=self.classes,
             images=self.images,
             best=ours if theirs is None or ours.validation >= theirs.validation else theirs,
@@ -195,7 +185,7 @@ class DataSearch:
             names={digest: network.name for digest, network in networks.items()},
             ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy),
             seconds=time.perf_counter() - began,
-            notes=chosen.notes,
+            notes=final.notes,
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 
@@ -266,111 +256,32 @@ class DataSearch:
             progress=_as(doing, self._progress),
         ).run()
 
-    def _finalists(self, known: Sequence[Trial], listed: ListedDomain, searched: Sequence[Trial]) -> _Final:
+    def _final(self, known: Sequence[Trial], listed: ListedDomain, searched: Sequence[Trial]) -> Final:
         """Who is trained fully, and how far: decided once, and kept as what the final is asked."""
-        name = f"{self.study}-final"
-        before = study_question(self._where.tables(), name)
+        before = study_question(self._where.tables(), f"{self.study}-final-{_state_digest([*known, *searched])}")
         if before is not None:
-            return _Final.read(before)
+            return Final.read(before)
         course, note = self._budget.course(self.question.course, [*known, *searched])
-        candidates = _candidates(searched, self._domain, "searched", kind_of)
-        rivals_ = _candidates(known, listed, "known", lambda network: network.family)
-        finalists = choose(candidates, rivals_, self._times, self.question.goal.limit_ms)
+        finalists = choose(
+            _candidates(searched, self._domain, "searched", kind_of),
+            _candidates(known, listed, "known", lambda network: network.family),
+            self._times,
+            self.question.goal.limit_ms,
+        )
         kept = [
-            one
-            for part in ("searched", "known")
-            for one in [f for f in finalists if f.part == part][: course.finalists]
+            one for part in PARTS for one in [other for other in finalists if other.part == part][: course.finalists]
         ]
         notes = [note] if note else []
         if not self._times.are_measured:
             notes.append("The device is not reached from here, so latencies are predicted.")
         if not any(one.part == "known" for one in kept):
             notes.append("No known network that was tried meets the target, so there is none to compare with.")
-        return _Final(finalists=tuple(kept), course=course, notes=tuple(notes))
+        return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
 
-    def _train_finalists(self, final: _Final) -> tuple[list[Trial], list[Finished]]:
-        """The finalists, each trained once; then the best of each part by further seeds."""
-        domain = ListedDomain(
-            [one.network for one in final.finalists], [one.latency.mean_ms for one in final.finalists]
-        )
-        teaching = replace(self._teaching, branches=None, weights_from=final.course.epochs)
-        evaluator = teaching.evaluator((final.course.epochs,))
-        study = Study(
-            Evaluations(self._where.tables()),
-            f"{self.study}-final",
-            evaluator=evaluator.key,
-            recipe=teaching.recipe_key,
-            question=final.as_json(),
-            rungs=evaluator.rungs,
-        )
-        settings = Settings(limit_s=self._where.time_limit, checkpoints=self._where.checkpoints.resolve())
-        # What was measured somewhat above the target is a finalist all the same.
-        goal = replace(self.question.goal, target_ms=1.1 * max(one.latency.mean_ms for one in final.finalists))
-
-        def run(places: Sequence[int], times: int, budget: int) -> list[Trial]:
-            return Loop(
-                replace(self._asked, domain=domain, goal=goal, budget=budget, noisy=True),
-                asker=Listed(places, times=times),
-                evaluator=evaluator,
-                study=study,
-                executor=self._where.executor(evaluator),
-                settings=settings,
-                progress=_as("training finalists", self._progress),
-            ).run()
-
-        count = len(final.finalists)
-        trials = run(range(count), 1, count)
-        seconds = [
-            best
-            for part in ("searched", "known")
-            if (best := _best_place(trials, [i for i in range(count) if final.finalists[i].part == part])) is not None
-        ]
-        if final.course.seeds > 1 and seconds:
-            trials = run(seconds, final.course.seeds, count + len(seconds) * (final.course.seeds - 1))
-        finished = []
-        for place, finalist in enumerate(final.finalists):
-            own = [trial for trial in trials if trial.codes == (place,) and trial.state == "done"]
-            trained = {
-                trial.repeat: self._read(study, trial, finalist.network, teaching, final.course.epochs)
-                for trial in own
-            }
-            if trained:
-                finished.append(Finished(finalist=finalist, trained=trained))
-        return trials, finished
-
-    def _read(
-        self, study: Study, trial: Trial, network: Architecture, teaching: Teaching, epochs: int
-    ) -> Trained:
-        """What a full training left; trained again where its file is gone."""
-        stored = study.evaluations.find(study.last_key(trial))
-        place = Path(stored.checkpoint) if stored is not None and stored.checkpoint else None
-        if place is None or not place.exists():
-            place = self._where.checkpoints.resolve() / f"{trial.digest}-{trial.repeat}-{epochs}-again"
-            train_to(place, network, teaching, epochs=epochs, seed=trial.repeat)
-        return read_trained(place, network)
-
-    def _tested(self, compared: Sequence[Finished], finished: Sequence[Finished]) -> list[Finished]:
-        """`finished`, of which those that are compared have looked at the test images."""
-        self._progress(Step(doing="measuring on test images"))
-        tested = []
-        for one in finished:
-            if all(one is not other for other in compared):
-                tested.append(one)
-                continue
-            network = one.finalist.network
-            data = self._images(network)
-            right = np.array(
-                [predictions(network, trained, data) == data.test.labels for trained in one.trained.values()]
-            )
-            tested.append(replace(one, right=right))
-        return tested
-
-    def _images(self, network: Architecture) -> Prepared:
-        size = height_width(network.resolution)
-        return images(self._teaching.path, self._teaching.contents, size, network.in_channels)
-
-    def _studies(self) -> tuple[str, str, str]:
-        return f"{self.study}-known", self.study, f"{self.study}-final"
+    def _before(self) -> list[Trial]:
+        """The trials of both parts so far."""
+        tables = self._where.tables()
+        return [trial for name in (f"{self.study}-known", self.study) for trial in study_trials(tables, name)]
 
     def _meets(self, codes: tuple[int, ...]) -> bool:
         array = np.array([codes], dtype=np.int64)
@@ -406,30 +317,6 @@ class DataSearch:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Final:
-    """The finalists, and how far they are trained."""
-
-    finalists: tuple[Finalist, ...]
-    course: Course
-    notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "finalists": [one.as_json() for one in self.finalists],
-            "course": {"epochs": self.course.epochs, "seeds": self.course.seeds, "finalists": self.course.finalists},
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> _Final:
-        return cls(
-            finalists=tuple(map(read_finalist, document["finalists"])),
-            course=Course(**document["course"]),
-            notes=tuple(document["notes"]),
-        )
-
-
 def _candidates(
     trials: Sequence[Trial], domain: Domain, part: Part, family: Callable[[Architecture], str]
 ) -> list[Candidate]:
@@ -448,20 +335,10 @@ def _candidates(
     return [Candidate(part=part, family=family(network), network=network) for network in points]
 
 
-def _best_place(trials: Sequence[Trial], places: Sequence[int]) -> int | None:
-    """The place with the most accurate first training."""
-    done = [
-        (trial.accuracy, -trial.codes[0])
-        for trial in trials
-        if trial.codes[0] in places and trial.repeat == 0 and trial.accuracy is not None
-    ]
-    return -max(done)[1] if done else None
-
-
-def _best(finished: Sequence[Finished], part: Part) -> Finished | None:
-    """The finalist of a part with the best mean validation accuracy, of those with the most seeds."""
-    own = [one for one in finished if one.finalist.part == part]
-    return max(own, key=lambda one: (len(one.trained), one.validation), default=None)
+def _state_digest(trials: Sequence[Trial]) -> str:
+    """What trials have come to: a final belongs to that, and another one follows where there are more."""
+    said = [[trial.digest, trial.repeat, list(map(list, trial.curve))] for trial in trials]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
 def _nothing_trained(trials: Sequence[Trial]) -> NasError:

@@ -65,6 +65,10 @@ def rivals(
     one is twice: the widest form of one placement first, then of the other, then narrower ones. Those of
     `parent`, whose weights are inherited, come first. Empty where none meets the target.
     """
+
+    def predicted(network: Architecture) -> float:
+        return float(latency.latency_ms([network])[0])
+
     members = [*([] if parent is None else [parent]), *family_members()]
     found: list[list[Form]] = []
     for done, member in enumerate(members):
@@ -73,9 +77,7 @@ def rivals(
         for size in space.resolutions:
             try:
                 network = member.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
-                own += fitted(
-                    network, lambda asked: latency.latency_ms(asked), target_ms, resolution=size, widths=WIDTHS
-                )
+                own += fitted(network, predicted, target_ms, resolution=size, widths=WIDTHS)
             except InputError:  # a family whose blocks do not take these ends
                 continue
         found.append(sorted(own, key=lambda form: (form.rank, -form.strides)))

@@ -36,7 +36,9 @@ def data_search_text(outcome: DataOutcome, page: Page = PLAIN) -> str:
         _finalists(answer, page),
     ]
     if answer.ranked:
-        parts.append(page.filled("How well networks were ranked early, by validation accuracy:") + "\n" + _ranks(answer, page))
+        parts.append(
+            page.filled("How well networks were ranked early, by validation accuracy:") + "\n" + _ranks(answer, page)
+        )
     parts.append(_costs(answer, page))
     parts += [page.filled(note) for note in answer.notes]
     if best.zoo:
@@ -53,7 +55,8 @@ def comparison_text(answer: DataAnswer) -> str:
     pair = f"{comparison.only_searched} test images only {comparison.searched} has right, {comparison.only_known} only"
     text = f"{comparison.sentence} {pair} {comparison.known} (McNemar p = {comparison.p_value:.2g})."
     if answer.best is answer.known:
-        return f"The known network is the answer: it is the better one on the validation images. {comparison.searched}: {text}"
+        why = "The known network is the answer: it is the better one on the validation images."
+        return f"{why} {comparison.searched}: {text}"
     return text
 
 

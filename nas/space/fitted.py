@@ -8,14 +8,14 @@ are trained on CIFAR-10 (MobileNetV2's stem with stride 1 there, and the others)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nas.blocks import BLOCKS
 from nas.blocks.registry import MAX_WIDTH
 from nas.errors import InputError
 from nas.space.architecture import Architecture, Layer, make_layer
-from nas.space.resolution import Resolution, height_width
+from nas.space.resolution import Resolution
 from nas.space.seeds import families, instantiate
 
 WIDTHS = tuple(2.0 ** (i / 4) for i in range(6, -17, -1))
@@ -30,8 +30,8 @@ SMALLEST_MAP = 2
 NO_FAMILIES = ("repvit-path", "ofa-mobilenetv3")
 """Steps of a paper towards another family, and networks specialised out of another one."""
 
-Latency = Callable[[Sequence[Architecture]], Sequence[float]]
-"""Networks to milliseconds; an `InputError` where one of them has none."""
+Latency = Callable[[Architecture], float]
+"""A network to its milliseconds; an `InputError` where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +88,28 @@ def fitted(
 ) -> list[Form]:
     """Forms of `network` at `resolution` that take at most `target_ms`: for each placement of strides the `widths`
     widest, widest first. None where the narrowest is too slow, or nothing of it can be built there."""
-    most = int(math.log2(max(1, min(height_width(resolution)) // SMALLEST_MAP)))
-    own = sum(dict(layer.args).get("stride") == 2 for given in network.layers for layer in _one_by_one(given))
     found: list[Form] = []
-    for strides in range(min(own, most), max(-1, min(own, most) - placements), -1):
+    for strides in _placements(network, resolution)[:placements]:
         forms = _widest(network, latency, target_ms, strides, resolution, widths)
         found += [
-            Form(
-                network=made, family=network.family, width=width, strides=strides, rank=rank, latency_ms=latency_ms
-            )
+            Form(network=made, family=network.family, width=width, strides=strides, rank=rank, latency_ms=latency_ms)
             for rank, (made, width, latency_ms) in enumerate(forms)
         ]
     return found
+
+
+def _placements(network: Architecture, resolution: Resolution) -> list[int]:
+    """How many strides of 2 may stay so that the last map is not too small, most first."""
+    own = sum(dict(layer.args).get("stride") == 2 for given in network.layers for layer in _one_by_one(given))
+    able = []
+    for strides in range(own, -1, -1):
+        try:
+            last = scaled(network, 1.0, strides, resolution).layer_inputs()[-1]
+        except InputError:
+            continue
+        if min(last[1:]) >= SMALLEST_MAP:
+            able.append(strides)
+    return able
 
 
 def _widest(
@@ -119,7 +129,7 @@ def _widest(
     def latency_of(place: int) -> float:
         if place not in known:
             try:
-                known[place] = float(latency([forms[place][0]])[0])
+                known[place] = latency(forms[place][0])
             except InputError:  # the device has no figure for one of its operators
                 known[place] = math.inf
         return known[place]
