@@ -82,9 +82,9 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
             break
     if not chosen["searched"]:
         raise TargetError(
-            f"a network that was found must take at most {limit_ms:g} ms, but each of {len(searched)} is measured to"
-            " take longer than it was predicted to; lower the target by as much, or build the device's table for this"
-            " space (`nas lut build --space`)."
+            f"a network that was found must take at most {limit_ms:g} ms, but each of {len(searched)} takes longer on"
+            " the device than was predicted; build its table for this space (`nas lut build --space`), or ask for a"
+            " target that is lower by as much."
         )
     return [*chosen["searched"], *chosen["known"]]
 

@@ -109,7 +109,7 @@ def test_one_way_of_training_is_told_from_another(workspace: Path) -> None:
         told.recipe_key,
         teaching(workspace, branches=1).recipe_key,
         teaching(workspace, init="zoo/x", init_digest="ab").recipe_key,
-        teaching(workspace, recipe=load_recipe("mobilenetv2")).recipe_key,
+        teaching(workspace, recipe=load_recipe("mobilenetv3")).recipe_key,
     }
     assert len(keys) == 4
     # Where images lie, and what is kept, is no part of it.
