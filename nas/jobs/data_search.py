@@ -14,7 +14,7 @@ import numpy as np
 from nas.accuracy import PriorModel
 from nas.data import DataSet, contents_digest
 from nas.data.listing import SPLITS
-from nas.errors import InputError, NasError, TargetError
+from nas.errors import NasError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
@@ -87,12 +87,6 @@ class DataSearch:
         dataset = question.dataset
         counts = np.bincount(dataset.splits(0), minlength=len(SPLITS)).tolist()
         self.images = dict(zip(SPLITS, counts, strict=True))
-        for split in SPLITS:
-            if not self.images[split]:
-                raise InputError(
-                    f"a search needs {split} images, but {dataset.path} has none; add some, or leave the division to"
-                    " nas (docs/your-data.md)."
-                )
         self.classes = tuple(dataset.classes)
         self.question = question = replace(question, space=space_for(question.space, dataset))
         source = None if question.init is None else open_source(question.init)
