@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,9 +74,14 @@ def test_what_was_killed_goes_on_from_its_last_checkpoint(workspace: Path, monke
     with pytest.raises(KeyboardInterrupt):
         train_to(workspace / "half", network(), told, epochs=4, seed=1)
     assert (workspace / "half.part").exists() and not (workspace / "half").exists()
-    steps = []
+    steps: list[int] = []
     step = Training.train_step
-    monkeypatch.setattr(Training, "train_step", lambda self: (steps.append(self.epoch), step(self))[1])
+
+    def noted(self: Training) -> None:
+        steps.append(self.epoch)
+        step(self)
+
+    monkeypatch.setattr(Training, "train_step", noted)
     assert train_to(workspace / "half", network(), told, epochs=4, seed=1) == whole
     assert set(steps) == {2, 3}  # two epochs were done
     ours, theirs = (read_trained(workspace / name, network()).module for name in ("whole", "half"))
@@ -141,3 +149,23 @@ def test_inherited_weights_where_there_are_any(workspace: Path) -> None:
     train_to(workspace / "other", other, told, epochs=1, seed=0)
     share = read_trained(workspace / "other", other).inherited
     assert share is not None and share < 1.0
+
+
+def test_a_worker_that_is_killed_is_followed_by_one_that_goes_on(workspace: Path) -> None:
+    told = teaching(workspace)
+    job = Job(
+        number=0, evaluator=told.evaluator((12,)), point=network(), epochs=12, seed=2, save=str(workspace / "half")
+    )  # fmt: skip
+    part = workspace / "half.part"
+    with Processes(1) as executor:
+        executor.submit(job)
+        while not part.exists():
+            time.sleep(0.005)
+        os.kill(executor.processes[0], signal.SIGKILL)
+        (outcome,) = executor.wait()
+        assert outcome.lost == "worker"
+        done = nas.training.checkpoint.read_checkpoint(part).document["epoch"]
+        executor.submit(job)
+        (outcome,) = executor.wait()
+    assert 0 < done <= 12 and outcome.found is not None
+    assert outcome.found.accuracy == train_to(workspace / "whole", network(), told, epochs=12, seed=2)
