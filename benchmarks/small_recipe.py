@@ -114,8 +114,8 @@ def _report(epochs: int) -> None:
 
 {environment_text(f"python -m benchmarks.small_recipe --epochs {epochs}")}
 
-{epochs} epochs; accuracy on the 1,500 validation images (a standard error of 1.2 points a cell, less between rows, since
-images and seed are the same). The test images were not looked at.
+{epochs} epochs; accuracy on the 1,500 validation images (a standard error of 1.2 points a cell, less between rows,
+since images and seed are the same). The test images were not looked at.
 
 {tabulate(rows, header, "pipe", ".1f")}
 """
