@@ -1,6 +1,6 @@
 """A real training: five families of about equal latency on CIFAR-10's part, three seeds each. Writes training_cifar.md.
 
-    python -m benchmarks.training_cifar [--epochs 24] [--seeds 3] [--only NAME] [--report]
+    python -m benchmarks.training_cifar [--epochs 24] [--seeds 3] [--only FAMILY] [--report]
 
 It may be stopped and started again: a training goes on at its last checkpoint, a finished one is kept in
 training_cifar-EPOCHS.json beside it. Latencies are timed once all trainings are there, or with --report.
@@ -86,21 +86,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=sorted(NETWORKS))
+    parser.add_argument("--only", choices=sorted(NETWORKS), nargs="+")
     parser.add_argument("--report", action="store_true", help="write the report of what is there, and train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = Path(__file__).with_name(f"training_cifar-{options.epochs}.json")
-    done: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    done = _kept(path)
     data = prepare(open_data(shared_data("cifar10/cifar10_15k.npz")), size=(SIDE, SIDE))
-    families = [options.only] if options.only else list(NETWORKS)
+    families = options.only or list(NETWORKS)
     for seed in range(options.seeds):
         for family in families:
             key = f"{family} {seed}"
             if key not in done and not options.report:
-                done[key] = _trained(network(family), data, options.epochs, seed)
+                one = _trained(network(family), data, options.epochs, seed)
+                # Read again: another process may train another family.
+                done = {**_kept(path), key: one}
                 write_bytes(path, json.dumps(done, indent=1).encode())
     _report(done, options.epochs, data)
+
+
+def _kept(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    return found
 
 
 def _trained(architecture: Architecture, data: Prepared, epochs: int, seed: int) -> dict[str, Any]:
@@ -124,12 +131,13 @@ def _trained(architecture: Architecture, data: Prepared, epochs: int, seed: int)
     outcome = run_train(request, progress=tell)
     print(f"{architecture.name}, seed {seed}: {100 * outcome.accuracy:.2f} %", flush=True)
     training = find_entry(outcome.zoo).manifest["training"]
-    return {**outcome.as_json(), "history": training["history"], "correct": training["correct"]}
+    zoo = Path(outcome.zoo).name
+    return {**outcome.as_json(), "zoo": zoo, "history": training["history"], "correct": training["correct"]}
 
 
 def _report(done: Mapping[str, Mapping[str, Any]], epochs: int, data: Prepared) -> None:
     families = [family for family in NETWORKS if any(key.startswith(f"{family} ") for key in done)]
-    latency = _latencies({family: Path(done[f"{family} 0"]["zoo"]) / "model.onnx" for family in families})
+    latency = _latencies({family: find_entry(done[f"{family} 0"]["zoo"]).folder / "model.onnx" for family in families})
     rows = []
     for family in families:
         ours = [one for key, one in done.items() if key.startswith(f"{family} ")]
