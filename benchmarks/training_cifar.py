@@ -43,11 +43,11 @@ from tests.shared_data import shared_data
 
 SIDE, CLASSES = 32, 10
 NETWORKS: Mapping[str, tuple[str, float, tuple[int, ...]]] = {
+    "mnasnet": ("mnasnet-b1", 0.25, (1, 2, 4)),
     "mobilenetv2": ("mobilenetv2-1.0", 0.2, (1, 3, 4)),
-    "mobilenetv3": ("mobilenetv3-large-minimalistic-1.0", 0.25, (1, 3, 4)),
+    "mobilenetv3": ("mobilenetv3-large-minimalistic-1.0", 0.3, (1, 2, 4)),
     "mobilenetv1": ("mobilenetv1-1.0", 0.25, (1, 2, 3)),
     "repvgg": ("repvgg-a0", 0.2, (1, 2, 3)),
-    "shufflenetv2": ("shufflenetv2-0.5", 1.0, (0, 1)),
 }
 """Family → a known network, the share of its widths, and which of its strides stay 2 (0 is the first)."""
 
