@@ -15,7 +15,7 @@ from nas.errors import InputError
 from nas.jobs.data_answer import PARTS, Finalist, Finished, Part
 from nas.jobs.data_course import Course
 from nas.jobs.data_finals import read_finalist
-from nas.jobs.trained import Teaching, Trained, images, predictions, read_trained, train_to
+from nas.jobs.trained import Teaching, Trained, images, on_test_images, read_trained, train_to
 from nas.jobs.trials import Where
 from nas.progress import OnProgress
 from nas.space import Architecture
@@ -130,7 +130,8 @@ class FullTrainings:
         """Which test images each training has right, (seeds, images)."""
         network = one.finalist.network
         data = images_for(self._teaching, network)
-        return np.array([predictions(network, trained, data) == data.test.labels for trained in one.trained.values()])
+        found = [on_test_images(network, trained, data) for trained in one.trained.values()]
+        return np.array([held_out.said == held_out.labels for held_out in found])
 
 
 def images_for(teaching: Teaching, network: Architecture) -> Prepared:

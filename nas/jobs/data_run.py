@@ -27,7 +27,7 @@ from nas.jobs.data_space import default_space
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
-from nas.jobs.trained import predictions
+from nas.jobs.trained import on_test_images
 from nas.jobs.trials import Where
 from nas.jobs.trials_json import trial_json
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
@@ -354,7 +354,6 @@ def _gain(answer: DataAnswer) -> dict[str, Any] | None:
 
 def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, progress: OnProgress) -> Path:
     """Put the answer's best training into the zoo; its card has the test accuracy of that very training."""
-    from nas.training.heldout import HeldOut
     from nas.training.preprocessing import preprocessing_for
     from nas.zoo import export_architecture
 
@@ -362,9 +361,7 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
     seed = answer.best.best_seed
     trained, teaching = answer.best.trained[seed], search.teaching
     data = images_for(teaching, network)
-    confusion = np.zeros((len(data.classes), len(data.classes)), np.int64)
-    np.add.at(confusion, (data.test.labels, predictions(network, trained, data)), 1)
-    found = HeldOut(confusion=confusion)
+    found = on_test_images(network, trained, data)
     record = {
         "data": request.data,
         "data_digest": data.digest,

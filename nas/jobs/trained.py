@@ -24,10 +24,8 @@ from nas.training import Recipe, parse_recipe
 from nas.trials.evaluators import Evaluator
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nas.nets import GraphModule
+    from nas.training.heldout import HeldOut
     from nas.training.loop import Training
 
 REFERENCE = "nas.jobs.trained:validation_accuracy"
@@ -197,17 +195,15 @@ def read_trained(place: Path, network: Architecture) -> Trained:
         ) from error
 
 
-def predictions(network: Architecture, trained: Trained, data: Prepared) -> NDArray[np.int64]:
-    """The class that a trained network gives each test image, shape (n,)."""
-    import numpy as np
-
+def on_test_images(network: Architecture, trained: Trained, data: Prepared) -> HeldOut:
+    """What a trained network says of the test images."""
+    from nas.training.heldout import held_out
     from nas.training.loop import predictor
     from nas.training.preprocessing import Normalize, preprocessing_for
 
-    assert trained.module is not None
+    assert trained.module is not None  # the weights of full trainings are kept
     predict = predictor(trained.module.fuse(), Normalize(preprocessing_for(network.in_channels)))
-    parts = [predict(np.array(data.test.images[at : at + 250])) for at in range(0, len(data.test), 250)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    return held_out(predict, data.test, len(data.classes))
 
 
 def images(path: str, contents: str, size: tuple[int, int], channels: int) -> Prepared:
