@@ -211,7 +211,12 @@ def _on_data(options: dict[str, Any], storage: str | None, as_json: bool) -> Non
     _refuse_free_only(options, "--data")
     if options["target_ms"] is None:
         raise InputError("a search with --data needs a target, but there is none; add --target-latency.")
-    dry_run, trials, _ = options.pop("dry_run"), options.pop("trials"), options.pop("noiseless")
+    if options.pop("reward") != "hard" or options.pop("w") is not None or options.pop("noiseless"):
+        raise InputError(
+            "a search with --data compares trainings, which differ, within the target, but came with --reward, --w or"
+            " --noiseless; leave them out."
+        )
+    dry_run, trials = options.pop("dry_run"), options.pop("trials")
     with progress() as show:
         from nas.jobs.data_run import DataRequest, plan_data_search, run_data_search
 

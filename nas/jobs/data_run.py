@@ -39,7 +39,7 @@ from nas.runs import RunHandle, RunStore
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
-from nas.strategies import Goal, Reward
+from nas.strategies import Goal
 from nas.training import load_recipe
 from nas.training.heldout import wilson
 from nas.trials.askers import check_asker
@@ -69,8 +69,6 @@ class DataRequest:
     baselines: int = 24
     budget: float | None = None
     build: float | None = None
-    reward: str = "hard"
-    w: float | None = None
     seed: int = 0
     max_params: int | None = None
     max_macs: int | None = None
@@ -90,7 +88,7 @@ class DataRequest:
         words += option_words(
             self,
             "device", "data", "space", "accuracy", "recipe", "epochs", "seeds", "init", "asker", "trials", "baselines",
-            "reward", "w", "seed", "max_params", "max_macs", "max_size", "max_memory", "confidence", "workers", "ray",
+            "seed", "max_params", "max_macs", "max_size", "max_memory", "confidence", "workers", "ray",
             "cpus", "gpus",
         )  # fmt: skip
         times = (("--budget", self.budget), ("--build", self.build), ("--time-limit", self.time_limit))
@@ -249,7 +247,7 @@ def _make(request: DataRequest, storage: str | None, progress: OnProgress) -> _M
         NO_LIMITS, max_params=request.max_params, max_macs=request.max_macs, max_size_bytes=request.max_size,
         max_memory_bytes=request.max_memory, confidence=request.confidence,
     )  # fmt: skip
-    goal = Goal(target_ms=request.target_ms, reward=Reward.parse(request.reward, request.w))
+    goal = Goal(target_ms=request.target_ms)
     latency, accuracy = _latency(home, named, request, progress), load_accuracy(request.accuracy)
     search = DataSearch(
         DataQuestion(

@@ -15,7 +15,7 @@ from nas.jobs.trials import Where
 from nas.latency import DeviceHome, LatencyModel, device_home
 from nas.progress import OnProgress, silent
 from nas.space.search_space import SearchSpace
-from nas.strategies import Goal, Reward
+from nas.strategies import Goal
 from nas.training import Recipe, load_recipe
 
 
@@ -32,8 +32,6 @@ def search_data(
     trials: int = 30,
     baselines: int = 24,
     budget_s: float | None = None,
-    reward: Reward | str = "hard",
-    w: float | None = None,
     seed: int = 0,
     storage: str | None = None,
     workers: int = 1,
@@ -68,7 +66,7 @@ def search_data(
     question = DataQuestion(
         space=space,
         dataset=open_data(data, progress=progress),
-        goal=Goal(target_ms=target_ms, reward=reward if isinstance(reward, Reward) else Reward.parse(reward, w)),
+        goal=Goal(target_ms=target_ms),
         course=Course(epochs=read.epochs if epochs is None else epochs, seeds=seeds),
         recipe=read,
         trials=trials,

@@ -97,6 +97,7 @@ def test_what_does_not_go_together(workspace: Path, capsys: pytest.CaptureFixtur
     refused = {
         "--data says what networks are trained on": [*ASK, "--evaluate", "a:b"],
         "--verify belongs to a search by predicted accuracy": [*ASK, "--verify"],
+        "a search with --data compares trainings": [*ASK, "--reward", "soft"],
         "a search with --data needs a target": [word for word in ASK if word not in ("--target-latency", "0.3ms")],
         "--epochs says how networks are trained": ["search", "--device", "iphone12", "--epochs", "3"],
         "photos is not there": ASK,
