@@ -179,3 +179,14 @@ def test_spaces_and_rivals_fit_the_images(workspace: Path) -> None:
 def test_a_search_needs_a_device(workspace: Path) -> None:
     with pytest.raises(InputError, match="needs a device's latency model"):
         search(workspace, latency=object())
+
+
+def test_inherited_weights_and_the_parent_as_a_rival(workspace: Path) -> None:
+    """Every network begins with what it can take over; forms of the parent come first among known ones."""
+    parent = next(iter(SPACE.sample(1, np.random.default_rng(3)))).named("parent")
+    trained = nas.train(parent, data=workspace / "photos.npz", epochs=2)
+    found = search(workspace, init=trained.zoo, seeds=1, epochs=1, trials=2, baselines=2)
+    first = found.trials["known"][0].digest
+    assert found.names[first].startswith("parent-x")
+    shares = {one.architecture.family: one.trained[0].inherited for one in found.finalists}
+    assert all(share is not None for share in shares.values()) and max(filter(None, shares.values())) > 0.2
