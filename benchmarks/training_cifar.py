@@ -33,6 +33,7 @@ from nas.progress import Step
 from nas.runs import RunStore
 from nas.space import Architecture, load_architecture
 from nas.space.architecture import Layer
+from nas.training import load_recipe
 from nas.training.checkpoint import FILE
 from nas.training.heldout import held_out
 from nas.training.loop import predictor
@@ -117,7 +118,8 @@ def _trained(architecture: Architecture, data: Prepared, epochs: int, seed: int)
         inputs = run.inputs
         same = inputs["network"]["digest"] == architecture.digest and inputs["data"]["digest"] == data.digest
         kept = resources.runs_folder() / run.id / FILE
-        if same and (inputs["epochs"], inputs["seed"]) == (epochs, seed) and run.status != "done" and kept.exists():
+        asked = (inputs["recipe"], inputs["epochs"], inputs["seed"]) == (load_recipe("small").as_json(), epochs, seed)
+        if same and asked and run.status != "done" and kept.exists():
             request = replace(request, resume=run.id)
             break
     said = time.monotonic()
