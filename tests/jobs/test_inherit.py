@@ -12,7 +12,8 @@ import torch
 
 import nas
 from nas.errors import InputError
-from nas.jobs.train import TrainRequest, plan_training, run_train
+from nas.jobs.train import plan_training, run_train
+from nas.jobs.training import TrainRequest
 from nas.zoo import export_architecture, find_entry, load
 from tests.jobs.test_train import write_images
 from tests.training.examples import data, network

@@ -17,7 +17,8 @@ import torch
 
 import nas
 from nas.errors import InputError, NasError
-from nas.jobs.train import TrainRequest, plan_training, run_train, train
+from nas.jobs.train import plan_training, run_train, train
+from nas.jobs.training import TrainRequest
 from nas.runs import RunStore
 from nas.training import load_recipe
 from nas.training.checkpoint import FILE, read_checkpoint
