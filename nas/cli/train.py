@@ -21,11 +21,9 @@ from nas.progress import silent
 @click.option("--data", required=True, metavar="PATH", help="Your images: a folder, an .npz or a .csv file.")
 @click.option(
     "--recipe",
-    default="small",
     callback=known_recipe,
-    show_default=True,
     metavar="NAME|FILE",
-    help="How it is trained.",
+    help="How it is trained.  [default: small; with --init fine-tune]",
 )
 @click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ def train(
     architecture: str | Path | Architecture,
     *,
     data: str | Path | Prepared,
-    recipe: str | Path | Recipe = "small",
+    recipe: str | Path | Recipe | None = None,
     epochs: int | None = None,
     init: str | Path | None = None,
     seed: int = 0,
@@ -62,7 +62,7 @@ def train(
     """Train `architecture` (or the network of that name) on `data` by `recipe`, measure it on the held-out images, and
     export it to the zoo.
 
-    `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `init` is
+    Without a `recipe` it is `small`, and with `init` `fine-tune`. `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `init` is
     what weights are inherited from: a trained network of the zoo, or a checkpoint in the form of timm or torchvision
     (`nas.inherit`); `teacher` a trained network of
     the zoo with the same classes; with `pixels` each of the `formats` also has a file that takes pixels and says
@@ -95,7 +95,6 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
     """
     from nas.training.checkpoint import FILE, check_question, read_checkpoint, write_checkpoint
     from nas.training.group import joined
-    from nas.training.stopping import asked_to_stop
 
     check_formats(request.formats)
     store = RunStore(url=storage)
@@ -108,16 +107,14 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
             check_question(before, checkpoint, question)
             training.restore(checkpoint)
         if not group.is_first:
-            with asked_to_stop() as stop:
-                training.run(lambda one: None, stop=stop)
+            _train_to_the_end(training, lambda one: None, silent)
             _, found = _measured(made)
             return _outcome(made, found, run=group.text(), zoo=group.text())
         with store.start("train", command=_command(request, group.size), inputs=question, seed=request.seed) as run:
             path = run.folder / FILE
             write_checkpoint(path, training.state(question))
             run.add_artefact("checkpoint", path)
-            with asked_to_stop() as stop:
-                training.run(lambda one: write_checkpoint(path, one.state(question)), stop=stop, progress=progress)
+            _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
             outcome = _finished(made, request, run, progress)
             group.text(outcome.run), group.text(outcome.zoo)
             return outcome
@@ -171,7 +168,8 @@ class _Made:
 def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     """Read everything that the request names, data last since they take longest, and build the network."""
     network = request.network if isinstance(request.network, Architecture) else load_architecture(request.network)
-    recipe = request.recipe if isinstance(request.recipe, Recipe) else load_recipe(request.recipe)
+    asked = request.recipe_or_default
+    recipe = asked if isinstance(asked, Recipe) else load_recipe(asked)
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
@@ -243,6 +241,21 @@ def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnPr
         return data, data.digest[:16]
     size, channels = height_width(network.resolution), network.in_channels
     return prepare(open_data(data, progress=progress), size=size, channels=channels, progress=progress), str(data)
+
+
+def _train_to_the_end(training: Training, keep: Callable[[Training], None], progress: OnProgress) -> None:
+    from nas.training.group import LostProcessError
+    from nas.training.loop import StoppedError
+    from nas.training.stopping import asked_to_stop
+
+    with asked_to_stop() as stop:
+        try:
+            training.run(keep, stop=stop, progress=progress)
+        except LostProcessError:
+            if not stop():
+                raise
+            # All were asked, and one that had not begun yet ended at once.
+            raise StoppedError from None
 
 
 def _measured(made: _Made) -> tuple[GraphModule, HeldOut]:
@@ -350,3 +363,6 @@ def _checkpoint_of(store: RunStore, run_id: str | None, file: str) -> Path | Non
 
 def _first(split: Split, count: int) -> Split:
     return Split(images=split.images[:count], labels=split.labels[:count], names=split.names[:count])
+
+
+__all__ = ["TrainRequest", "plan_training", "run_train", "train"]

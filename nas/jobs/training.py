@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.data import Prepared
 from nas.space import Architecture
-from nas.training import Recipe
+from nas.training import DEFAULT, FINE_TUNE, Recipe
 
 if TYPE_CHECKING:
     from nas.training.heldout import HeldOut
@@ -23,7 +23,7 @@ class TrainRequest:
 
     network: str | Path | Architecture
     data: str | Path | Prepared
-    recipe: str | Path | Recipe = "small"
+    recipe: str | Path | Recipe | None = None
     epochs: int | None = None
     init: str | Path | None = None
     teacher: str | None = None
@@ -33,11 +33,19 @@ class TrainRequest:
     pixels: bool = False
     resume: str | None = None
 
+    @property
+    def recipe_or_default(self) -> str | Path | Recipe:
+        """The recipe, or where none is given that for what the training begins with."""
+        if self.recipe is not None:
+            return self.recipe
+        return DEFAULT if self.init is None else FINE_TUNE
+
     def command(self) -> str:
         """The command line that repeats it, as far as what it names has a name."""
         named = self.network.name if isinstance(self.network, Architecture) else str(self.network)
         data = self.data.digest[:16] if isinstance(self.data, Prepared) else str(self.data)
-        recipe = self.recipe.name if isinstance(self.recipe, Recipe) else str(self.recipe)
+        recipe = self.recipe_or_default
+        recipe = recipe.name if isinstance(recipe, Recipe) else str(recipe)
         words = ["nas", "train", named, "--data", data, "--recipe", recipe]
         for option in ("epochs", "init", "teacher", "branches"):
             if getattr(self, option) is not None:

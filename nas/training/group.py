@@ -25,11 +25,15 @@ _PATIENCE = timedelta(days=7)
 """How long processes wait for each other: for as long as one decodes images. One that has ended is noticed at once."""
 
 
+class LostProcessError(NasError):
+    """Another process of the training has ended."""
+
+
 class Group:
     """The processes of a training, of which this is the one at `place`; without one it is alone, and all of this is
     free.
 
-    What all must call raises `NasError` where another process has ended.
+    What all must call raises `LostProcessError` where another process has ended.
     """
 
     def __init__(self, place: Place | None = None) -> None:
@@ -142,7 +146,7 @@ def _together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise NasError(
+        raise LostProcessError(
             "the processes of a training must go on together, but one has ended; its message says why, and --resume"
             " goes on from the last checkpoint."
         ) from error

@@ -60,6 +60,11 @@ def test_a_training_begins_with_inherited_weights_and_says_so(workspace: Path) -
     assert again.accuracy > max(0.8, scratch.accuracy) and first.accuracy > 0.8
     assert again.inheritance is not None and again.as_json()["init"]["share"] == 1
     assert scratch.as_json()["init"] is None
+    # What knows something already is trained gently, unless the user says otherwise.
+    assert (again.recipe, scratch.recipe) == ("fine-tune", "small")
+    inherits = TrainRequest(network=network(), data="photos.npz", init="tiny-photos")
+    assert "--recipe fine-tune" in inherits.command()
+    assert "--recipe small" in replace(inherits, recipe="small").command()
     entry = find_entry(Path(again.zoo))
     assert entry.manifest["training"]["init"]["parent"] == "tiny-photos (tiny)"
     assert "| inherited | 100.0 % of the weights, from tiny-photos (tiny) |" in entry.card()

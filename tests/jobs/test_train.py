@@ -159,7 +159,7 @@ def test_another_training_is_not_resumed(workspace: Path) -> None:
 
 
 COMMAND = [sys.executable, "-m", "nas", "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "40", "--seed", "4"]
-_SLOWED = """
+SLOWED = """
 import sys, time
 import nas.training.loop as loop
 from nas.cli.main import main
@@ -177,7 +177,7 @@ sys.exit(main())
 def started(workspace: Path, *words: str) -> subprocess.Popen[str]:
     """The command in a process of its own, a step every 20 ms or more, a checkpoint every 0.1 s."""
     environment = {**os.environ, "NAS_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _SLOWED, *COMMAND[3:], *words]
+    command = [sys.executable, "-c", SLOWED, *COMMAND[3:], *words]
     return subprocess.Popen(
         command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
