@@ -62,13 +62,13 @@ def train(
     """Train `architecture` (or the network of that name) on `data` by `recipe`, measure it on the held-out images, and
     export it to the zoo.
 
-    Without a `recipe` it is `small`, and with `init` `fine-tune`. `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `init` is
-    what weights are inherited from: a trained network of the zoo, or a checkpoint in the form of timm or torchvision
-    (`nas.inherit`); `teacher` a trained network of
-    the zoo with the same classes; with `pixels` each of the `formats` also has a file that takes pixels and says
-    probabilities; `resume` is the run of the same training that was stopped. A checkpoint is kept in the
-    run's folder after each epoch and every three minutes. Raises `InputError` for what does not fit before anything is
-    trained, `NasError` where the loss diverges or the disk is full.
+    Without a `recipe` it is `small`, and with `init` `fine-tune`. `data` is a folder, `.npz` or `.csv` file
+    (docs/your-data.md), or prepared already; `init` is what weights are inherited from: a trained network of the zoo,
+    or a checkpoint in the form of timm or torchvision (`nas.inherit`); `teacher` a trained network of the zoo with the
+    same classes; with `pixels` each of the `formats` also has a file that takes pixels and says probabilities;
+    `resume` is the run of the same training that was stopped. A checkpoint is kept in the run's folder after each epoch
+    and every three minutes. Raises `InputError` for what does not fit before anything is trained, `NasError` where the
+    loss diverges or the disk is full.
 
     Where `torchrun` has started several processes they train one network together, and all get the outcome.
     """
