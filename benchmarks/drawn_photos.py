@@ -70,10 +70,11 @@ def picture(shape: str, rng: np.random.Generator, size: tuple[int, int] = (128, 
     height)."""
     width, height = size
     ramp = np.linspace(0, 1, width)[None, :, None]
-    left, right, ink = rng.integers(30, 226, (3, 3))
-    ground = left * (1 - ramp) + right * ramp + rng.normal(0, 14, (height, width, 3))
+    dark, light = rng.integers(20, 100, (2, 3)), rng.integers(150, 236, (2, 3))
+    (left, right), (ink, _) = (dark, light) if rng.random() < 0.5 else (light, dark)
+    ground = left * (1 - ramp) + right * ramp + rng.normal(0, 9, (height, width, 3))
     image = Image.fromarray(np.clip(ground, 0, 255).astype(np.uint8))
-    radius = rng.uniform(0.22, 0.4) * height
+    radius = rng.uniform(0.28, 0.42) * height
     middle = (rng.uniform(0.4, 0.6) * width, rng.uniform(0.42, 0.58) * height)
     turn = rng.uniform(-0.5, 0.5)
 
@@ -115,7 +116,7 @@ def draw_photos(folder: Path, rng: np.random.Generator) -> None:
     (folder / "names.txt").write_text("what is what\n")
 
 
-def other_shapes(rng: np.random.Generator, each: int = 250) -> Prepared:
+def other_shapes(rng: np.random.Generator, each: int = 200) -> Prepared:
     """Pictures of the shapes that the checkpoint knows, at its size."""
     images, labels = [], []
     for label, shape in enumerate(OTHERS):
@@ -166,7 +167,8 @@ def main(folder: Path, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     draw_photos(folder / "photos", rng)
     network = load_architecture(NETWORK).adapted(num_classes=len(OTHERS))
-    training = Training(build(network, seed=seed), other_shapes(rng), load_recipe("small"), epochs=8, seed=seed)
+    recipe = load_recipe("small").at_batch(16)
+    training = Training(build(network, seed=seed), other_shapes(rng), recipe, epochs=6, seed=seed)
     training.run(lambda one: None)
     print(f"{CHECKPOINT}: {100 * training.score(training.data.test).accuracy:.1f} % of other shapes right")
     save_as_timm(training.result(), folder / CHECKPOINT)
