@@ -143,10 +143,8 @@ def timm_names() -> Iterator[str]:
     yield from ("conv_stem", "bn1")
     for stage, blocks in enumerate((1, 2, 3, 4, 3, 3, 1)):
         for block in range(blocks):
-            inside = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
-            if stage == 0:
-                inside = ("conv_dw", "bn1", "conv_pw", "bn2")
-            yield from (f"blocks.{stage}.{block}.{name}" for name in inside)
+            inside = "conv_dw bn1 conv_pw bn2" if stage == 0 else "conv_pw bn1 conv_dw bn2 conv_pwl bn3"
+            yield from (f"blocks.{stage}.{block}.{name}" for name in inside.split())
     yield from ("conv_head", "bn2", "classifier")
 
 

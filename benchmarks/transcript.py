@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -65,10 +66,8 @@ def _output(command: str, kind: str, workspace: Path, *, inside: bool) -> str:
     if process.returncode not in _CODES[kind]:
         raise subprocess.CalledProcessError(process.returncode, command, printed, errors)
     if kind != "transcript":
-        printed = _interrupted_lines(errors) if kind == "interrupted" else errors
-    for place in (os.path.realpath(workspace), str(workspace)):
-        printed = printed.replace(f"{place}/", "")
-    return printed
+        printed = _said(_without(workspace, errors), interrupted=kind == "interrupted")
+    return _without(workspace, printed)
 
 
 def _interrupt(process: subprocess.Popen[bytes], workspace: Path) -> None:
@@ -87,10 +86,18 @@ def _checkpoints(workspace: Path) -> Iterator[Path]:
     return (workspace / "runs").glob("2*/checkpoint.safetensors")
 
 
-def _interrupted_lines(errors: str) -> str:
-    """The last word of progress, where Ctrl-C was pressed, and what was said then."""
+def _without(workspace: Path, text: str) -> str:
+    """`text` with the paths in the workspace as they are seen from it."""
+    for place in (os.path.realpath(workspace), str(workspace)):
+        text = text.replace(f"{place}/", "")
+    return text
+
+
+def _said(errors: str, *, interrupted: bool) -> str:
+    """The error, on a page's lines; of what was interrupted the last word of progress before it, and where it was."""
     *progress, last = errors.splitlines()
-    return "\n".join([*progress[-1:], "^C", last]) + "\n"
+    before = [*progress[-1:], "^C"] if interrupted else []
+    return "\n".join([*before, *textwrap.wrap(last, 80, break_long_words=False, break_on_hyphens=False)]) + "\n"
 
 
 def _last_run(workspace: Path) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from nas.nets import build
-from nas.training.group import Group, joined
+from nas.training.group import ALONE, Group, joined
 from nas.training.loop import Training
 from nas.training.processes import place_of_process
 from nas.training.recipe import Recipe, load_recipe
@@ -20,16 +24,13 @@ PLAIN = [{"block": "head"}]
 
 def recipe() -> Recipe:
     """Batches that two processes cannot halve, a clipped gradient and an average of weights."""
-    from dataclasses import replace
-
     return replace(load_recipe("small").at_batch(17), clip=0.5, ema=0.9)
 
 
-def ten_steps(group: Group | None = None, *, norms: bool = False) -> dict[str, np.ndarray]:
+def ten_steps(group: Group = ALONE, *, norms: bool = False) -> dict[str, NDArray[Any]]:
     """Losses, last gradients, weights and averages after ten steps of a network with batch norms, or without."""
     architecture = network() if norms else network(layers=PLAIN)
-    options = {} if group is None else {"group": group}
-    one = Training(build(architecture, seed=1), data(), recipe(), epochs=4, seed=7, **options)
+    one = Training(build(architecture, seed=1), data(), recipe(), epochs=4, seed=7, group=group)
     losses = []
     for _ in range(STEPS):
         before = one._loss_sum.item() if one.step else 0.0
@@ -41,12 +42,13 @@ def ten_steps(group: Group | None = None, *, norms: bool = False) -> dict[str, n
     gradients = {f"gradient.{name}": value.grad for name, value in one.module.named_parameters()}
     found |= {name: value.numpy() for name, value in gradients.items() if value is not None}
     accuracies = [epoch.accuracy for epoch in one.history]
-    return {**found, "losses": np.array(losses), "accuracies": np.array(accuracies)}
+    found |= {"losses": np.array(losses), "accuracies": np.array(accuracies)}
+    return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 
 if __name__ == "__main__":
     place = place_of_process()
     with joined(place) as group:
         plain, normed = ten_steps(group), ten_steps(group, norms=True)
-    np.savez(Path(sys.argv[1]) / f"plain{place.rank}.npz", **plain)
-    np.savez(Path(sys.argv[1]) / f"normed{place.rank}.npz", **normed)
+    save_file(plain, Path(sys.argv[1]) / f"plain{place.rank}.safetensors")
+    save_file(normed, Path(sys.argv[1]) / f"normed{place.rank}.safetensors")

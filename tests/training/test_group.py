@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch import distributed
 
 from nas.errors import InputError, NasError
@@ -30,23 +31,18 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **more}
 
 
-def read(path: Path) -> dict[str, Any]:
-    with np.load(path) as file:
-        return dict(file)
-
-
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     command = [*TORCHRUN, "-m", "tests.training.in_two_processes", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     alone = ten_steps()
-    first, second = (read(tmp_path / f"plain{rank}.npz") for rank in (0, 1))
+    first, second = (load_file(tmp_path / f"plain{rank}.safetensors") for rank in (0, 1))
     assert alone.keys() == first.keys() and len(alone["losses"]) == 10 and len(alone["accuracies"]) == 2
     assert any(name.startswith("gradient.") for name in alone) and any(name.startswith("average.") for name in alone)
     for name, value in alone.items():
         assert np.allclose(first[name], value, rtol=1e-4, atol=1e-6), name
     # Both processes hold the same network to the bit, the statistics of its norms included.
-    normed = [read(tmp_path / f"normed{rank}.npz") for rank in (0, 1)]
+    normed = [load_file(tmp_path / f"normed{rank}.safetensors") for rank in (0, 1)]
     for name, value in first.items():
         assert np.array_equal(value, second[name]), name
     for name, value in normed[0].items():
