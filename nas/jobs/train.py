@@ -93,19 +93,15 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
 
     Of several processes the first alone writes and tells `progress`.
     """
-    from nas.training.checkpoint import FILE, check_question, read_checkpoint, write_checkpoint
+    from nas.training.checkpoint import FILE, write_checkpoint
     from nas.training.group import joined
 
-    check_formats(request.formats)
     store = RunStore(url=storage)
-    before = _checkpoint_of(store, request.resume, FILE)
-    with joined(place_of_process()) as group:
-        made = group.in_turn(lambda: _make(request, group, progress))
+    place = place_of_process()
+    progress = progress if place.is_first else silent
+    with joined(place) as group:
+        made = group.in_turn(lambda: _make_or_resume(request, store, group, progress))
         training, question = made.training, made.question
-        if before is not None:
-            checkpoint = read_checkpoint(before)
-            check_question(before, checkpoint, question)
-            training.restore(checkpoint)
         if not group.is_first:
             _train_to_the_end(training, lambda one: None, silent)
             _, found = _measured(made)
@@ -116,7 +112,8 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
             run.add_artefact("checkpoint", path)
             _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
             outcome = _finished(made, request, run, progress)
-            group.text(outcome.run), group.text(outcome.zoo)
+            group.text(outcome.run)
+            group.text(outcome.zoo)
             return outcome
 
 
@@ -163,6 +160,20 @@ class _Made:
     training: Training
     question: dict[str, Any]
     inheritance: Inheritance | None
+
+
+def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progress: OnProgress) -> _Made:
+    """A training at its beginning, or where the run that the request names was stopped."""
+    from nas.training.checkpoint import FILE, check_question, read_checkpoint
+
+    check_formats(request.formats)
+    before = _checkpoint_of(store, request.resume, FILE)
+    made = _make(request, group, progress)
+    if before is not None:
+        checkpoint = read_checkpoint(before)
+        check_question(before, checkpoint, made.question)
+        made.training.restore(checkpoint)
+    return made
 
 
 def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
