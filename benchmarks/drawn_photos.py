@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,8 @@ def main(folder: Path, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     draw_photos(folder / "photos", rng)
     network = load_architecture(NETWORK).adapted(num_classes=len(OTHERS))
-    recipe = load_recipe("small").at_batch(16)
+    small = load_recipe("small").at_batch(16)
+    recipe = replace(small, optimizer=replace(small.optimizer, lr=0.025))
     training = Training(build(network, seed=seed), other_shapes(rng), recipe, epochs=6, seed=seed)
     training.run(lambda one: None)
     print(f"{CHECKPOINT}: {100 * training.score(training.data.test).accuracy:.1f} % of other shapes right")

@@ -95,7 +95,7 @@ def _without(workspace: Path, text: str) -> str:
 
 def _said(errors: str, *, interrupted: bool) -> str:
     """The error, on a page's lines; of what was interrupted the last word of progress before it, and where it was."""
-    *progress, last = errors.splitlines()
+    *progress, last = filter(None, errors.splitlines())
     before = [*progress[-1:], "^C"] if interrupted else []
     return "\n".join([*before, *textwrap.wrap(last, 80, break_long_words=False, break_on_hyphens=False)]) + "\n"
 
