@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -238,9 +238,14 @@ class Training:
         """How `module` does on `split`; by default the network as `result` would give it, but for norms taken anew."""
         if module is None:
             module = self.module if self.average is None else self.average.module
-        own = split if self.group.size == 1 else _part(split, self.group.part(len(split)))
+        part = self.group.part(len(split))
+        own = split if self.group.size == 1 else _part(split, part)
         found = held_out(predictor(module, self.normalize, self.device), own, len(self.data.classes))
-        return HeldOut(confusion=self.group.total(found.confusion))
+        if self.group.size == 1:
+            return found
+        said = np.zeros(len(split), np.int64)
+        said[part] = found.said
+        return replace(found, labels=split.labels.astype(np.int64), said=self.group.total(said))
 
     def state(self, question: dict[str, Any]) -> Checkpoint:
         """Everything that the next step depends on. Raises `NasError` where a weight is no number."""

@@ -78,8 +78,7 @@ def test_stopped_and_resumed_it_is_uninterrupted_to_the_bit(workspace: Path) -> 
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert RunStore(workspace / "runs").get(path.parent.name).status == "interrupted"
-    stopped = read_checkpoint(path).document
-    assert 0 < stopped["epoch"] * 3 + stopped["step"] < 36
+    assert 0 < read_checkpoint(path).document["epoch"] < 12
 
     resumed = started(workspace, "-m", "nas", *WORDS, "--epochs", "12", "--resume", path.parent.name)
     _, err = resumed.communicate(timeout=300)
