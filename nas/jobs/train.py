@@ -374,6 +374,3 @@ def _checkpoint_of(store: RunStore, run_id: str | None, file: str) -> Path | Non
 
 def _first(split: Split, count: int) -> Split:
     return Split(images=split.images[:count], labels=split.labels[:count], names=split.names[:count])
-
-
-__all__ = ["TrainRequest", "plan_training", "run_train", "train"]
