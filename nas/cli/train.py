@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from nas.cli.names import known_network, known_recipe, known_source, trained_net
 from nas.cli.progress import progress
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page
+from nas.progress import silent
 
 
 @click.command()
@@ -19,11 +21,9 @@ from nas.cli.terminal import page
 @click.option("--data", required=True, metavar="PATH", help="Your images: a folder, an .npz or a .csv file.")
 @click.option(
     "--recipe",
-    default="small",
     callback=known_recipe,
-    show_default=True,
     metavar="NAME|FILE",
-    help="How it is trained.",
+    help="How it is trained.  [default: small; with --init fine-tune]",
 )
 @click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]"
@@ -47,17 +47,20 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
 
     NETWORK is a known name, an architecture file or a zoo folder.
     """
-    from nas.jobs.train import TrainRequest, plan_training, run_train
+    from nas.jobs.train import plan_training, run_train
+    from nas.jobs.training import TrainOutcome, TrainRequest
+    from nas.training.processes import place_of_process
 
-    request = TrainRequest(**options)
-    with progress() as show:
+    request, speaks = TrainRequest(**options), place_of_process().is_first
+    with progress() if speaks else contextlib.nullcontext(silent) as show:
         outcome = (
             plan_training(request, progress=show) if dry_run else run_train(request, storage=storage, progress=show)
         )
+    if not speaks:
+        return
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
         return
-    from nas.jobs.train import TrainOutcome
     from nas.report.train_text import plan_text, train_text
 
     click.echo(train_text(outcome, page()) if isinstance(outcome, TrainOutcome) else plan_text(outcome, page()))

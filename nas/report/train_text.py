@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.jobs.train import TrainOutcome, TrainPlan
+from nas.jobs.training import TrainOutcome, TrainPlan
 from nas.report.page import PLAIN, Page
 
 _MINUTE = 60

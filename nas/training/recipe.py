@@ -16,7 +16,8 @@ from nas.errors import InputError, unknown_name
 
 ROOM = "training_recipes"
 SCHEMA = 1
-DEFAULT = "small"
+DEFAULT, FINE_TUNE = "small", "fine-tune"
+"""The recipe where none is given; and where none is given but weights are inherited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

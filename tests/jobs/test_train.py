@@ -17,7 +17,8 @@ import torch
 
 import nas
 from nas.errors import InputError, NasError
-from nas.jobs.train import TrainRequest, plan_training, run_train, train
+from nas.jobs.train import plan_training, run_train, train
+from nas.jobs.training import TrainRequest
 from nas.runs import RunStore
 from nas.training import load_recipe
 from nas.training.checkpoint import FILE, read_checkpoint
@@ -128,7 +129,7 @@ def test_a_plan_trains_nothing(workspace: Path) -> None:
     plan = plan_training(request)
     images = plan.images["train"] + plan.images["val"]
     assert images == 200 and plan.images["test"] == 60
-    assert plan.steps == 7 * (plan.images["train"] // 64) and plan.batch == 64
+    assert plan.steps == 7 * (plan.images["train"] // 32) and plan.batch == 32
     assert plan.seconds > plan.steps * plan.batch / plan.images_per_s > 0
     assert not (workspace / "runs" / "zoo").exists() and RunStore().records() == []
 
@@ -158,7 +159,7 @@ def test_another_training_is_not_resumed(workspace: Path) -> None:
 
 
 COMMAND = [sys.executable, "-m", "nas", "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "40", "--seed", "4"]
-_SLOWED = """
+SLOWED = """
 import sys, time
 import nas.training.loop as loop
 from nas.cli.main import main
@@ -176,7 +177,7 @@ sys.exit(main())
 def started(workspace: Path, *words: str) -> subprocess.Popen[str]:
     """The command in a process of its own, a step every 20 ms or more, a checkpoint every 0.1 s."""
     environment = {**os.environ, "NAS_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _SLOWED, *COMMAND[3:], *words]
+    command = [sys.executable, "-c", SLOWED, *COMMAND[3:], *words]
     return subprocess.Popen(
         command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
