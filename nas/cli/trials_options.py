@@ -32,8 +32,10 @@ _OPTIONS = (
         "--trials", type=click.IntRange(1), metavar="N", help="So many networks are tried.  [default: 30]"
     ),
     click.option(
-        "--recipe", default="small", callback=known_recipe, show_default=True, metavar="NAME|FILE",
-        help="How networks are trained (--data).",
+        "--recipe",
+        callback=known_recipe,
+        metavar="NAME|FILE",
+        help="How networks are trained (--data).  [default: small; with --init fine-tune]",
     ),
     click.option(
         "--epochs", type=click.IntRange(1), metavar="N", help="Of full trainings (--data).  [default: the recipe's]"

@@ -22,7 +22,7 @@ from nas.jobs.data_answer import DataAnswer, Finished
 from nas.jobs.data_course import Course
 from nas.jobs.data_full import images_for
 from nas.jobs.data_plan import DataPlan, plan_of
-from nas.jobs.data_search import DataQuestion, DataSearch
+from nas.jobs.data_search import DataQuestion, DataSearch, usual_recipe
 from nas.jobs.data_space import default_space
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
@@ -60,7 +60,7 @@ class DataRequest:
     space: str | None = None
     settings: tuple[str, ...] = ()
     accuracy: str = "imagenet"
-    recipe: str = "small"
+    recipe: str | None = None
     epochs: int | None = None
     seeds: int = 3
     init: str | None = None
@@ -236,7 +236,7 @@ class _Made:
 def _make(request: DataRequest, storage: str | None, progress: OnProgress) -> _Made:
     check_asker(request.asker)
     check_formats(request.formats)
-    recipe, home = load_recipe(request.recipe), device_home(request.device)
+    recipe, home = load_recipe(request.recipe or usual_recipe(request.init)), device_home(request.device)
     dataset = open_data(request.data, progress=progress)
     named = request.space or default_space(dataset)
     space = load_space(named)
@@ -369,7 +369,7 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
         "correct": found.correct,
         "confusion": found.confusion.tolist(),
         "preprocessing": preprocessing_for(network.in_channels).as_json(),
-        "recipe": teaching.recipe.as_json(),
+        "recipe": teaching.recipe_for(trained.inherited).as_json(),
         "epochs": answer.epochs,
         "seed": seed,
         "branches": None,

@@ -30,7 +30,7 @@ from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal
-from nas.training import Recipe
+from nas.training import DEFAULT, FINE_TUNE, Recipe, load_recipe
 from nas.trials.asker import Asker
 from nas.trials.askers import asker_named
 from nas.trials.evaluations import Evaluations
@@ -94,6 +94,7 @@ class DataSearch:
             path=str(dataset.path.resolve()),
             contents=contents_digest(dataset),
             recipe=question.recipe,
+            scratch=None if source is None else load_recipe(DEFAULT),
             branches=RUNG_BRANCHES if source is None else None,
             init=question.init,
             init_digest=None if source is None else source.digest,
@@ -309,6 +310,11 @@ class DataSearch:
             "asked": [question.seed, question.asker, self._times.are_measured],
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def usual_recipe(init: str | None) -> str:
+    """The recipe that networks are trained by where none was named."""
+    return DEFAULT if init is None else FINE_TUNE
 
 
 def _candidates(

@@ -10,7 +10,7 @@ from nas.errors import InputError
 from nas.evaluate import Limits
 from nas.jobs.data_answer import DataAnswer
 from nas.jobs.data_course import SEEDS, Course
-from nas.jobs.data_search import DataQuestion, DataSearch
+from nas.jobs.data_search import DataQuestion, DataSearch, usual_recipe
 from nas.jobs.trials import Where
 from nas.latency import DeviceHome, LatencyModel, device_home
 from nas.progress import OnProgress, silent
@@ -25,7 +25,7 @@ def search_data(
     latency: LatencyModel,
     data: str | Path,
     target_ms: float,
-    recipe: str | Path | Recipe = "small",
+    recipe: str | Path | Recipe | None = None,
     epochs: int | None = None,
     seeds: int = SEEDS,
     init: str | None = None,
@@ -47,9 +47,10 @@ def search_data(
     """The best network for the images at `data` within a target latency in milliseconds, trained.
 
     `trials` networks of `space` and up to `baselines` known ones, fitted to the target, are trained on the training
-    images in the same rungs; the best of both are trained fully (`epochs`, by default the recipe's), the best of each
-    part by `seeds` seeds. All choices are by validation accuracy; the test images are looked at once, for the two that
-    are compared. Where the device of `latency` is reached from here, its stopwatch decides who meets the target.
+    images in the same rungs, by `recipe` (`small`, with `init` `fine-tune`); the best of both are trained fully
+    (`epochs`, by default the recipe's), the best of each part by `seeds` seeds. All choices are by validation accuracy;
+    the test images are looked at once, for the two that are compared. Where the device of `latency` is reached from
+    here, its stopwatch decides who meets the target.
     `init` names weights that networks begin with. Every training is kept in `storage` and serves later searches; the
     same call again goes on where it ended. `budget_s` bounds the seconds of all of it. `result.best.module` is the
     trained network.
@@ -62,7 +63,7 @@ def search_data(
             f"a search on images needs a device's latency model, but got {type(latency).__name__};"
             " nas.load_latency(DEVICE) gives one."
         )
-    read = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    read = recipe if isinstance(recipe, Recipe) else load_recipe(recipe or usual_recipe(init))
     question = DataQuestion(
         space=space,
         dataset=open_data(data, progress=progress),

@@ -36,12 +36,14 @@ KEEP_EVERY_S = 30.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teaching:
     """How networks are trained: on the images at `path` (`contents` is their digest), by `recipe`; re-parameterised
-    layers begin with `branches` (None: all), all weights with those inherited from `init` (of this digest) where there
-    are any in common. Weights are kept of trainings of `weights_from` epochs on, and of all that inherit."""
+    layers begin with `branches` (None: all), all weights with those inherited from `init` (of this digest). What has
+    nothing in common with these begins from scratch, by the recipe `scratch`. Weights are kept of trainings of
+    `weights_from` epochs on, and of all that may inherit."""
 
     path: str
     contents: str
     recipe: Recipe
+    scratch: Recipe | None = None
     branches: int | None = None
     init: str | None = None
     init_digest: str | None = None
@@ -51,6 +53,7 @@ class Teaching:
     def recipe_key(self) -> str:
         """What tells one way of training from another in the table of evaluations, whatever the images."""
         said = {"recipe": self.recipe.as_json(), "branches": self.branches, "init": self.init_digest}
+        said |= {} if self.scratch is None else {"scratch": self.scratch.as_json()}
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
         words = [self.recipe.name, "all branches" if self.branches is None else f"{self.branches} branch"]
         words += [] if self.init is None else [f"from {Path(self.init).name}"]
@@ -64,14 +67,24 @@ class Teaching:
             key=f"images {self.contents[:32]}",
             reference=REFERENCE,
             rungs=tuple(rungs),
-            settings={"teaching": {**asdict(self), "recipe": self.recipe.as_json()}},
+            settings={"teaching": self.as_json()},
             resumes=True,
         )
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Teaching:
-        """The teaching that `evaluator` sends along."""
-        return cls(**{**document, "recipe": parse_recipe(document["recipe"], "the job")})
+        """What `as_json` wrote."""
+        recipes = {key: document[key] and parse_recipe(document[key], "the job") for key in ("recipe", "scratch")}
+        return cls(**{**document, **recipes})
+
+    def as_json(self) -> dict[str, Any]:
+        """What an evaluator sends along."""
+        recipes = {"recipe": self.recipe.as_json(), "scratch": self.scratch and self.scratch.as_json()}
+        return {**asdict(self), **recipes}
+
+    def recipe_for(self, inherited: float | None) -> Recipe:
+        """The recipe of a network that has inherited this share of its weights."""
+        return self.scratch if self.scratch is not None and not inherited else self.recipe
 
     def keeps_weights(self, epochs: int) -> bool:
         """Whether the weights of a training of so many epochs are kept."""
@@ -159,7 +172,7 @@ def begin(network: Architecture, teaching: Teaching, *, epochs: int, seed: int) 
     training = Training(
         build(network, seed=seed) if module is None else module,
         data,
-        teaching.recipe,
+        teaching.recipe_for(share),
         epochs=epochs,
         seed=seed,
         branches=teaching.branches,
