@@ -100,7 +100,7 @@ class DataSearch:
             init_digest=None if source is None else source.digest,
             weights_from=question.course.epochs,
         )
-        self._latency, self._times = latency, Times(latency, home, progress)
+        self._times = Times(latency, home, progress)
         self._domain = domain_of(question.space, latency, accuracy=accuracy, limits=question.limits, progress=progress)
         self._asked = Question(
             domain=self._domain, goal=question.goal, budget=question.trials, seed=question.seed, noisy=True
