@@ -19,7 +19,7 @@ def data_search_text(outcome: DataOutcome, page: Page = PLAIN) -> str:
     lines = [
         (
             f"  accuracy {_percent(best.accuracy.mean)} % [{_percent(best.accuracy.low)},"
-            f" {_percent(best.accuracy.high)}] of {answer.images['test']:,} test images, {_times(seeds)} trained for"
+            f" {_percent(best.accuracy.high)}] of {answer.images['test']:,} test images, trained {_times(seeds)} for"
             f" {answer.epochs} epochs"
         ),
         (
@@ -105,7 +105,7 @@ def _ranks(answer: DataAnswer, page: Page) -> str:
             one.by,
             one.of,
             f"{one.correlation.rho:.2f}",
-            f"{one.correlation.low:.2f}–{one.correlation.high:.2f}",
+            f"[{one.correlation.low:.2f}, {one.correlation.high:.2f}]",
             one.correlation.count,
         )
         for one in answer.ranked
