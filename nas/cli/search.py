@@ -162,7 +162,7 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
         _by_trials(evaluate, resume, {**options, **own}, storage, as_json)
         return
     if own["trials"] is not None:
-        raise click.UsageError("--trials says how many networks are tried, by --evaluate or --data; add one of them.")
+        raise click.UsageError("--trials says how many networks --evaluate or --data try, but there is none; add it.")
     options["space"] = options["space"] or "mobile"
     with progress() as show:
         from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
