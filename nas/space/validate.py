@@ -85,7 +85,9 @@ def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], image: tuple[int, i
     if shape[1:] not in [_reduced(image, stride) for stride in (1, 2, 4)]:
         came = "x".join(map(str, shape))
         pixels = resolution_text(canonical(image))
-        raise InputError(f"{where} must keep the size of an image or reduce it 2 or 4 times, but makes {came} of {pixels} px.")
+        raise InputError(
+            f"{where} must keep the size of an image or reduce it 2 or 4 times, but makes {came} of {pixels} px."
+        )
 
 
 def _check_head(space: SearchSpace, head: tuple[Layer, ...], size: tuple[int, ...], where: str) -> None:

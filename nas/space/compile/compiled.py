@@ -197,9 +197,7 @@ class CompiledSpace:
         shapes = [(width, *space.map_sizes(resolution, space.reduction(last, stride))) for stride in strides]
 
         def costs() -> Floats:
-            return np.concatenate(
-                [self._chain_costs(head, shape, sides) for head in space.heads for shape in shapes]
-            )
+            return np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads for shape in shapes])
 
         start = self._add(len(space.heads) * len(strides) * len(sides), costs)
         widths, early = len(space.widths_before[last]), len(set(space.stem_strides))
