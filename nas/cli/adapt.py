@@ -39,7 +39,12 @@ from nas.cli.terminal import page, wide_option
     "--epochs", type=click.IntRange(1), metavar="N", help="Of the fine-tuning at the end.  [default: the recipe's]"
 )
 @click.option(
-    "--short", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Epochs for each candidate."
+    "--short",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="Epochs for each candidate; below 1 a share of the images.",
 )
 @click.option(
     "--step",

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nas.data import Prepared
+from nas.data import Prepared, Split
 from nas.errors import InputError
 from nas.evaluate import ChannelAdaptation, ShrunkNetwork
 from nas.jobs.adaptation import Candidate
@@ -23,6 +23,7 @@ from nas.space import Architecture
 from nas.strategies import Move
 from nas.strategies.problem import Standing
 from nas.training import Recipe
+from nas.training.batches import generator
 from nas.training.inherit import inherit_weights
 from nas.training.loop import Training
 from nas.training.once import Ended, let_go, train_once
@@ -34,21 +35,26 @@ more than was cut."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """How an adaptation trains: `short_epochs` for each candidate, `epochs` at the end (by default the recipe's).
+    """How an adaptation trains: `short_epochs` for each candidate, `epochs` at the end.
 
-    `step` is the share of the start's latency that a round must win.
+    `short_epochs` below 1 are that share of the training images, others each round. `step` is the share of the start's
+    latency that a round must win.
     """
 
     recipe: Recipe
     epochs: int
-    short_epochs: int = 1
+    short_epochs: float = 1
     step: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "short_epochs"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, but got {getattr(self, name)}.")
+        if self.epochs < 1:
+            raise InputError(f"epochs must be at least 1, but got {self.epochs}.")
+        if self.short_epochs <= 0 or (self.short_epochs > 1 and self.short_epochs % 1):
+            raise InputError(
+                "the epochs of a candidate must be a whole number or a share of one, but got"
+                f" {self.short_epochs:g}; give 2, or 0.25."
+            )
 
     @property
     def short(self) -> Recipe:
@@ -63,13 +69,23 @@ class Tuning:
             ),
         )
 
+    def short_training(self, module: GraphModule, data: Prepared, number: int) -> Training:
+        """The fine-tuning of a candidate of round `number`."""
+        if self.short_epochs < 1:
+            count = max(2, round(self.short_epochs * len(data.train)))
+            chosen = np.sort(generator(self.seed, number).permutation(len(data.train))[:count])
+            names = tuple(data.train.names[i] for i in chosen.tolist())
+            part = Split(images=data.train.images[chosen], labels=data.train.labels[chosen], names=names)
+            data = replace(data, train=part)
+        return self.training(module, data, self.short, max(1, round(self.short_epochs)))
+
     def training(self, module: GraphModule, data: Prepared, recipe: Recipe, epochs: int) -> Training:
         """A training of `module` with the seed of this one."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return Training(module, data, recipe, epochs=epochs, seed=self.seed, device=device)
 
     def question(
-        self, chain: Sequence[str], data: Prepared, origin: str, recipe: Recipe, epochs: int
+        self, chain: Sequence[str], data: Prepared, origin: str, recipe: Recipe, epochs: float
     ) -> dict[str, Any]:
         """What tells one training from others: the digests from the start to the network, where the weights come from,
         data, recipe, epochs and seed."""
@@ -197,7 +213,7 @@ class Rounds:
         def make() -> Training:
             assert cut.before is not None
             child = inherit_weights(self._network(cut), self._weights(cut.before), seed=self._tuning.seed)
-            return self._tuning.training(child.module, self._data, recipe, epochs)
+            return self._tuning.short_training(child.module, self._data, len(chain) - 1)
 
         question = self._tuning.question(chain, self._data, self._origin, recipe, epochs)
         path = self._path(chain, "short")

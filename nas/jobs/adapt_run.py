@@ -57,7 +57,7 @@ class AdaptRequest:
     data: str | None = None
     recipe: str = "small"
     epochs: int | None = None
-    short: int = 1
+    short: float = 1.0
     step: float = 0.05
     seed: int = 0
 

@@ -84,7 +84,7 @@ class Trained:
     data: str
     recipe: str
     start_epochs: int
-    short_epochs: int
+    short_epochs: float
     epochs: int
     candidates: tuple[tuple[Candidate, ...], ...]
     validation: float
@@ -93,7 +93,7 @@ class Trained:
     init: Mapping[str, Any]
 
     @property
-    def chain_epochs(self) -> int:
+    def chain_epochs(self) -> float:
         """How many epochs the answer's weights went through from the start on: what a rival may have as well."""
         return self.start_epochs + len(self.candidates) * self.short_epochs + self.epochs
 

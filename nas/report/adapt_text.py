@@ -54,8 +54,8 @@ def _trained_text(found: Adaptation, trained: Trained, run: str | None, page: Pa
             f" {100 * trained.validation:.2f} % of the validation images."
         ),
         page.filled(
-            f"Its weights went through {trained.chain_epochs} epochs of {trained.data} by the recipe {trained.recipe}"
-            f" ({_began_text(trained)}{len(trained.candidates)} rounds of {trained.short_epochs}, {trained.epochs} at"
+            f"Its weights went through {trained.chain_epochs:g} epochs of {trained.data} by the recipe {trained.recipe}"
+            f" ({_began_text(trained)}{len(trained.candidates)} rounds of {trained.short_epochs:g}, {trained.epochs} at"
             f" the end); {looked} candidates were tuned; all trainings took {duration_text(trained.seconds)}."
         ),
         *(page.filled(f"Note: {note}", hanging="  ") for note in notes),

@@ -206,6 +206,18 @@ def test_only_the_kept_of_a_round_keep_their_weights_and_another_target_goes_on(
     assert (far.adaptation.rounds, far.adaptation.best) == (alone.rounds, alone.best)
 
 
+def test_a_short_tuning_may_see_a_share_of_the_images() -> None:
+    tuning = replace(TUNING, short_epochs=0.25)
+    seen = [tuning.short_training(build(START), DATA, number).data.train for number in (1, 2)]
+    assert [len(one) for one in seen] == [24, 24]  # a quarter of 96
+    assert set(seen[0].names) != set(seen[1].names)
+    place = {name: i for i, name in enumerate(DATA.train.names)}
+    for one in seen:
+        chosen = [place[name] for name in one.names]
+        np.testing.assert_array_equal(one.images, DATA.train.images[chosen])
+        np.testing.assert_array_equal(one.labels, DATA.train.labels[chosen])
+
+
 def test_others_classes_train_the_start_first(tmp_path: Path, latency: LatencyModel, source: Source) -> None:
     renamed = replace(source, classes=("a", "b", "c"))
     found = adapted(tmp_path, latency, renamed, 0.8).adaptation
@@ -226,8 +238,9 @@ def test_what_cannot_be(tmp_path: Path, latency: LatencyModel, source: Source) -
     empty = replace(DATA, val=replace(DATA.val, images=DATA.val.images[:0], labels=DATA.val.labels[:0], names=()))
     with pytest.raises(InputError, match="validation images, but the data have none"):
         adapted(tmp_path, latency, source, data=empty)
-    with pytest.raises(InputError, match="short_epochs must be at least 1"):
-        Tuning(recipe=SMALL, epochs=1, short_epochs=0)
+    for short in (0, 1.5):
+        with pytest.raises(InputError, match="must be a whole number or a share of one"):
+            Tuning(recipe=SMALL, epochs=1, short_epochs=short)
 
 
 def write_images(path: Path) -> None:
