@@ -74,7 +74,9 @@ def train_once(
     asked = dict(question)
     training.run(lambda one: write_checkpoint(under_way, one.state(asked)), stop=stop, progress=progress)
     module = training.result()
-    accuracy = training.score(training.data.val).accuracy if len(training.data.val) else None
+    accuracy = training.history[-1].accuracy
+    if training.recipe.norm_images and accuracy is not None:
+        accuracy = training.score(training.data.val).accuracy
     document = {
         "accuracy": accuracy,
         "seconds": training.seconds,
