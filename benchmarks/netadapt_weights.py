@@ -56,7 +56,9 @@ STRIDES = (1, 2, 4)
 PARENT_WIDTH, ABOVE = 0.35, 1.5
 WIDTHS = tuple(round(0.35 - 0.01 * i, 2) for i in range(1, 26))
 """Of the width multiplier, widest first."""
-INTERVAL, BATCH_MS, LOOKS, MOST_LOOKS = 0.015, 20.0, 45, 1800
+INTERVAL, BATCH_MS, LOOKS = 0.015, 20.0, 45
+FEW_LOOKS, MOST_LOOKS = 3 * LOOKS, 40 * LOOKS
+"""The most looks at a network: while something is chosen, and in the session of the report."""
 TRIES, MARGIN = 6, 0.005
 """How often the model's target is lowered where what was measured lies above it, and by how much more than that."""
 REPORT, KEPT = Path(__file__).with_suffix(".md"), Path(__file__).with_suffix(".json")
@@ -93,11 +95,11 @@ def fewer(data: Prepared, count: int) -> Prepared:
     return replace(data, train=train, val=val, test=test, digest=f"{data.digest[:40]}-{count}")
 
 
-def measured(networks: Sequence[Architecture]) -> list[tuple[float, float]]:
+def measured(networks: Sequence[Architecture], *, most: int = FEW_LOOKS) -> list[tuple[float, float]]:
     """Of each network the median ms of a run, and half its 90 % interval as a share of it.
 
     One thread of ONNX Runtime by the thread's own clock; the networks take turns, until every interval is narrow enough
-    or `MOST_LOOKS` are had.
+    or there were `most` looks.
     """
     image = np.zeros((1, 3, SIDE, SIDE), np.float32)
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +117,7 @@ def measured(networks: Sequence[Architecture]) -> list[tuple[float, float]]:
                 own.append(1e3 * spent / count)
             if len(looks[0]) > LOOKS and len(looks[0]) % LOOKS == 0:
                 found = [_median(own[1:]) for own in looks]
-                if max(half for _, half in found) <= INTERVAL or len(looks[0]) >= MOST_LOOKS:
+                if max(half for _, half in found) <= INTERVAL or len(looks[0]) >= most:
                     return found
 
 
@@ -265,7 +267,7 @@ def _work(work: Work, done: dict[str, Any]) -> None:
         _keep(done)
     if done["seeds"]:
         answers = [parse_architecture(one["architecture"], key) for key, one in sorted(done["seeds"].items())]
-        times = measured([parent, other, *answers])
+        times = measured([parent, other, *answers], most=MOST_LOOKS)
         done["measured"] = [{"ms": ms, "half": half} for ms, half in times]
         _keep(done)
 

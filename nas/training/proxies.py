@@ -231,6 +231,6 @@ def _trainability(features: Sequence[Tensor], seed: int) -> float:
     return math.fsum(scores) / len(scores) if scores else math.nan
 
 
-def _weights(module: nn.Module) -> list[nn.Parameter]:
+def _weights(module: nn.Module) -> list[Tensor]:
     """Of every convolution and linear layer."""
     return [part.weight for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]

@@ -289,6 +289,8 @@ def test_the_command_from_a_trained_network_to_a_trained_one(trained: Path, caps
     )
     assert said.accuracy == accuracy["mean"]
     assert entry.manifest["training"]["adapted"]["chain_epochs"] == found["trained"]["chain_epochs"]
+    first = found["rounds"][0]
+    assert f"| cut by NetAdapt | from wide: {first['layer']} {first['from']} to {first['to']}" in entry.card()
     assert main(command(trained)) == 0  # all of it is read
     text = capsys.readouterr().out
     assert f"{100 * accuracy['mean']:.2f} % of 60 held-out images right" in text
