@@ -1,6 +1,6 @@
 """How the recipe `small` was chosen: variants of it on CIFAR-10's part, by validation images. Writes small_recipe.md.
 
-    python -m benchmarks.small_recipe [--epochs 8] [--seeds 1] [--only VARIANT] [--report]
+    python -m benchmarks.small_recipe [--epochs 8] [--seeds 1] [--only VARIANT] [--families NAME] [--report]
 
 Every variant changes one thing of `BASE` (or what its name says). Two networks are trained by each; the test images are
 not looked at. What is finished is kept in small_recipe.json beside it, so that a run goes on where it was stopped. The
@@ -29,7 +29,7 @@ from nas.training.loop import Training
 from nas.training.recipe import parse_recipe
 from tests.shared_data import shared_data
 
-FAMILIES = ("mobilenetv3", "mobilenetv2")
+FAMILIES = ("mobilenetv2", "repvgg")
 BASE: Mapping[str, Any] = {
     "schema": 1,
     "name": "base",
@@ -46,6 +46,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "lr 0.2": {"optimizer": {"lr": 0.2}},
     "batch 32": {"batch": 32},
     "batch 32, lr 0.05": {"batch": 32, "optimizer": {"lr": 0.05}},
+    "batch 32, lr 0.2": {"batch": 32, "optimizer": {"lr": 0.2}},
+    "batch 32, decay 1e-3": {"batch": 32, "optimizer": {"weight_decay": 1e-3}},
+    "batch 32, decay 2e-3": {"batch": 32, "optimizer": {"weight_decay": 2e-3}},
+    "lr 0.4": {"optimizer": {"lr": 0.4}},
+    "batch 16": {"batch": 16},
     "batch 128, lr 0.2": {"batch": 128, "optimizer": {"lr": 0.2}},
     "decay 1e-4": {"optimizer": {"weight_decay": 1e-4}},
     "decay 2e-3": {"optimizer": {"weight_decay": 2e-3}},
@@ -74,13 +79,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", choices=sorted(VARIANTS), nargs="+")
+    parser.add_argument("--families", choices=FAMILIES, nargs="+", default=FAMILIES)
     parser.add_argument("--report", action="store_true", help="write the report of what is there, and train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = prepare(open_data(shared_data("cifar10/cifar10_15k.npz")), size=(SIDE, SIDE))
     for seed in range(options.seeds):
         for name in options.only or VARIANTS:
-            for family in FAMILIES:
+            for family in options.families:
                 key = f"{name} / {family} / {options.epochs} / {seed}"
                 if key in _kept() or options.report:
                     continue
@@ -114,8 +120,8 @@ def _report(epochs: int) -> None:
 
 {environment_text(f"python -m benchmarks.small_recipe --epochs {epochs}")}
 
-{epochs} epochs; accuracy on the 1,500 validation images (a standard error of 1.2 points a cell, less between rows, since
-images and seed are the same). The test images were not looked at.
+{epochs} epochs; accuracy on the 1,500 validation images (a standard error of 1.2 points a cell, less between rows,
+since images and seed are the same). The test images were not looked at.
 
 {tabulate(rows, header, "pipe", ".1f")}
 """
