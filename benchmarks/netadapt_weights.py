@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
@@ -319,10 +320,19 @@ thread of ONNX Runtime by its own clock, all networks in one session, median wit
 {tabulate(rows, ("", "ms", "epochs", "held-out % by seed", "mean ± sd"), tablefmt="pipe")}
 
 Every cut network is measured at or under the target: {met}. Cut minus multiplied, by seed: {apart} points; mean
-{statistics.mean(won):+.2f}. The rival has as many epochs as the weights of the cut network went through, rounded up.
+{statistics.mean(won):+.2f}{_interval(won)}. The rival has as many epochs as the weights of the cut network went
+through, rounded up.
 """
     REPORT.write_text(text, encoding="utf-8")
     print(text)
+
+
+def _interval(values: Sequence[float]) -> str:
+    """The central 90 % interval of the mean, by Student's distribution."""
+    if len(values) < 2:
+        return ""
+    half = float(student.ppf(0.95, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return f" ± {half:.2f} (90 %, by seed)"
 
 
 if __name__ == "__main__":
