@@ -239,7 +239,7 @@ class Rounds:
         return [self._network(one).digest for one in cut.chain()]
 
     def _path(self, chain: Sequence[str], what: str) -> Path:
-        key = hashlib.sha256("/".join(chain).encode()).hexdigest()[:16]
+        key = hashlib.sha256("/".join([self._origin, *chain]).encode()).hexdigest()[:16]
         return self._folder / f"round-{len(chain) - 1:03d}-{key}-{what}.safetensors"
 
     def _let_go_all_but(self, kept: CutNetwork) -> None:

@@ -80,10 +80,11 @@ def adapt_trained(
     record = records([network])[0]  # says what has no latency, before anything is trained
     inheritance = inherit_from(source, network, classes=tuple(data.classes), seed=tuning.seed)
     begun = _begun(network, inheritance, data, tuning, source, folder, stop, progress)
+    origin = f"{source.digest}, trained for {begun.epochs}" if begun.epochs else source.digest
     adaptation = ChannelAdaptation(models, divisor=divisor)
     rounds = Rounds(
         network, adaptation, data, tuning, begun.module, begun.accuracy, folder,
-        origin=source.digest, target=aim.at_most, stop=stop, progress=progress,
+        origin=origin, target=aim.at_most, stop=stop, progress=progress,
     )  # fmt: skip
     shrink = NetAdapt(
         moves=rounds.moves, standing=rounds.standing, score=rounds.score,

@@ -224,6 +224,12 @@ def test_others_classes_train_the_start_first(tmp_path: Path, latency: LatencyMo
     assert found.trained is not None and found.trained.start_epochs == TUNING.epochs
     assert found.trained.chain_epochs == 2 * TUNING.epochs + len(found.rounds)
     assert 0 < found.trained.init["share"] < 1
+    # A start that was trained for longer is another one, and so is all that was cut out of it.
+    longer = replace(TUNING, epochs=3)
+    beside = adapted(tmp_path, latency, renamed, 0.8, tuning=longer).adaptation
+    alone = adapted(tmp_path / "alone", latency, renamed, 0.8, tuning=longer).adaptation
+    assert beside.start_accuracy == alone.start_accuracy
+    assert (beside.rounds, beside.best) == (alone.rounds, alone.best)
 
 
 def test_a_start_that_is_there_is_tuned_alone(tmp_path: Path, latency: LatencyModel, source: Source) -> None:
