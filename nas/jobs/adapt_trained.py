@@ -101,7 +101,7 @@ def adapt_trained(
     module = ended.module(best)
     progress(Step(doing="measuring on held-out images"))
     found = held_out(predictor(module.fuse(), _normalize(best)), data.test, len(data.classes))
-    chosen = measured(records([best])[0], found.interval, found.accuracy, tuning.recipe.name, called or data.digest)
+    chosen = _measured(records([best])[0], found.interval, found.accuracy, tuning.recipe.name, called or data.digest)
     answer = SearchAnswer(
         space=network.name,
         space_size=size_around(network, divisor),
@@ -125,7 +125,7 @@ def adapt_trained(
     return AdaptedWeights(
         adaptation=Adaptation(
             answer=answer,
-            start=measured(record, (low, high), begun.accuracy, tuning.recipe.name, called or data.digest),
+            start=_measured(record, (low, high), begun.accuracy, tuning.recipe.name, called or data.digest),
             start_accuracy=begun.accuracy,
             rounds=tuple(rounds_of([step.layer for step in path], way, accuracies, models.figures(way))),
             trained=Trained(
@@ -185,7 +185,7 @@ def _begun(
     return _Begun(module=module, accuracy=found.accuracy, interval=found.interval, epochs=epochs, seconds=seconds)
 
 
-def measured(record: Network, interval: tuple[float, float], accuracy: float, recipe: str, data: str) -> Network:
+def _measured(record: Network, interval: tuple[float, float], accuracy: float, recipe: str, data: str) -> Network:
     """`record` with an accuracy that was measured on images of `data`."""
     low, high = interval
     estimate = AccuracyEstimate(mean=accuracy, low=low, high=high, recipe=recipe, source="measured", data=data)
