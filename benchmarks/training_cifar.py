@@ -64,8 +64,13 @@ CURVES = Path(__file__).with_suffix(".png")
 
 
 def network(family: str) -> Architecture:
-    """The network of `family` for 32 × 32 images: narrower, its first strides 1."""
-    name, width, kept = NETWORKS[family]
+    """The network of `family`."""
+    return narrowed(*NETWORKS[family])
+
+
+def narrowed(name: str, width: float, kept: tuple[int, ...]) -> Architecture:
+    """The known network `name` for 32 × 32 images: a share of its widths, and only those of its strides that are
+    `kept`."""
     known = load_architecture(name)
     layers = [_narrower(layer, width) for layer in known.layers]
     strided = [i for i, layer in enumerate(layers) if dict(layer.args).get("stride") == 2]

@@ -184,7 +184,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
-    prepared, data = _prepared(request.data, network, progress)
+    prepared, data = prepared_images(request.data, network, progress)
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
             f"a teacher must know the classes of the data in their order, but {request.teacher} knows others; train one"
@@ -246,7 +246,7 @@ def _source(request: TrainRequest) -> Source | None:
     return open_source(request.init)
 
 
-def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
+def prepared_images(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
     """The images at the network's size, and what they are called."""
     if isinstance(data, Prepared):
         return data, data.digest[:16]
@@ -301,7 +301,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
     }
     folder = export_architecture(
         made.architecture,
-        name=_zoo_name(made, record),
+        name=zoo_name(made.architecture, made.data, record),
         accuracy={**found.as_json(), "recipe": training.recipe.name, "data": made.data},
         run=run.id,
         seed=request.seed,
@@ -339,12 +339,12 @@ def _command(request: TrainRequest, processes: int) -> str:
     return started + request.command()
 
 
-def _zoo_name(made: _Made, record: Mapping[str, Any]) -> str:
+def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str:
     """The network's name and that of its data; joined by a digest where another training has left a network there.
 
-    So the same training replaces what it made before, and no other training is lost.
+    So the same training, by its `record`, replaces what it made before, and no other training is lost.
     """
-    text = f"{made.architecture.name}-{Path(made.data).stem}"
+    text = f"{network.name}-{Path(data).stem}"
     name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
     folder = zoo_folder() / name
     try:

@@ -129,7 +129,7 @@ def test_a_plan_trains_nothing(workspace: Path) -> None:
     plan = plan_training(request)
     images = plan.images["train"] + plan.images["val"]
     assert images == 200 and plan.images["test"] == 60
-    assert plan.steps == 7 * (plan.images["train"] // 32) and plan.batch == 32
+    assert plan.steps == 7 * (plan.images["train"] // 64) and plan.batch == 64
     assert plan.seconds > plan.steps * plan.batch / plan.images_per_s > 0
     assert not (workspace / "runs" / "zoo").exists() and RunStore().records() == []
 

@@ -205,7 +205,7 @@ def test_images_and_classes_must_be_the_networks() -> None:
 def test_few_images_make_one_batch() -> None:
     one = Training(build(network()), data(10), load_recipe("small"), epochs=2)
     assert one.batches.batch == 10 and one.batches.steps_per_epoch == 1
-    assert one.recipe.optimizer.lr == pytest.approx(0.1 * 10 / 32)
+    assert one.recipe.optimizer.lr == pytest.approx(0.1 * 10 / 64)
 
 
 def test_a_frozen_backbone_stays_and_a_slow_one_is_slow() -> None:

@@ -69,7 +69,7 @@ def _crop(size: int) -> nn.Module:
 
 REFERENCES = {
     "small": Reference(
-        batch=32,
+        batch=64,
         make=lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True),
         lr=lambda step: _cosine(step, 1, 24, 0.1),
         decay=lambda step: 5e-4,
