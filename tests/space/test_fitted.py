@@ -79,6 +79,7 @@ def test_there_is_one_member_of_each_family() -> None:
 
 @pytest.mark.parametrize("member", family_members(), ids=lambda network: network.family)
 def test_each_family_fits_small_images(member: Architecture) -> None:
-    found = fitted(member.adapted(num_classes=10), macs, 1e8, resolution=32, widths=1)
-    assert found
-    assert all(min(form.network.layer_inputs()[-1][1:]) >= 2 and form.network.macs <= 1e8 for form in found)
+    found = fitted(member.adapted(num_classes=10), macs, 2e7, resolution=32, widths=1)
+    # ESPNetv2's trunk is one block that halves five times.
+    assert bool(found) == (member.family != "espnetv2")
+    assert all(min(form.network.layer_inputs()[-1][1:]) >= 2 and form.network.macs <= 2e7 for form in found)
