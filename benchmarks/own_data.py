@@ -117,11 +117,9 @@ def main() -> None:
         if not options.quick:
             dump_trainings(bench)
     write_bytes(kept, json.dumps(parts, indent=1).encode())
-    if options.quick:
-        print(json.dumps(parts.get("ranking") or parts["proof"]["comparison"], indent=1))
-        return
     text = report(parts, bench)
-    REPORT.write_text(text, encoding="utf-8")
+    if not options.quick:
+        REPORT.write_text(text, encoding="utf-8")
     print(text)
 
 
