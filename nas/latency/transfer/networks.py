@@ -1,0 +1,180 @@
+"""A latency of networks from few measurements: what operators cost on other devices, taken apart and put together anew.
+
+    t(operator) = Σ_features weight · feature(operator),      y(network) = t₀ + Σ t(operator) + noise
+
+Features are the costs on each other device, brought to the new one's level; their average by class of operator
+(dense, pointwise, depthwise, anything else: what a device is good or bad at); and plain physics (multiply-adds of each
+class, elements moved, weights, a count of operators). Their weights are Gaussian before, and so are they after a few
+whole networks: the same inference as for spaces of codes (`nas.latency.transfer.gaussian`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
+from threadpoolctl import threadpool_limits
+
+from nas.errors import InputError
+from nas.graph.operators import OperatorTable
+from nas.latency.estimate import Source
+from nas.latency.operator_model import OperatorModel
+from nas.latency.published.cost_model import Floats
+from nas.latency.transfer.gaussian import Prior, fit_linear
+
+FORM = "transferred"
+CLASSES = ("dense", "pw", "dw", "other")
+_PRIOR: Mapping[str, float] = {"devices": 0.3, "classes": 0.3, "physics": 0.1, "fixed": 0.1, "noise": 0.05}
+_FIRM = 0.7
+_LEAST_SHARE = 0.1
+"""No operator costs less than this part of what it does on the other devices, on average."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferredOperators:
+    """What operators cost on a new device: `weights` (k + 1,) of the features, ms, and `root` (k + 1, r) of how unsure
+    they are together; `levels` (d,) bring the costs of `others` to the new device's, `scales` (p,) those of physics.
+
+    Half of the 90 % interval of log latency is `factor` times the deviation of a network, `noise` included.
+    """
+
+    source: ClassVar[Source] = "predicted"
+
+    others: tuple[OperatorModel, ...]
+    levels: Floats
+    scales: Floats
+    fixed_unit_ms: float
+    weights: Floats
+    root: Floats
+    noise: float
+    factor: float
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fixed_ms(self) -> float:
+        """The time of a network without operators."""
+        return max(float(self._fixed @ self.weights), 0.0)
+
+    @property
+    def num_features(self) -> int:
+        """How many independent doubts there are about the weights."""
+        return int(self.root.shape[1])
+
+    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
+        """See `nas.latency.operator_model.OperatorModel`."""
+        features = _features(table, self.others, self.levels, self.scales)
+        mean = np.maximum(features @ self.weights, _LEAST_SHARE * features[:, -1])
+        return mean, np.asarray(features @ self.root)
+
+    def half_width(
+        self,
+        mean_ms: Floats,
+        sums: Floats,
+        rows_ms: Floats,
+        *,
+        large: NDArray[np.bool_] | bool = False,
+        whole: bool = True,
+    ) -> Floats:
+        """See `nas.latency.operator_model.OperatorModel`; inputs of all sizes are alike here."""
+        fixed = self._fixed @ self.root if whole else 0.0
+        deviation = np.hypot(np.linalg.norm(sums + fixed, axis=1) / mean_ms, self.noise)
+        return np.asarray(np.hypot(self.factor * deviation, rows_ms / mean_ms))
+
+    def warnings(self, table: OperatorTable) -> tuple[str, ...]:
+        """What the other devices' models doubt of this network."""
+        return tuple(dict.fromkeys(text for model in self.others for text in model.warnings(table)))
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers and texts that it is made of, the other devices' models with them."""
+        return {
+            "form": FORM,
+            "coefficients": {"fixed": self.fixed_ms},
+            "meaning": {"fixed": "ms a network"},
+            "others": [dict(model.as_json()) for model in self.others],
+            "levels": self.levels.tolist(),
+            "scales": self.scales.tolist(),
+            "fixed_unit_ms": self.fixed_unit_ms,
+            "weights": self.weights.tolist(),
+            "root": self.root.tolist(),
+            "interval": {"noise": self.noise, "factor": self.factor},
+            "manifest": dict(self.manifest),
+        }
+
+    @property
+    def _fixed(self) -> Floats:
+        """The features of a network without operators, shape (k + 1,)."""
+        return _fixed(self.others, self.levels, len(self.weights), self.fixed_unit_ms)
+
+
+def fit_networks_of(
+    others: Sequence[OperatorModel], networks: Sequence[OperatorTable], latency_ms: Floats
+) -> TransferredOperators:
+    """What operators cost on a device that took `latency_ms` (n,) for whole `networks`, given what they cost on others.
+
+    Raises `InputError` without another device.
+    """
+    if not others:
+        raise InputError(
+            "fit_latency needs at least one other device with operator costs for a space of networks, but got none;"
+            " give devices=[nas.load_latency(NAME)]."
+        )
+    elsewhere = np.array([[m.fixed_ms + m.costs(table)[0].sum() for m in others] for table in networks])
+    levels = np.exp(np.log(latency_ms[:, None] / elsewhere).mean(axis=0))
+    physics = np.array([_physics(table).sum(axis=0) for table in networks])
+    typical = float(latency_ms.mean())
+    scales = typical / np.maximum(physics.mean(axis=0), 1e-12)
+    rows = np.array([_features(table, others, levels, scales).sum(axis=0) for table in networks])
+    rows += _fixed(others, levels, rows.shape[1], typical)
+    relative = rows[:, :-1] / rows[:, -1:]
+    at = np.cumsum([len(others), len(CLASSES), physics.shape[1]])
+    blocks = np.split(relative, at, axis=1)
+    usual = np.log(list(_PRIOR.values()))
+    prior = Prior(mean=usual, deviation=np.full(len(usual), _FIRM))
+    with threadpool_limits(limits=1, user_api="blas"):
+        fit = fit_linear(blocks, latency_ms / rows[:, -1], prior)
+    return TransferredOperators(
+        others=tuple(others),
+        levels=levels,
+        scales=scales,
+        fixed_unit_ms=typical,
+        weights=fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
+        root=fit.typical_ms * fit.root,
+        noise=fit.noise,
+        factor=float(student_t.ppf(0.95, fit.degrees)),
+        manifest={"networks": len(networks), "others": len(others)},
+    )
+
+
+def _features(table: OperatorTable, others: Sequence[OperatorModel], levels: Floats, scales: Floats) -> Floats:
+    """Features of operators, shape (n, k + 1), in ms: each other device against their average, the average by class,
+    physics, none for the fixed time, and the average itself."""
+    costs = np.column_stack([model.costs(table)[0] for model in others]) * levels
+    average = costs.mean(axis=1)
+    by_class = _classes(table) * average[:, None]
+    against = (costs - average[:, None]) / np.sqrt(len(others))
+    physics = _physics(table) * scales / np.sqrt(len(scales))
+    return np.column_stack([against, by_class, physics, np.zeros(len(table)), average])
+
+
+def _fixed(others: Sequence[OperatorModel], levels: Floats, count: int, unit_ms: float) -> Floats:
+    fixed = np.array([model.fixed_ms for model in others]) * levels
+    found = np.zeros(count)
+    found[: len(others)] = (fixed - fixed.mean()) / np.sqrt(len(others))
+    found[-2:] = unit_ms, fixed.mean()
+    return found
+
+
+def _classes(table: OperatorTable) -> Floats:
+    """One where an operator is of a class, shape (n, classes)."""
+    dense, pointwise, depthwise = (np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw", "linear"), ("dw",)))
+    return np.column_stack([dense, pointwise, depthwise, ~(dense | pointwise | depthwise)]).astype(np.float64)
+
+
+def _physics(table: OperatorTable) -> Floats:
+    """Multiply-adds of each class, elements read and written, weights and a count, shape (n, 7)."""
+    moved = table.input_elements + table.output_elements
+    return np.column_stack([_classes(table) * table.macs[:, None], moved, table.weight_elements, np.ones(len(table))])
