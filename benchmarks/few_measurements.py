@@ -37,8 +37,15 @@ TARGETS = (0.1, 0.3, 0.5, 0.7, 0.9)
 LAYERS, CHOICES = 22, 9
 EXACT = ("eyeriss", "fpga", "raspi4", "pixel3")
 """Sums of a table of blocks: what a linear model predicts of them is no evidence."""
+_PASCAL_AND_TURING = (
+    "1080ti_1 1080ti_32 1080ti_64 2080ti_1 2080ti_32 2080ti_64 titan_rtx_1 titan_rtx_32 titan_rtx_64 titanx_1 titanx_32"
+    " titanx_64 titanxp_1 titanxp_32 titanxp_64"
+)
 TASKS: Mapping[str, tuple[str, str]] = {
-    "F1": ("eyeriss fpga raspi4 samsung_a50 samsung_s7", "2080ti_1 essential_ph_1 silver_4114 titan_rtx_1 titan_rtx_32"),
+    "F1": (
+        "eyeriss fpga raspi4 samsung_a50 samsung_s7",
+        "2080ti_1 essential_ph_1 silver_4114 titan_rtx_1 titan_rtx_32",
+    ),
     "F2": ("1080ti_1 1080ti_32 2080ti_32 titan_rtx_1 titanxp_1", "essential_ph_1 gold_6226 gold_6240 pixel3 raspi4"),
     "F3": ("1080ti_1 1080ti_32 2080ti_1 titan_rtx_1 titan_rtx_32", "essential_ph_1 pixel2 pixel3 raspi4 samsung_s7"),
     "F4": (
@@ -47,8 +54,7 @@ TASKS: Mapping[str, tuple[str, str]] = {
     ),
     "FA": (
         "gold_6226 essential_ph_1 samsung_s7 pixel2",
-        "1080ti_1 1080ti_32 1080ti_64 2080ti_1 2080ti_32 2080ti_64 titan_rtx_1 titan_rtx_32 titan_rtx_64 titanx_1"
-        " titanx_32 titanx_64 titanxp_1 titanxp_32 titanxp_64",
+        _PASCAL_AND_TURING,
     ),
 }
 PUBLISHED = {"F1": (0.37, 0.58), "F2": (0.79, 0.81), "F3": (0.54, 0.87), "F4": (0.41, 0.81), "FA": (0.80, 0.73)}
@@ -58,18 +64,19 @@ _TEXT = """\
 {environment}
 
 5,000 networks of FBNet's space (22 layers, nine choices each) on 27 devices (HELP, MIT). A device of a task is new: of
-1,000 networks drawn with a seed, those that tell most (D-optimal, by what is known before) are its measurements; all of
-the other 5,000 are predicted by `nas.fit_latency`, which has the task's other devices and, as costs, MACs of pointwise and
-of depthwise convolutions, elements moved, weights, and counts of operators. Amplitudes are learnt from the task's other
-devices and the measurements. Means over {seeds} draws, seeds 0 to {last}; others were used in making it.
+1,000 networks drawn with a seed, those that tell most (D-optimal, by what is known before) are its measurements; all
+others of the 5,000 are predicted by `nas.fit_latency`, which has the task's other devices and, as costs, MACs of
+pointwise and of depthwise convolutions, elements moved, weights, and counts of operators. Amplitudes are learnt from
+the task's other devices and the measurements. Means over {seeds} draws, seeds 0 to {last}; others were used in making
+it.
 
 ## Rank correlation with {main} measurements
 
 {main_table}
 
-Spearman, averaged over a task's devices. HELP's and NASFLAT's figures are as the NASFLAT paper prints them. *Ceiling* is an
-additive fit to {ceiling:,} measurements. {exact} are exact sums of a table of blocks, so what is said of them is no evidence
-of a predictor: *others* leaves them out. On FA HELP's published figure is {help_fa}.
+Spearman, averaged over a task's devices. HELP's and NASFLAT's figures are as the NASFLAT paper prints them. *Ceiling*
+is an additive fit to {ceiling:,} measurements. {exact} are exact sums of a table of blocks, so what is said of them is
+no evidence of a predictor: *others* leaves them out. On FA HELP's published figure is {help_fa}.
 
 ## By the number of measurements
 
@@ -84,21 +91,21 @@ measurements); *inside* is the share of networks in their 90 % interval, *width*
 
 {device_table}
 
-Inside, pooled over all devices that are no exact sums, by the number of measurements: {pooled}. Intervals of one model are
-nested by construction: one deviation for each network, times a quantile.
+Inside, pooled over all devices that are no exact sums, by the number of measurements: {pooled}. Intervals of one model
+are nested by construction: one deviation for each network, times a quantile.
 
 ## Answers that were searched
 
 What a search does to a model: of all networks that it lets pass at a target, the one with the most multiply-adds is the
 answer (no accuracies are known of these). Targets are five quantiles of the device's latencies. Passing is a mean of at
-most the target, or the upper end of the 90 % interval of at most 1.05 times the target. *Met*: the answer's true latency is
-at most 1.05 times the target; *used* is its latency over the target, on average.
+most the target, or the upper end of the 90 % interval of at most 1.05 times the target. *Met*: the answer's true
+latency is at most 1.05 times the target; *used* is its latency over the target, on average.
 
 {search_table}
 
-Over all devices of all tasks that are no exact sums: {met}. Where timings stray by 10 to 16 % themselves (Essential, S7,
-Pixel 2: integers of milliseconds, with drift), a mean that meets a target is a coin's toss for the timing that is called
-true here; the upper end is what holds.
+Over all devices of all tasks that are no exact sums: {met}. Where timings stray by 10 to 16 % themselves (Essential,
+S7, Pixel 2: integers of milliseconds, with drift), a mean that meets a target is a coin's toss for the timing that is
+called true here; the upper end is what holds.
 """
 
 
@@ -132,8 +139,8 @@ class Fbnet:
 
 
 def block_costs() -> Floats:
-    """Multiply-adds pointwise and depthwise, elements moved, weights, operators, whether there is a block, whether it is
-    grouped, whether it adds its input; of FBNet's blocks at 32 pixels (CIFAR), shape (layers, choices, 8)."""
+    """Multiply-adds pointwise and depthwise, elements moved, weights, operators, whether there is a block, whether it
+    is grouped, whether it adds its input; of FBNet's blocks at 32 pixels (CIFAR), shape (layers, choices, 8)."""
     widths = [16, *[24] * 4, *[32] * 4, *[64] * 4, *[112] * 4, *[184] * 4, 352]
     strides = {5: 2, 9: 2, 17: 2}
     blocks = [(3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1)]
@@ -181,10 +188,10 @@ class Score:
 def score(data: Fbnet, model: CodeLatency, device: str, fitted: NDArray[np.int64]) -> Score:
     """The score of a model on the networks other than the fitted."""
     others = np.setdiff1d(np.arange(len(data.codes)), fitted)
-    found, true = model.predict([data.points[i] for i in others]), data.latency_ms[device][others]
+    found, true = model.predict_codes(data.codes[others]), data.latency_ms[device][others]
     mean = np.asarray(found)
     error = np.abs(mean / true - 1.0)
-    macs = data.costs_of([data.points[i] for i in others])[:, :2].sum(axis=1)
+    macs = data.costs[np.arange(LAYERS), data.codes[others], :2].sum(axis=(1, 2))
     outcomes: tuple[list[float], list[float]] = [], []
     for target in np.quantile(data.latency_ms[device], TARGETS):
         for outcome, passing in zip(outcomes, (mean <= target, found.high <= 1.05 * target), strict=True):
@@ -261,29 +268,24 @@ def report(scores: Scores, ceilings: Mapping[str, tuple[float, float]]) -> str:
                 f"{np.mean([s.width for s in draws]):.0%}", f"{ceilings[device][1]:.1%}",
             ))  # fmt: skip
             search.append((task, label, *_search(draws)))
-    everywhere = [s for (_, d, n), draws in scores.items() for s in draws if n == MAIN and d not in EXACT]
-    met = _search(everywhere)
-    pooled = [
-        f"{np.mean([s.inside for (_, d, k), draws in scores.items() if k == n and d not in EXACT for s in draws]):.1%} of {n}"
-        for n in COUNTS
-    ]
-    table = {"tablefmt": "github", "disable_numparse": True}
+    real_draws = {n: [s for (_, d, k), ss in scores.items() if k == n and d not in EXACT for s in ss] for n in COUNTS}
+    pooled = [f"{np.mean([s.inside for s in draws]):.1%} of {n}" for n, draws in real_draws.items()]
+    met = _search(real_draws[MAIN])
     return _TEXT.format(
         environment=environment_text("python -m benchmarks.few_measurements"),
-        seeds=len(SEEDS), last=SEEDS[-1], main=MAIN, ceiling=CEILING, exact=", ".join(EXACT), help_fa=PUBLISHED["FA"][0],
-        main_table=tabulate(
-            main, ("task", "HELP", "NASFLAT", "ours", "ceiling", "ours, others", "ceiling, others"), **table
-        ),
-        counts_table=tabulate(counts, ("task", *(str(n) for n in COUNTS)), **table),
-        device_table=tabulate(
-            devices, ("task", "device", "Spearman", "mean error", "median", "inside", "width", "least error"), **table
-        ),
-        search_table=tabulate(
-            search, ("task", "device", "met, by mean", "used", "met, by upper end", "used"), **table
-        ),
+        seeds=len(SEEDS), last=SEEDS[-1], main=MAIN, ceiling=CEILING, exact=", ".join(EXACT),
+        help_fa=PUBLISHED["FA"][0],
+        main_table=_table(main, ("task", "HELP", "NASFLAT", "ours", "ceiling", "ours, others", "ceiling, others")),
+        counts_table=_table(counts, ("task", *(str(n) for n in COUNTS))),
+        device_table=_table(devices, ("task", "device", "Spearman", "mean", "median", "inside", "width", "least")),
+        search_table=_table(search, ("task", "device", "met, by mean", "used", "met, by upper end", "used")),
         pooled=", ".join(pooled),
         met=f"{met[0]} met by the mean, {met[2]} by the upper end, which uses {met[3]} of the target",
     )  # fmt: skip
+
+
+def _table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
 def _search(draws: Sequence[Score]) -> tuple[str, str, str, str]:

@@ -1,7 +1,7 @@
 """A latency for a space of codes from few measurements: a table of genes and their choices.
 
-What is known before: tables of other devices, costs that no device has (multiply-adds, bytes, a count of operators), and
-the structure of the space: choices cost about as much in genes nearby where they are the same, in proportion to what
+What is known before: tables of other devices, costs that no device has (multiply-adds, bytes, a count of operators),
+and the structure of the space: choices cost about as much in genes nearby where they are the same, in proportion to what
 they cost elsewhere, or the same everywhere where calls cost more than work.
 """
 
@@ -20,7 +20,7 @@ from nas.errors import InputError
 from nas.figures import entering
 from nas.latency.estimate import Estimate
 from nas.latency.published.cost_model import Floats, Ints
-from nas.latency.transfer.gaussian import Prior, fit_linear, joined, most_telling
+from nas.latency.transfer.gaussian import Prior, fit_linear, joined, most_telling, root_of
 from nas.latency.transfer.milliseconds import Milliseconds
 from nas.space.codes import CodeSpace, Point
 
@@ -78,7 +78,10 @@ class CodeLatency:
 
     def predict(self, points: Sequence[Point]) -> Milliseconds:
         """Milliseconds of points, shape (n,), with the central 90 % intervals `.low` and `.high`."""
-        codes = _codes(self.space, points)
+        return self.predict_codes(_codes(self.space, points))
+
+    def predict_codes(self, codes: Ints) -> Milliseconds:
+        """As `predict`, of codes (n, genes)."""
         mean = self.codes_ms(codes)
         deviation = np.zeros(len(codes))
         for start in range(0, len(codes), _CHUNK):
@@ -102,9 +105,9 @@ class CodeLatency:
 class Before:
     """What is known of `space` before a new device is timed: tables of other devices, costs, structure, amplitudes.
 
-    `devices` are others: anything with `latency_ms(points)`, or pairs (points, latencies in ms) of what was timed there.
-    `costs` gives numbers of points, shape (n, k), that latency may grow with. Raises `InputError` for points of another
-    space, latencies that are not positive, and costs that are not finite or of another shape.
+    `devices` are others: anything with `latency_ms(points)`, or pairs (points, ms) of what was timed there. `costs`
+    gives numbers of points, shape (n, k), that latency may grow with. Raises `InputError` for points of another space,
+    latencies that are not positive, and costs that are not finite or of another shape.
     """
 
     def __init__(self, space: CodeSpace, devices: Sequence[Known] = (), costs: Costs | None = None) -> None:
@@ -123,12 +126,16 @@ class Before:
         rows = np.column_stack(self._by_choice)
         with _one_thread():
             fit = fit_linear(self._blocks(codes, self._by_choice), timed, self.prior)
+            # Choices and the constant are fewer than features.
+            to_choices = np.zeros((len(rows) + 1, rows.shape[1] + 1))
+            to_choices[:-1, :-1], to_choices[-1, -1] = rows, 1.0
+            root = root_of(to_choices @ fit.covariance @ to_choices.T)
         at = fit.typical_ms
         return CodeLatency(
             space=self._space,
             constant_ms=at * (1.0 + float(fit.weights[-1])),
             choices_ms=at * (rows @ fit.weights[:-1]),
-            root=at * np.vstack([rows @ fit.root[:-1], fit.root[-1]]),
+            root=at * root,
             noise_ms=at * fit.noise,
             factor=float(student_t.ppf(0.95, fit.degrees)),
             least_ms=0.5 * float(timed.min()),

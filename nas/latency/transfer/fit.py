@@ -53,17 +53,17 @@ def fit_latency(
 ) -> CodeLatency | LatencyModel:
     """A latency model of a new device, for the whole of `space`, from what it took for a few of its `points`, ms (n,).
 
-    Of a space of codes: `devices` are others, each anything with `latency_ms(points)` or a pair (points, latencies) of
-    what was timed there; `costs` gives numbers of points, shape (n, k), that latency may grow with (multiply-adds, bytes,
-    a count of operators). What is returned has `latency_ms(points)`, `predict(points)` with `.low` and `.high`, and
+    Of a space of codes: `devices` are others, each anything with `latency_ms(points)` or a pair (points, ms) of what was
+    timed there; `costs` gives numbers of points, shape (n, k), that latency may grow with (multiply-adds, bytes, a count
+    of operators). What is returned has `latency_ms(points)`, `predict(points)` with `.low` and `.high`, and
     `estimate(point)`.
 
-    Of a space of networks: `points` are architectures, or whatever `nas.load_latency(...).estimate` takes; `devices` are
-    the latency models of others, with operator costs; `device` says what the new one is (by default what the first of
-    them is), of which its runtime matters. What is returned is a `LatencyModel` like theirs.
+    Of a space of networks: `points` are architectures, or whatever `nas.load_latency(...).estimate` takes; `devices`
+    are the latency models of others, with operator costs; `device` says what the new one is (by default what the first
+    of them is), of which its runtime matters. What is returned is a `LatencyModel` like theirs.
 
-    The same arguments give the same model. Raises `InputError` for fewer than 3 points, latencies that are not positive,
-    and points that are none of the space.
+    The same arguments give the same model. Raises `InputError` for fewer than 3 points, latencies that are not
+    positive, and points that are none of the space.
     """
     if isinstance(space, CodeSpace):
         if device is not None:

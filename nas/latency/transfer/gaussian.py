@@ -2,8 +2,8 @@
 
     y = typical · (1 + constant + Σ_b amplitude_b · features_b · weights_b + noise),    weights ~ N(0, 1)
 
-Amplitudes and noise are those of the greatest posterior, under a prior that other devices gave. Latencies that the others
-contradict count less (the weights of a Student-t with 4 degrees of freedom), and their part stays in the noise.
+Amplitudes and noise are those of the greatest posterior, under a prior that other devices gave. Latencies that the
+others contradict count less (the weights of a Student-t with 4 degrees of freedom), and their part stays in the noise.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Prior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearFit:
-    """What n latencies say: `weights` (k + 1,) of all features and the constant, last; `root` (k + 1, r), so that
-    |features · root|² is the variance of the mean; `noise`, all of it relative to `typical_ms`.
+    """What n latencies say: `weights` (k + 1,) of all features and the constant, last, their `covariance` and the
+    `noise`, all of it relative to `typical_ms`.
 
     `logs` are the fitted logarithms; `degrees` are those of the Student-t that the intervals have.
     """
 
     typical_ms: float
     weights: Floats
-    root: Floats
+    covariance: Floats
     noise: float
     logs: Floats
     degrees: float
@@ -78,17 +78,22 @@ def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, ro
     found, pull = factor(logs)
     features = joined(blocks, logs)
     covariance = np.eye(features.shape[1]) - features.T @ cho_solve(found, features)
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-12
     scale = _scale(blocks, logs)
     return LinearFit(
         typical_ms=typical,
         weights=scale * (features.T @ pull),
-        root=scale[:, None] * vectors[:, kept] * np.sqrt(values[kept]),
+        covariance=scale[:, None] * covariance * scale,
         noise=float(np.exp(logs[-1]) * np.sqrt(np.mean(1.0 / trust))),
         logs=logs,
         degrees=max(count - 2.0, 2.0),
     )
+
+
+def root_of(covariance: Floats) -> Floats:
+    """A root (k, r) of a covariance (k, k): the squared length of a row of features times it is a variance."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > 1e-12 * max(float(values[-1]), 1e-300)
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
 
 def joined(blocks: Sequence[Floats], logs: Floats) -> Floats:

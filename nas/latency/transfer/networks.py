@@ -24,8 +24,9 @@ from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
-from nas.latency.transfer.gaussian import Prior, fit_linear
+from nas.latency.transfer.gaussian import Prior, fit_linear, root_of
 
+SCHEMA = 1
 FORM = "transferred"
 CLASSES = ("dense", "pw", "dw", "other")
 _PRIOR: Mapping[str, float] = {"devices": 0.3, "classes": 0.3, "physics": 0.1, "fixed": 0.1, "noise": 0.05}
@@ -79,9 +80,9 @@ class TransferredOperators:
         large: NDArray[np.bool_] | bool = False,
         whole: bool = True,
     ) -> Floats:
-        """See `nas.latency.operator_model.OperatorModel`; inputs of all sizes are alike here."""
-        fixed = self._fixed @ self.root if whole else 0.0
-        deviation = np.hypot(np.linalg.norm(sums + fixed, axis=1) / mean_ms, self.noise)
+        """See `nas.latency.operator_model.OperatorModel`; inputs of all sizes are alike here, and what is unsure about
+        the fixed time is in what is unsure about operators, which were told apart from it."""
+        deviation = np.hypot(np.linalg.norm(sums, axis=1) / mean_ms, self.noise)
         return np.asarray(np.hypot(self.factor * deviation, rows_ms / mean_ms))
 
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
@@ -91,6 +92,7 @@ class TransferredOperators:
     def as_json(self) -> dict[str, Any]:
         """The numbers and texts that it is made of, the other devices' models with them."""
         return {
+            "schema": SCHEMA,
             "form": FORM,
             "coefficients": {"fixed": self.fixed_ms},
             "meaning": {"fixed": "ms a network"},
@@ -142,7 +144,7 @@ def fit_networks_of(
         scales=scales,
         fixed_unit_ms=typical,
         weights=fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
-        root=fit.typical_ms * fit.root,
+        root=fit.typical_ms * root_of(fit.covariance),
         noise=fit.noise,
         factor=float(student_t.ppf(0.95, fit.degrees)),
         manifest={"networks": len(networks), "others": len(others)},
@@ -170,7 +172,9 @@ def _fixed(others: Sequence[OperatorModel], levels: Floats, count: int, unit_ms:
 
 def _classes(table: OperatorTable) -> Floats:
     """One where an operator is of a class, shape (n, classes)."""
-    dense, pointwise, depthwise = (np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw", "linear"), ("dw",)))
+    dense, pointwise, depthwise = (
+        np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw", "linear"), ("dw",))
+    )
     return np.column_stack([dense, pointwise, depthwise, ~(dense | pointwise | depthwise)]).astype(np.float64)
 
 

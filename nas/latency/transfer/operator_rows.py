@@ -16,6 +16,7 @@ REQUIRED = ("kind", "in_channels", "out_channels")
 DEFAULTS: Mapping[str, float] = {"batch": 1, "height": 1, "width": 1, "kernel": 1, "stride": 1, "groups": 0}
 """Attributes that may be missing; no groups stands for one, of a depthwise kind for as many as channels."""
 SIZES = ("in_channels", "out_channels", *DEFAULTS)
+_POINTS = ("batch", "in_channels", "height", "width", "out_channels", "kernel", "stride")
 _DEPTHWISE = ("dw", "depthwise")
 _PARALLEL_CHANNELS, _PARALLEL_PLACES, _UNITS = 64, 128, 80
 """A product is cut into tiles of so many channels and places, which fill so many units of a large accelerator at once:
@@ -47,12 +48,12 @@ class OperatorRows:
         )
 
 
-def read_rows(rows: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> OperatorRows:
+def read_rows(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> OperatorRows:
     """Records of operators, or a mapping of whole columns, as `OperatorRows`.
 
-    A record has `kind` (a text), `in_channels` and `out_channels`, as a rule `batch`, `height` and `width` of its input,
-    `kernel`, `stride` and `groups`; any further attribute must be a number. Raises `InputError` naming the attribute for
-    one that is missing in some record, for sizes that are not positive, and for further ones that are not finite.
+    A record has `kind` (a text), `in_channels` and `out_channels`, as a rule `batch`, `height` and `width` of its
+    input, `kernel`, `stride` and `groups`; any further attribute must be a number. Raises `InputError` naming the
+    attribute for one that is missing in some record, for sizes that are not positive, and for what is not finite.
     """
     columns = rows if isinstance(rows, Mapping) else _columns(rows)
     missing = [name for name in REQUIRED if name not in columns]
@@ -85,7 +86,9 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     odd = next((row for row in rows if len(row) != len(names)), None)
     if odd is not None:
         more = sorted(odd.keys() - set(names))
-        raise InputError(f"all operators must have the same attributes, but one has {more[0]}, which the first has not.")
+        raise InputError(
+            f"all operators must have the same attributes, but one has {more[0]}, which the first has not."
+        )
     return found
 
 
@@ -93,7 +96,9 @@ def _numbers(values: Any, name: str, count: int) -> Floats:
     try:
         found = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{name} of an operator must be a number; leave out what is none, or make it a kind.") from None
+        raise InputError(
+            f"{name} of an operator must be a number; leave out what is none, or make it a kind."
+        ) from None
     if found.shape != (count,):
         raise InputError(f"{name} must have a number for each of {count} operators, but has shape {found.shape}.")
     if not np.isfinite(found).all():
@@ -135,7 +140,7 @@ def features(rows: OperatorRows) -> Floats:
     moved = terms[:, 2] + terms[:, 3] + terms[:, 4]
     return np.column_stack([
         rows.depthwise,
-        *(_log2(size[name]) for name in ("batch", "in_channels", "height", "width", "out_channels", "kernel", "stride")),
+        *(_log2(size[name]) for name in _POINTS),
         _log2(size["groups"] / size["in_channels"]),
         *(_log2(terms[:, i]) for i in range(1, 5)),
         _log2(1e3 * terms[:, 1] / moved),

@@ -28,8 +28,8 @@ from nas.latency.transfer.residuals import Residuals, fit_residuals
 
 MIN_ROWS = 20
 _CENTRES = 1200
-_TREES, _SPREAD_TREES, _SPREAD_DEPTH = 500, 80, 3
-_FOLDS = 4
+_TREES, _SPREAD_TREES, _SPREAD_DEPTH = 400, 80, 3
+_FOLDS = 3
 _ENOUGH = 40
 """Rows that a roofline of one kernel and stride needs; with fewer, all of the kind, or all rows, have one together."""
 _PULL, _OUTLIER, _ROUNDS = 1e-3, 0.3, 4
@@ -56,7 +56,7 @@ class OperatorTimes:
     widths: Trees
     factor: float
 
-    def predict(self, rows: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> Milliseconds:
+    def predict(self, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Milliseconds:
         """Milliseconds of each operator, shape (n,), with the central 90 % intervals `.low` and `.high`.
 
         `rows` as in `fit_operators`. Raises `InputError` for bad records, and for other further attributes.
@@ -85,20 +85,21 @@ class OperatorTimes:
 
 
 def fit_operators(
-    rows: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]], latency_ms: Sequence[float] | Floats
+    rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], latency_ms: Sequence[float] | Floats
 ) -> OperatorTimes:
     """Times of operators of any shape on the device on which `rows` took `latency_ms` (n,).
 
     A row is a record of an operator's attributes: `kind`, `in_channels`, `out_channels`, as a rule `batch`, `height`,
     `width` (of the input), `kernel`, `stride`, `groups` ("dw" and "depthwise" are kinds with one for each channel), and
-    any further numbers; all rows have the same. A mapping of attributes to columns does too. The same rows give the same
-    predictions. Raises `InputError` for fewer than 20 rows, bad records, and latencies that are not positive.
+    any further numbers; all rows have the same. A mapping of attributes to columns does too. The same rows give the
+    same predictions. Raises `InputError` for fewer than 20 rows, bad records, and latencies that are not positive.
     """
     found = read_rows(rows)
     timed = np.array([entering(value) for value in latency_ms])
     if timed.shape != (len(found),) or len(found) < MIN_ROWS:
         raise InputError(
-            f"fit_operators needs a latency for each of at least {MIN_ROWS} rows, but got {len(timed)} for {len(found)}."
+            f"fit_operators needs a latency for each of at least {MIN_ROWS} rows, but got {len(timed)} for"
+            f" {len(found)}."
         )
     if not (timed > 0).all():
         raise InputError(f"latencies must be positive and finite, but the lowest is {timed.min():g} ms.")
@@ -140,16 +141,14 @@ def _fit(rows: OperatorRows, timed: Floats) -> OperatorTimes:
 
 
 def _groups(rows: OperatorRows) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """What operators share a roofline with: kind, kernel and stride as texts (g,), and the number of each one's (n,)."""
+    """What operators share a roofline with: kind, kernel and stride as texts (g,), and each one's number (n,)."""
     kinds, kind = np.unique(rows.kind, return_inverse=True)
     kernels, kernel = np.unique(rows.sizes["kernel"], return_inverse=True)
     strides, stride = np.unique(rows.sizes["stride"], return_inverse=True)
     code = (kind.reshape(-1) * len(kernels) + kernel.reshape(-1)) * len(strides) + stride.reshape(-1)
     used, number = np.unique(code, return_inverse=True)
     kind, kernel, stride = np.unravel_index(used, (len(kinds), len(kernels), len(strides)))
-    texts = (
-        f"{name} {a:g}/{b:g}" for name, a, b in zip(kinds[kind], kernels[kernel], strides[stride], strict=True)
-    )
+    texts = (f"{name} {a:g}/{b:g}" for name, a, b in zip(kinds[kind], kernels[kernel], strides[stride], strict=True))
     return tuple(texts), number.reshape(-1)
 
 

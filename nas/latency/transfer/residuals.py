@@ -51,8 +51,8 @@ class Residuals:
     groups: Mapping[str, Group]
 
     def predict(self, points: Floats, names: Sequence[str], group: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """The mean at points (n, k) of groups, numbers (n,) of `names`, and the variance for lying beyond the edges, each
-        (n,); of a group that was never measured zero and all of the process's variance."""
+        """The mean at points (n, k) of groups, numbers (n,) of `names`, and the variance for lying beyond the edges,
+        each (n,); of a group that was never measured zero and all of the process's variance."""
         inside = np.clip(points, self.low, self.high)
         weights = self.scales.weights
         beyond = ((points - inside) * weights) ** 2
@@ -75,7 +75,8 @@ class Residuals:
 def fit_residuals(
     points: Floats, values: Floats, names: Sequence[str], group: NDArray[np.int64], *, centres: int, seed: int = 0
 ) -> tuple[Residuals, Floats]:
-    """The process for `values` (n,) at points (n, k) of groups (numbers of `names`), and what it misses each by where that row is left out, (n,).
+    """The process for `values` (n,) at points (n, k) of groups (numbers of `names`), and what it misses each by where
+    that row is left out, (n,).
 
     A group keeps at most `centres` of its rows, drawn with `seed`; the others were never in it.
     """
