@@ -1,8 +1,8 @@
 """A latency for a space of codes from few measurements: a table of genes and their choices.
 
 What is known before: tables of other devices, costs that no device has (multiply-adds, bytes, a count of operators),
-and the structure of the space: choices cost about as much in genes nearby where they are the same, in proportion to what
-they cost elsewhere, or the same everywhere where calls cost more than work.
+and the structure of the space: choices cost about as much in genes nearby where they are the same, in proportion to
+what they cost elsewhere, or the same everywhere where calls cost more than work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.stats import t as student_t
 from threadpoolctl import threadpool_limits
 
 from nas.errors import InputError
@@ -137,7 +136,7 @@ class Before:
             choices_ms=at * (rows @ fit.weights[:-1]),
             root=at * root,
             noise_ms=at * fit.noise,
-            factor=float(student_t.ppf(0.95, fit.degrees)),
+            factor=fit.factor,
             least_ms=0.5 * float(timed.min()),
         )
 

@@ -53,9 +53,9 @@ def fit_latency(
 ) -> CodeLatency | LatencyModel:
     """A latency model of a new device, for the whole of `space`, from what it took for a few of its `points`, ms (n,).
 
-    Of a space of codes: `devices` are others, each anything with `latency_ms(points)` or a pair (points, ms) of what was
-    timed there; `costs` gives numbers of points, shape (n, k), that latency may grow with (multiply-adds, bytes, a count
-    of operators). What is returned has `latency_ms(points)`, `predict(points)` with `.low` and `.high`, and
+    Of a space of codes: `devices` are others, each anything with `latency_ms(points)` or a pair (points, ms) of what
+    was timed there; `costs` gives numbers of points, shape (n, k), that latency may grow with (multiply-adds, bytes, a
+    count of operators). What is returned has `latency_ms(points)`, `predict(points)` with `.low` and `.high`, and
     `estimate(point)`.
 
     Of a space of networks: `points` are architectures, or whatever `nas.load_latency(...).estimate` takes; `devices`

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
+from scipy.stats import t as student_t
 
 from nas.latency.published.cost_model import Floats
 
@@ -37,7 +38,8 @@ class LinearFit:
     """What n latencies say: `weights` (k + 1,) of all features and the constant, last, their `covariance` and the
     `noise`, all of it relative to `typical_ms`.
 
-    `logs` are the fitted logarithms; `degrees` are those of the Student-t that the intervals have.
+    `logs` are the fitted logarithms; `factor` makes of a deviation half of a central 90 % interval: a Student-t's, and
+    wider where the n latencies, each left out, stray by more than their deviations.
     """
 
     typical_ms: float
@@ -45,7 +47,7 @@ class LinearFit:
     covariance: Floats
     noise: float
     logs: Floats
-    degrees: float
+    factor: float
 
 
 def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, rounds: int = _ROUNDS) -> LinearFit:
@@ -79,13 +81,17 @@ def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, ro
     features = joined(blocks, logs)
     covariance = np.eye(features.shape[1]) - features.T @ cho_solve(found, features)
     scale = _scale(blocks, logs)
+    noise = float(np.exp(logs[-1]) * np.sqrt(np.mean(1.0 / trust)))
+    precision = np.diag(cho_solve(found, np.eye(count)))
+    variance = np.maximum(1.0 / precision - np.exp(2.0 * logs[-1]) / trust, 0.0) + noise**2
+    strays = float(np.sqrt(np.sum((pull / precision) ** 2 / variance) / (count - 1.0)))
     return LinearFit(
         typical_ms=typical,
         weights=scale * (features.T @ pull),
         covariance=scale[:, None] * covariance * scale,
-        noise=float(np.exp(logs[-1]) * np.sqrt(np.mean(1.0 / trust))),
+        noise=noise,
         logs=logs,
-        degrees=max(count - 2.0, 2.0),
+        factor=max(strays, 1.0) * float(student_t.ppf(0.95, max(count - 2.0, 2.0))),
     )
 
 

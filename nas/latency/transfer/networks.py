@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 from threadpoolctl import threadpool_limits
 
 from nas.errors import InputError
@@ -146,7 +145,7 @@ def fit_networks_of(
         weights=fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
         root=fit.typical_ms * root_of(fit.covariance),
         noise=fit.noise,
-        factor=float(student_t.ppf(0.95, fit.degrees)),
+        factor=fit.factor,
         manifest={"networks": len(networks), "others": len(others)},
     )
 
