@@ -56,7 +56,7 @@ def fit_trees(points: Floats, values: Floats, *, trees: int, depth: int, seed: i
     leaves = np.zeros((trees, 2**depth))
     for tree in range(trees):
         rows = rng.permutation(len(points))[: max(int(_ROWS * len(points)), 1)]
-        kept = rng.permutation(points.shape[1])[: max(int(_FEATURES * points.shape[1]), 1)]
+        kept = rng.permutation(points.shape[1])[: int(np.ceil(_FEATURES * points.shape[1]))]
         asked[tree], above[tree] = _grown(bins[rows][:, kept], left[rows], depth)
         asked[tree] = kept[asked[tree]]
         leaf = np.zeros(len(points), dtype=np.int64)

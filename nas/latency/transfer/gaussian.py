@@ -75,8 +75,10 @@ def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, ro
         logs = minimize(loss, logs, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS}).x
         if left:
             found, pull = factor(logs)
-            inverse = np.diag(cho_solve(found, np.eye(count)))
-            trust = np.minimum((_DEGREES + 1.0) / (_DEGREES + pull**2 / inverse), 1.0)
+            precision = np.diag(cho_solve(found, np.eye(count)))
+            # What a latency strays by where it is left out, against what a trusted one would stray by.
+            usual = 1.0 / precision - np.exp(2.0 * logs[-1]) * (1.0 / trust - 1.0)
+            trust = np.minimum((_DEGREES + 1.0) / (_DEGREES + (pull / precision) ** 2 / usual), 1.0)
     found, pull = factor(logs)
     features = joined(blocks, logs)
     covariance = np.eye(features.shape[1]) - features.T @ cho_solve(found, features)
