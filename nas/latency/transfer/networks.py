@@ -28,8 +28,9 @@ from nas.latency.transfer.gaussian import Prior, fit_linear, root_of
 SCHEMA = 1
 FORM = "transferred"
 CLASSES = ("dense", "pw", "dw", "other")
-_PRIOR: Mapping[str, float] = {"devices": 0.3, "classes": 0.3, "physics": 0.1, "fixed": 0.1, "noise": 0.05}
+_PRIOR: Mapping[str, float] = {"devices": 0.2, "classes": 0.2, "physics": 0.05, "fixed": 0.05, "noise": 0.05}
 _FIRM = 0.7
+_LEAST_SPREAD = 0.02
 _LEAST_SHARE = 0.1
 """No operator costs less than this part of what it does on the other devices, on average."""
 
@@ -37,7 +38,8 @@ _LEAST_SHARE = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferredOperators:
     """What operators cost on a new device: `weights` (k + 1,) of the features, ms, and `root` (k + 1, r) of how unsure
-    they are together; `levels` (d,) bring the costs of `others` to the new device's, `scales` (p,) those of physics.
+    they are together; `levels` (d,) bring the costs of `others` to the new device's, `shares` (d,) are what each has of
+    their average, `scales` (p,) bring physics to that level.
 
     Half of the 90 % interval of log latency is `factor` times the deviation of a network, `noise` included.
     """
@@ -46,6 +48,7 @@ class TransferredOperators:
 
     others: tuple[OperatorModel, ...]
     levels: Floats
+    shares: Floats
     scales: Floats
     fixed_unit_ms: float
     weights: Floats
@@ -66,7 +69,7 @@ class TransferredOperators:
 
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
         """See `nas.latency.operator_model.OperatorModel`."""
-        features = _features(table, self.others, self.levels, self.scales)
+        features = _features(table, self.others, self.levels, self.shares, self.scales)
         mean = np.maximum(features @ self.weights, _LEAST_SHARE * features[:, -1])
         return mean, np.asarray(features @ self.root)
 
@@ -97,6 +100,7 @@ class TransferredOperators:
             "meaning": {"fixed": "ms a network"},
             "others": [dict(model.as_json()) for model in self.others],
             "levels": self.levels.tolist(),
+            "shares": self.shares.tolist(),
             "scales": self.scales.tolist(),
             "fixed_unit_ms": self.fixed_unit_ms,
             "weights": self.weights.tolist(),
@@ -108,7 +112,7 @@ class TransferredOperators:
     @property
     def _fixed(self) -> Floats:
         """The features of a network without operators, shape (k + 1,)."""
-        return _fixed(self.others, self.levels, len(self.weights), self.fixed_unit_ms)
+        return _fixed(self.others, self.levels, self.shares, len(self.weights), self.fixed_unit_ms)
 
 
 def fit_networks_of(
@@ -124,12 +128,14 @@ def fit_networks_of(
             " give devices=[nas.load_latency(NAME)]."
         )
     elsewhere = np.array([[m.fixed_ms + m.costs(table)[0].sum() for m in others] for table in networks])
-    levels = np.exp(np.log(latency_ms[:, None] / elsewhere).mean(axis=0))
+    logs = np.log(latency_ms[:, None] / elsewhere)
+    levels, shares = np.exp(logs.mean(axis=0)), _shares(logs)
     physics = np.array([_physics(table).sum(axis=0) for table in networks])
-    typical = float(latency_ms.mean())
-    scales = typical / np.maximum(physics.mean(axis=0), 1e-12)
-    rows = np.array([_features(table, others, levels, scales).sum(axis=0) for table in networks])
-    rows += _fixed(others, levels, rows.shape[1], typical)
+    before = (elsewhere * levels) @ shares
+    unit = 1.0 / float((1.0 / before).mean())
+    scales = 1.0 / np.maximum((physics / before[:, None]).mean(axis=0), 1e-12)
+    rows = np.array([_features(table, others, levels, shares, scales).sum(axis=0) for table in networks])
+    rows += _fixed(others, levels, shares, rows.shape[1], unit)
     relative = rows[:, :-1] / rows[:, -1:]
     at = np.cumsum([len(others), len(CLASSES), physics.shape[1]])
     blocks = np.split(relative, at, axis=1)
@@ -140,8 +146,9 @@ def fit_networks_of(
     return TransferredOperators(
         others=tuple(others),
         levels=levels,
+        shares=shares,
         scales=scales,
-        fixed_unit_ms=typical,
+        fixed_unit_ms=unit,
         weights=fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
         root=fit.typical_ms * root_of(fit.covariance),
         noise=fit.noise,
@@ -150,22 +157,33 @@ def fit_networks_of(
     )
 
 
-def _features(table: OperatorTable, others: Sequence[OperatorModel], levels: Floats, scales: Floats) -> Floats:
+def _shares(logs: Floats) -> Floats:
+    """What each device has of the average, (d,), by how well it times one number explains the networks: `logs` (n, d),
+    logarithms of new over other latencies. The likelihood of each, its noise as it was (Bayesian model averaging)."""
+    spread = np.maximum(logs.std(axis=0), _LEAST_SPREAD)
+    likelihood = -(len(logs) - 1.0) * np.log(spread)
+    found = np.exp(likelihood - likelihood.max())
+    return np.asarray(found / found.sum())
+
+
+def _features(
+    table: OperatorTable, others: Sequence[OperatorModel], levels: Floats, shares: Floats, scales: Floats
+) -> Floats:
     """Features of operators, shape (n, k + 1), in ms: each other device against their average, the average by class,
     physics, none for the fixed time, and the average itself."""
     costs = np.column_stack([model.costs(table)[0] for model in others]) * levels
-    average = costs.mean(axis=1)
+    average = costs @ shares
     by_class = _classes(table) * average[:, None]
     against = (costs - average[:, None]) / np.sqrt(len(others))
     physics = _physics(table) * scales / np.sqrt(len(scales))
     return np.column_stack([against, by_class, physics, np.zeros(len(table)), average])
 
 
-def _fixed(others: Sequence[OperatorModel], levels: Floats, count: int, unit_ms: float) -> Floats:
+def _fixed(others: Sequence[OperatorModel], levels: Floats, shares: Floats, count: int, unit_ms: float) -> Floats:
     fixed = np.array([model.fixed_ms for model in others]) * levels
     found = np.zeros(count)
-    found[: len(others)] = (fixed - fixed.mean()) / np.sqrt(len(others))
-    found[-2:] = unit_ms, fixed.mean()
+    found[: len(others)] = (fixed - fixed @ shares) / np.sqrt(len(others))
+    found[-2:] = unit_ms, fixed @ shares
     return found
 
 

@@ -145,7 +145,9 @@ def test_twenty_measurements_order_real_networks() -> None:
         name="fbnet", description="", genes={f"l{i}": tuple(range(9)) for i in range(22)}, source="data folder"
     )
     points = [space.decode([int(v) for v in row["arch"].split("_")]) for row in rows]
-    timed = {name: np.array([float(row[f"lat_{name}"]) for row in rows]) for name in ("1080ti_1", "gold_6240", "raspi4")}
+    timed = {
+        name: np.array([float(row[f"lat_{name}"]) for row in rows]) for name in ("1080ti_1", "gold_6240", "raspi4")
+    }
     known = [(points, timed[name]) for name in ("gold_6240", "raspi4")]
     before = Before(space, known)
     chosen = before.choose(points[:500], 20)
