@@ -93,7 +93,8 @@ def main() -> None:
     height = columns["height"].astype(np.float64)
     cases: list[tuple[str, int, NDArray[np.bool_] | None]] = [(f"{count:,} rows", count, None) for count in SEEDS]
     cases += [("large", 5000, macs > np.quantile(macs, 1.0 - LARGE)), ("largest maps", 5000, height >= 118)]
-    table, timing = [], ("", "")
+    table: list[tuple[str, ...]] = []
+    timing = ("", "")
     for name, count, held_out in cases:
         scores = []
         for seed in SEEDS[count]:

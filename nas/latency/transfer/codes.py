@@ -49,7 +49,7 @@ class HasLatency(Protocol):
         ...
 
 
-Known = HasLatency | tuple[Sequence[Point], Sequence[float]]
+Known = HasLatency | tuple[Sequence[Point], Sequence[float] | Floats]
 """What is known of another device: a model of it, or points that it was timed on with their latencies in ms."""
 
 

@@ -147,8 +147,9 @@ def _groups(rows: OperatorRows) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     strides, stride = np.unique(rows.sizes["stride"], return_inverse=True)
     code = (kind.reshape(-1) * len(kernels) + kernel.reshape(-1)) * len(strides) + stride.reshape(-1)
     used, number = np.unique(code, return_inverse=True)
-    kind, kernel, stride = np.unravel_index(used, (len(kinds), len(kernels), len(strides)))
-    texts = (f"{name} {a:g}/{b:g}" for name, a, b in zip(kinds[kind], kernels[kernel], strides[stride], strict=True))
+    at = np.unravel_index(used, (len(kinds), len(kernels), len(strides)))
+    parts = zip(kinds[at[0]], kernels[at[1]], strides[at[2]], strict=True)
+    texts = (f"{name} {kernel:g}/{stride:g}" for name, kernel, stride in parts)
     return tuple(texts), number.reshape(-1)
 
 
@@ -188,4 +189,4 @@ def _base(rows: OperatorRows, fitted: Mapping[str, Floats]) -> Floats:
     ms = np.stack([
         next(fitted[key] for key in (name, kind, "") if key in fitted) for name, kind in zip(names, kinds, strict=True)
     ])  # fmt: skip
-    return np.maximum(np.einsum("ij,ij->i", terms, ms[number]), 1e-9)
+    return np.asarray(np.maximum((terms * ms[number]).sum(axis=1), 1e-9))

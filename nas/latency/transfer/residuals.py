@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,16 +131,16 @@ def _scales(points: Floats, values: Floats) -> Scales:
     return Scales(weights=np.exp(found[:-2]), variance=float(np.exp(found[-2])), noise=float(np.exp(found[-1])))
 
 
-def _squares(a: Floats, b: Floats) -> Floats:
-    """Squared distances of points (n, k) and (m, k), shape (n, m)."""
+def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Squared distances of points (n, k) and (m, k), shape (n, m), in their precision."""
     found = a @ b.T
     found *= -2.0
     found += (a**2).sum(axis=1)[:, None]
     found += (b**2).sum(axis=1)
-    return np.maximum(found, 0.0, out=found)
+    return np.asarray(np.maximum(found, 0.0, out=found))
 
 
-def _matern(squares: Floats) -> Floats:
+def _matern(squares: NDArray[Any]) -> NDArray[Any]:
     """The Matérn 3/2 correlation at squared distances, shape kept."""
     root = np.sqrt(3.0 * squares) if squares.dtype == np.float64 else np.sqrt(np.float32(3.0) * squares)
     shape = np.exp(-root)

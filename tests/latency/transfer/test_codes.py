@@ -133,7 +133,7 @@ def test_a_search_takes_the_model() -> None:
         SPACE, latency=model, evaluate=lambda points: [0.1 + 0.01 * NEW.latency_ms([p])[0] for p in points], budget=12,
         target_ms=target, reward="hard", seed=0, noisy=False, storage="sqlite://",
     )  # fmt: skip
-    assert NEW.latency_ms([SPACE.decode(SPACE.encode(result.best))])[0] <= 1.05 * target
+    assert NEW.latency_ms([Point(code=result.best.codes, genes=result.best.genes)])[0] <= 1.05 * target
 
 
 def test_twenty_measurements_order_real_networks() -> None:

@@ -17,14 +17,19 @@ NAMES = (
     "shufflenetv2-1.0", "efficientnet-lite0",
 )  # fmt: skip
 OTHERS = ("mobilenetv1-1.0", "mobilenetv2-1.4", "repvgg-a0", "mobileone-s1", "fbnet-c", "mnasnet-a1")
-SPACE = load_space("mobile")
-assert isinstance(SPACE, SearchSpace)
+
+
+@functools.cache
+def _space() -> SearchSpace:
+    found = load_space("mobile")
+    assert isinstance(found, SearchSpace)
+    return found
 
 
 @functools.cache
 def _fitted(factor: float) -> LatencyModel:
     known = [nas.load_latency(name) for name in ("iphone12", "pixel3-cpu")]
-    return nas.fit_latency(SPACE, NAMES, factor * known[1].latency_ms(NAMES), known)
+    return nas.fit_latency(_space(), NAMES, factor * known[1].latency_ms(NAMES), known)
 
 
 class TestTransferredOperators(OperatorModelConformance):
@@ -61,6 +66,6 @@ def test_a_model_without_operator_costs_is_an_error() -> None:
     iphone = nas.load_latency("iphone12")
     for devices in ([], [replace(iphone, operators=None)]):
         with pytest.raises(InputError, match="operator costs"):
-            nas.fit_latency(SPACE, NAMES, np.ones(8), devices)
+            nas.fit_latency(_space(), NAMES, np.ones(8), devices)
     with pytest.raises(InputError, match="costs are of a space of codes"):
-        nas.fit_latency(SPACE, NAMES, np.ones(8), [iphone], costs=lambda p: p)
+        nas.fit_latency(_space(), NAMES, np.ones(8), [iphone], costs=lambda p: p)  # type: ignore[call-overload]

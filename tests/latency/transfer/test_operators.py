@@ -19,14 +19,15 @@ ROW = {"kind": "conv", "in_channels": 16, "out_channels": 32, "height": 14, "wid
 def _rows(count: int, seed: int) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
     """Convolutions of a device that does 10⁹ multiply-adds in a millisecond, and needs 0.01 ms for a call."""
     rng = np.random.default_rng(seed)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "kind": "conv", "in_channels": 8 * int(rng.integers(1, 33)), "out_channels": 32 * int(rng.integers(1, 9)),
             "height": (side := int(rng.integers(4, 60))), "width": side, "kernel": int(rng.choice([1, 3])),
         }
         for _ in range(count)
     ]  # fmt: skip
-    macs = np.array([r["in_channels"] * r["out_channels"] * r["height"] ** 2 * r["kernel"] ** 2 for r in rows])
+    sizes = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0] if name != "kind"}
+    macs = sizes["in_channels"] * sizes["out_channels"] * sizes["height"] ** 2 * sizes["kernel"] ** 2
     return rows, 0.01 + macs / 1e9
 
 
