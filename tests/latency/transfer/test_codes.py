@@ -1,6 +1,7 @@
 import csv
 import gzip
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,13 +126,13 @@ def test_bad_measurements_are_errors() -> None:
         nas.fit_latency(SPACE, points, [1.0] * 4, costs=lambda p: np.ones(3))
 
 
-def test_a_search_takes_the_model() -> None:
+def test_a_search_takes_the_model(tmp_path: Path) -> None:
     measured = _points(12, 0)
     model = nas.fit_latency(SPACE, measured, NEW.latency_ms(measured), KNOWN)
     target = float(np.median(NEW.latency_ms(_points(200, 1))))
     result = nas.search(
         SPACE, latency=model, evaluate=lambda points: [0.1 + 0.01 * NEW.latency_ms([p])[0] for p in points], budget=12,
-        target_ms=target, reward="hard", seed=0, noisy=False, storage="sqlite://",
+        target_ms=target, reward="hard", seed=0, noisy=False, storage=f"sqlite:///{tmp_path}/trials.db",
     )  # fmt: skip
     assert NEW.latency_ms([Point(code=result.best.codes, genes=result.best.genes)])[0] <= 1.05 * target
 
