@@ -100,6 +100,7 @@ What a search does to a model: of all networks that it lets pass at a target, th
 answer (no accuracies are known of these). Targets are five quantiles of the device's latencies. Passing is a mean of at
 most the target, or the upper end of the 90 % interval of at most 1.05 times the target. *Met*: the answer's true
 latency is at most 1.05 times the target; *used* is its latency over the target, on average.
+A target that no network passes has no answer, and does not count.
 
 {search_table}
 

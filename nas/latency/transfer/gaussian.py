@@ -50,8 +50,11 @@ class LinearFit:
     factor: float
 
 
-def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, rounds: int = _ROUNDS) -> LinearFit:
-    """Fit n latencies to blocks of features, each (n, k_b); n is at least 2."""
+def fit_linear(
+    blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, rounds: int = _ROUNDS, spent: int = 0
+) -> LinearFit:
+    """Fit n latencies to blocks of features, each (n, k_b); n is at least 2. `spent` numbers were fitted to
+    them before."""
     typical = float(latency_ms.mean())
     target, count = latency_ms / typical - 1.0, len(latency_ms)
     products = [block @ block.T for block in blocks]
@@ -86,14 +89,14 @@ def fit_linear(blocks: Sequence[Floats], latency_ms: Floats, prior: Prior, *, ro
     noise = float(np.exp(logs[-1]) * np.sqrt(np.mean(1.0 / trust)))
     precision = np.diag(cho_solve(found, np.eye(count)))
     variance = np.maximum(1.0 / precision - np.exp(2.0 * logs[-1]) / trust, 0.0) + noise**2
-    strays = float(np.sqrt(np.sum((pull / precision) ** 2 / variance) / (count - 1.0)))
+    strays = float(np.sqrt(np.sum((pull / precision) ** 2 / variance) / max(count - 1.0 - spent, 1.0)))
     return LinearFit(
         typical_ms=typical,
         weights=scale * (features.T @ pull),
         covariance=scale[:, None] * covariance * scale,
         noise=noise,
         logs=logs,
-        factor=max(strays, 1.0) * float(student_t.ppf(0.95, max(count - 2.0, 2.0))),
+        factor=max(strays, 1.0) * float(student_t.ppf(0.95, max(count - 2.0 - spent, 2.0))),
     )
 
 

@@ -30,6 +30,8 @@ FORM = "transferred"
 CLASSES = ("dense", "pw", "dw", "other")
 _PRIOR: Mapping[str, float] = {"devices": 0.2, "classes": 0.2, "physics": 0.05, "fixed": 0.05, "noise": 0.05}
 _FIRM = 0.7
+_SPENT = 2
+"""Numbers that the measurements give before: the level, and which of the other devices have a share."""
 _LEAST_SPREAD = 0.02
 _LEAST_SHARE = 0.1
 """No operator costs less than this part of what it does on the other devices, on average."""
@@ -142,7 +144,7 @@ def fit_networks_of(
     usual = np.log(list(_PRIOR.values()))
     prior = Prior(mean=usual, deviation=np.full(len(usual), _FIRM))
     with threadpool_limits(limits=1, user_api="blas"):
-        fit = fit_linear(blocks, latency_ms / rows[:, -1], prior)
+        fit = fit_linear(blocks, latency_ms / rows[:, -1], prior, spent=_SPENT)
     return TransferredOperators(
         others=tuple(others),
         levels=levels,
