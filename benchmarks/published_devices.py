@@ -54,10 +54,10 @@ _TEXT = """\
 {environment}
 
 Rows of `other_devices_latency.csv` whose network is a known one, in floating point; devices with at least {least} of
-these. Each in turn is new: {rows} of its rows are drawn ({draws} times, seeds {first} to {last}; others were used in making
-this), and `nas.fit_latency` has besides them the models of the other devices: those shipped (`pixel3-cpu` does not help
-to predict the device that it was fitted to), and of each other device one fitted to all of its rows in the same way.
-All other rows are predicted.
+these. Each in turn is new: {rows} of its rows are drawn ({draws} times, seeds {first} to {last}; others were used in
+making this), and `nas.fit_latency` has besides them the models of the other devices: those shipped (`pixel3-cpu` does
+not help to predict the device that it was fitted to), and of each other device one fitted to all of its rows in the
+same way. All other rows are predicted.
 
 *Scaled* is the one of the other devices' models that explains the {rows} rows best, times one number. Errors are
 |predicted / printed - 1|, means over draws; *inside* is the share of rows in their 90 % interval.
