@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, joined, most_telling, root_of
+
+SURE = Prior(mean=np.log([0.2, 0.05]), deviation=np.full(2, 1e-6))
+"""Amplitudes as good as given."""
+
+
+def test_it_is_the_posterior_of_weights() -> None:
+    """Against the normal equations of ridge regression, written in weights rather than in rows."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(9, 2))
+    latency = 10.0 * (1.0 + features @ np.array([0.1, -0.2]) + rng.normal(0.0, 0.05, 9))
+    found = fit_linear([features], latency, SURE, rounds=0)
+    everything = np.column_stack([features, np.ones(9)])
+    precision = everything.T @ everything / 0.05**2 + np.diag([1 / 0.2**2, 1 / 0.2**2, 1 / CONSTANT**2])
+    target = latency / latency.mean() - 1.0
+    assert found.typical_ms == pytest.approx(latency.mean())
+    assert found.weights == pytest.approx(np.linalg.solve(precision, everything.T @ target / 0.05**2), abs=1e-6)
+    assert found.covariance == pytest.approx(np.linalg.inv(precision), abs=1e-6)
+    assert found.noise == pytest.approx(0.05, rel=1e-4)
+
+
+def test_a_time_that_the_others_contradict_counts_less_and_stays_in_the_noise() -> None:
+    features = np.linspace(-1.0, 1.0, 12)[:, None]
+    latency = 5.0 * (1.0 + 0.2 * features[:, 0])
+    latency[3] *= 3.0
+    plain, robust = (fit_linear([features], latency, SURE, rounds=rounds) for rounds in (0, 2))
+    true = 5.0 * 0.2
+    off = [abs(fit.typical_ms * fit.weights[0] - true) for fit in (plain, robust)]
+    assert off[1] < 0.7 * off[0]
+    assert robust.noise > 1.5 * plain.noise
+
+
+def test_a_root_gives_the_variance() -> None:
+    covariance = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    root = root_of(covariance)
+    row = np.array([1.0, -2.0, 7.0])
+    assert root.shape == (3, 2)
+    assert ((row @ root) ** 2).sum() == pytest.approx(2.0 - 4 * 0.5 + 4 * 1.0)
+
+
+def test_features_are_in_prior_deviations() -> None:
+    found = joined([np.array([[1.0, 2.0]]), np.array([[3.0]])], np.log([0.1, 0.5, 0.01]))
+    assert found == pytest.approx(np.array([[0.1, 0.2, 1.5, CONSTANT]]))
+
+
+def test_what_tells_most_is_chosen() -> None:
+    """The longest row first; then of the rest not the one beside it, but the one that stands apart."""
+    features = np.array([[1.0, 0.0], [3.0, 0.0], [2.9, 0.1], [0.0, 2.0]])
+    assert most_telling(features, 0.1, 2) == [1, 3]
+    assert sorted(most_telling(features, 0.1, 9)) == [0, 1, 2, 3]
+
+
+def test_what_tells_most_is_the_greatest_determinant_step_by_step() -> None:
+    features, noise = np.random.default_rng(0).normal(size=(7, 3)), 0.3
+    chosen: list[int] = []
+    for _ in range(4):
+        volume = {
+            i: np.linalg.slogdet(np.eye(3) + features[[*chosen, i]].T @ features[[*chosen, i]] / noise**2)[1]
+            for i in range(7)
+            if i not in chosen
+        }
+        chosen.append(max(volume, key=volume.__getitem__))
+    assert most_telling(features, noise, 4) == chosen
