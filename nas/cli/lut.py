@@ -102,7 +102,7 @@ def fit(home: DeviceHome, as_json: bool) -> None:
         with progress() as show:
             show(Step(doing="fitting what was timed"))
             built = refit_table(home)
-        text = built_text(built, page(), reached=bool(home.device.reach))
+        text = built_text(built, page(), reached=home.device.is_timed)
         click.echo(json.dumps(built.as_json(), indent=1) if as_json else text)
         return
 
@@ -149,7 +149,7 @@ def verify(home: DeviceHome, space: str | None, networks: int, seed: int, report
     networks.csv are left out of the calibration.
     """
     record, text, paths = (
-        _check(home, space, networks, seed, report) if home.device.reach else _left_out_scores(home, report)
+        _check(home, space, networks, seed, report) if home.device.is_timed else _left_out_scores(home, report)
     )
     for path in paths:
         click.echo(f"wrote {path}", err=True)
