@@ -48,7 +48,8 @@ class Stopwatch:
     """Times networks with `runner` on the device of `home`: its threads, its precision, its compute unit.
 
     Files are written to `scratch`, or to the system's folder for such, and removed once they are timed. A device that
-    is not there is waited for, `patience_s`. A context manager, which enters and leaves the runner.
+    was there before and is not there now is waited for, `patience_s`. A context manager, which enters and leaves the
+    runner.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Stopwatch:
     ) -> None:
         self.home, self.runner = home, runner
         self._scratch, self._patience_s, self._waited_s = scratch, tuple(patience_s), 0.0
+        self._was_there = False
 
     def __enter__(self) -> Self:
         self.runner.__enter__()
@@ -135,13 +137,18 @@ class Stopwatch:
         )
 
     def _patiently(self, act: Callable[[], _Answer]) -> _Answer:
-        """What `act` gives, asked again where the device was not there."""
+        """What `act` gives, asked again where the device was there before, and is not now."""
         for wait_s in self._patience_s:
             try:
-                return act()
+                answer = act()
             except UnreachableError:
+                if not self._was_there:
+                    raise
                 time.sleep(wait_s)
                 self._waited_s += wait_s
+            else:
+                self._was_there = True
+                return answer
         return act()
 
     @contextmanager
