@@ -201,12 +201,21 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
 @device_option
 @input_shape_option
 @batch_option
+@click.option("--now", "is_now", is_flag=True, help="At the speed that the device has now, which is looked at.")
 @_JSON
-def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, as_json: bool) -> None:
+def predict(
+    network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, is_now: bool, as_json: bool
+) -> None:
     """Predict the latency of a network: an ONNX file, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.lut import predict as predict_network
 
-    found = predict_network(home, network, input_shape=input_shapes, batch=batch)
+    model, now = None, None
+    if is_now:
+        from nas.jobs.device_check import model_now
+
+        with progress() as show:
+            model, now = model_now(home, progress=show)
+    found = predict_network(home, network, input_shape=input_shapes, batch=batch, model=model)
     estimate = found.estimate
     published = [
         {"latency_ms": row.latency_ms, "source": row.source, "protocol": row.protocol, "network": row.network}
@@ -216,12 +225,16 @@ def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch
         segments = [{"segment": key, "mean_ms": ms} for key, ms in found.segments]
         record = {
             "network": network, "device": home.name, **found.facts.as_json(), "latency": estimate.as_json(),
-            "published": published, "segments": segments,
+            "published": published, "segments": segments, **({"level": now.level} if now else {}),
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
     from nas.report.latency_text import predicted_text
 
     click.echo(predicted_text(network, home.name, found, page()))
+    if now is not None:
+        from nas.report.device_text import level_note
+
+        click.echo(page().filled(level_note(now)))
     for text in estimate.warnings:
         tell("warning", text)

@@ -308,6 +308,19 @@ class TimingStore:
             ]
 
 
+def stored_environment(path: Path) -> dict[str, str]:
+    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+        try:
+            (found,) = connection.execute("SELECT value FROM meta WHERE name = 'environment'").fetchone()
+        finally:
+            connection.close()
+        return {str(name): str(value) for name, value in json.loads(found).items()}
+    except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 def _columns(timing: Timing | Summary) -> tuple[str | None, str | None, str | None]:
     """What the columns wall_ms, cpu_ms and summary hold: numbers as JSON, to the last digit."""
     if isinstance(timing, Summary):
