@@ -133,6 +133,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
+@click.option("--now", is_flag=True, help="At the speed that the device has now, which is looked at first.")
 @trials_options
 @formats_option
 @storage_option
@@ -175,7 +176,7 @@ def _by_trials(
     """Search by evaluations that cost, or go on with such a search."""
     from nas.errors import InputError
 
-    for name in ("also", "targets_ms", "start", "verify", "simple", "covered_only", "strategy"):
+    for name in ("also", "targets_ms", "start", "verify", "now", "simple", "covered_only", "strategy"):
         if options.pop(name, None):
             raise InputError(
                 f"--{name.removesuffix('_ms').replace('_', '-')} belongs to a search by predicted accuracy, but came"
