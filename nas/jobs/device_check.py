@@ -70,8 +70,8 @@ def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[Laten
         now = look_now(watch, model, progress=counted("looking at the device", progress))
     if now.level is None:
         raise InputError(
-            f"--now needs a table that knows one of the networks that are timed for it, but that of {home.name} has rows"
-            f" for none; build one (`nas lut build --device {home.name}`), or leave --now out."
+            f"--now needs a table that knows one of the networks that are timed for it, but that of {home.name} has"
+            f" rows for none; build one (`nas lut build --device {home.name}`), or leave --now out."
         )
     return at_level(model, now.level), now
 
@@ -98,6 +98,8 @@ def _unsteady(now: Now) -> list[str]:
     if now.stray <= STEADY:
         return []
     return [
-        f"the reference's times stray by {100 * now.stray:.0f} % between processes: something else keeps the device busy,"
-        " or its clock changes; close other programs, let it cool, and look again."
+        (
+            f"the reference's times stray by {100 * now.stray:.0f} % between processes: something else keeps the device"
+            " busy, or its clock changes; close other programs, let it cool, and look again."
+        )
     ]

@@ -24,7 +24,8 @@ _USUAL = {LOCAL: "onnx", SSH: "onnx", ADB: "litert", BUNDLE: "onnx"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDevice:
-    """What a user asks of `nas device new`; `host` is of ssh, `serial` of adb, without a `runtime` the way's usual one."""
+    """What a user asks of `nas device new`; `host` is of ssh, `serial` of adb; without a `runtime` the
+    way's usual one."""
 
     name: str
     reach: str
@@ -95,7 +96,7 @@ def _ssh(asked: NewDevice, title: str) -> str:
 # How to get there: by ssh, with your own keys and ~/.ssh/config. `ssh HOST` must log in without a question.
 reach: ssh
 host: {_quoted(asked.host or "user@device.local")}   # a name of your ssh configuration, or USER@HOST
-python: python3          # the Python there (3.9 or newer) that has {title}; ~/venv/bin/python, if it is in an environment
+python: python3          # the Python there (3.9 or newer) that has {title}; or such as ~/venv/bin/python
 folder: .cache/nas       # where files lie there while they are timed, from the home folder; up to 0.5 GB
 # port: 22               # these four only where your ssh configuration does not say them already
 # jump: user@gateway
@@ -106,7 +107,11 @@ folder: .cache/nas       # where files lie there while they are timed, from the 
 
 def _adb(asked: NewDevice, title: str) -> str:
     tool = "benchmark_model" if title == "LiteRT" else "onnxruntime_perf_test"
-    serial = f"serial: {_quoted(asked.serial)}" if asked.serial else "# serial: 0123456789ABCDEF   # of several phones (`adb devices`)"
+    serial = (
+        f"serial: {_quoted(asked.serial)}"
+        if asked.serial
+        else "# serial: 0123456789ABCDEF   # of several phones (`adb devices`)"
+    )
     return f"""
 # How to get there: by adb, over USB or Wi-Fi. `adb devices` must list it as "device".
 reach: adb
@@ -135,7 +140,8 @@ _HERE = (
 _PROTOCOL = {
     LOCAL: _HERE,
     SSH: _HERE,
-    ADB: "batch 1; interleaved rounds of the runtime's benchmark program; mean of the fastest three quarters of its means",
+    ADB: "batch 1; interleaved rounds of the runtime's benchmark program; mean of the fastest three quarters of its"
+    " means",
     BUNDLE: "batch 1; the median of at least 50 runs, after 10 that do not count",
 }
 

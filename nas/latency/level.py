@@ -54,7 +54,13 @@ class _Slowed:
         return self.level * each, features
 
     def half_width(
-        self, mean_ms: Floats, sums: Floats, rows_ms: Floats, *, large: NDArray[bool_] | bool = False, whole: bool = True
+        self,
+        mean_ms: Floats,
+        sums: Floats,
+        rows_ms: Floats,
+        *,
+        large: NDArray[bool_] | bool = False,
+        whole: bool = True,
     ) -> Floats:
         """The model's own, of the times as they were."""
         return self.model.half_width(mean_ms / self.level, sums, rows_ms / self.level, large=large, whole=whole)

@@ -95,8 +95,10 @@ def way_json(way: Way | None) -> dict[str, Any]:
     """The keys of a way as `device.yaml` has them, without those that say nothing."""
     found = asdict(way) if way is not None else {}
     return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value not in ("", 0, ())
-    }  # fmt: skip
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in found.items()
+        if value not in ("", 0, ())
+    }
 
 
 def _value(key: str, value: object, where: str) -> Any:
@@ -115,7 +117,9 @@ def _value(key: str, value: object, where: str) -> Any:
     text = _line(value, where)
     plain = {"host": _PLACE, "jump": _PLACE, "serial": _SERIAL}.get(key)
     if plain is not None and not plain.fullmatch(text):
-        example = "an adb serial (`adb devices`)" if key == "serial" else "a name of your ssh configuration or USER@HOST"
+        example = (
+            "an adb serial (`adb devices`)" if key == "serial" else "a name of your ssh configuration or USER@HOST"
+        )
         raise InputError(
             f"{where} must be {example}: letters, digits and . _ : @ % + - [ ], no - in front, but got {text!r}."
         )

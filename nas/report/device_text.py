@@ -91,4 +91,6 @@ def level_note(now: Now) -> str:
     assert now.level is not None
     percent = 100.0 * (now.level - 1.0)
     than = f"{abs(percent):.1f} % {'slower' if percent > 0 else 'faster'} than"
-    return f"now {than if abs(percent) >= 0.05 else 'as fast as'} when the table was built ({len(now.compared)} networks)"
+    return (
+        f"now {than if abs(percent) >= 0.05 else 'as fast as'} when the table was built ({len(now.compared)} networks)"
+    )

@@ -38,7 +38,9 @@ _OURS = re.compile(r"[0-9a-f]{64}\.(tflite|onnx)(-part)?")
 def find_program(home: DeviceHome) -> Program:
     """The benchmark program of the device's runtime. Raises `InputError` for a runtime that has none here."""
     for program in PROGRAMS:
-        if home.device.runtime == program.title or home.device.runtime.startswith((f"{program.title} ", f"{program.title},")):
+        if home.device.runtime == program.title or home.device.runtime.startswith(
+            (f"{program.title} ", f"{program.title},")
+        ):
             return program
     raise InputError(
         f"{home.file}: runtime must be one whose benchmark program is known"
@@ -51,8 +53,8 @@ def open_adb(device: Device, program: Program) -> AdbRunner:
     assert isinstance(device.way, Adb)
     if device.compute_unit in _UNITS[1:] and not device.way.options:
         raise InputError(
-            f"{device.name}: compute_unit {device.compute_unit} must come with the options of {program.name} that choose"
-            ' it, such as options: ["--use_gpu=true"], but there are none.'
+            f"{device.name}: compute_unit {device.compute_unit} must come with the options of {program.name} that"
+            ' choose it, such as options: ["--use_gpu=true"], but there are none.'
         )
     return AdbRunner(program, device.way)
 
@@ -119,7 +121,9 @@ class AdbRunner:
             threads=job.threads, precision=job.precision, compute_unit=job.compute_unit, where=self.program.title
         )
         if job.input_shapes:
-            raise InputError(f"{self.program.name} must be given files of fixed sizes, but got {dict(job.input_shapes)}.")
+            raise InputError(
+                f"{self.program.name} must be given files of fixed sizes, but got {dict(job.input_shapes)}."
+            )
         environment = {**self.environment(), **self._cooled()}
         with self._files(job) as names:
             found = self._rounds(job, names)
@@ -171,7 +175,9 @@ class AdbRunner:
                 self._client.push(path, self._place(f"{name}-part"))
                 moved = self._client.shell(["mv", self._place(f"{name}-part"), self._place(name)])
                 if moved.status:
-                    raise NasError(f"the phone must keep {self._place(name)}, but: {moved.text.strip()}; see its folder.")
+                    raise NasError(
+                        f"the phone must keep {self._place(name)}, but: {moved.text.strip()}; see its folder."
+                    )
                 there.add(name)
         yield names
         if not self._entered:
@@ -197,8 +203,8 @@ class AdbRunner:
             if time.monotonic() > until:
                 raise NasError(
                     f"the phone must cool down to {self.way.cool_celsius:g} °C before a batch, but is at {celsius:g} °C"
-                    f" (thermal status {status}) after {_COOL_S / 60:.0f} minutes; put it in the cool, without its case, or"
-                    " raise cool_celsius."
+                    f" (thermal status {status}) after {_COOL_S / 60:.0f} minutes; put it in the"
+                    " cool, or raise cool_celsius."
                 )
             time.sleep(_LOOK_S)
         awake = [value for key, value in self._pairs(["dumpsys", "power"], "=") if key == "mWakefulness"]

@@ -41,7 +41,8 @@ def litert_arguments(path: str, threads: int, warm_up: int, runs: int) -> list[s
     """Those of LiteRT's `benchmark_model`; threads 0: its own number."""
     own = [f"--num_threads={threads}"] if threads else []
     return [
-        f"--graph={path}", *own, f"--warmup_runs={warm_up}", f"--num_runs={runs}", "--warmup_min_secs=0", "--min_secs=0",
+        f"--graph={path}", *own, f"--warmup_runs={warm_up}", f"--num_runs={runs}", "--warmup_min_secs=0",
+        "--min_secs=0",
     ]  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def read_litert(text: str, runs: int) -> float:
         raise _other("benchmark_model", "two phases, a count= line each, and `Inference timings in us: Init: …`", text)
     count, same, mean = counts[1]
     mean_us, told_us = entering(mean or same), entering(timings[0])
-    if int(count) < runs or not 0 < told_us or abs(mean_us / told_us - 1.0) > 1e-3:
+    if int(count) < runs or told_us <= 0 or abs(mean_us / told_us - 1.0) > 1e-3:
         raise _other("benchmark_model", f"at least {runs} runs, and one mean of them", text)
     return told_us / 1e3
 

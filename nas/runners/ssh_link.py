@@ -64,17 +64,19 @@ class SshLink:
     """
 
     def __init__(self, way: Ssh) -> None:
-        self._way = way
+        self._way, self._greeted = way, False
         self._lock, self._closed = threading.Lock(), threading.Event()
         # A file, since a client that stays behind for others (ControlPersist) would hold a pipe open.
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 ssh_arguments(way), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
             )
         except FileNotFoundError as error:
             self._errors.close()
-            raise InputError("ssh must be installed here for reach: ssh, but is not; install OpenSSH's client.") from error
+            raise InputError(
+                "ssh must be installed here for reach: ssh, but is not; install OpenSSH's client."
+            ) from error
         try:
             self._greet()
         except BaseException:
@@ -102,8 +104,6 @@ class SshLink:
                 f"{self._way.host} must be free, but {found['busy']} (in {self._way.folder}); wait for it, or give this"
                 " device another folder."
             )
-
-    _greeted = False
 
     def ask(self, request: Mapping[str, Any], content: bytes = b"") -> dict[str, Any]:
         """What the agent answers to a frame. What its disk refuses is raised."""
@@ -185,8 +185,9 @@ def _fault(way: Ssh, code: int, errors: str, *, greeted: bool) -> NasError:
     by_hand = f"`{shlex.join(['ssh', *_by_hand(way), host])}`"
     if code == 255 and "HOST IDENTIFICATION HAS CHANGED" in errors:
         return InputError(
-            f"the key of {host} must be the one that is known here, but it has another: something else may answer in its"
-            f" place. Where it was set up anew, forget the old key (`ssh-keygen -R {host}`), and log in by hand: {by_hand}."
+            f"the key of {host} must be the one that is known here, but it has another: something else may answer in"
+            f" its place. Where it was set up anew, forget the old key (`ssh-keygen -R {host}`), and log in by hand:"
+            f" {by_hand}."
         )
     if code == 255 and ("Host key verification failed" in errors or "host key is known for" in errors):
         return InputError(
@@ -202,8 +203,8 @@ def _fault(way: Ssh, code: int, errors: str, *, greeted: bool) -> NasError:
         return InputError(f"python must be an interpreter on {host}, but {way.python!r} is none: {last}; name another.")
     if not greeted and code not in (255, 0) and code > 0:
         return InputError(
-            f"python must be Python {'.'.join(map(str, _LEAST_PYTHON))} or newer on {host}, but {way.python!r} ended with"
-            f" {code}: {last}; name another."
+            f"python must be Python {'.'.join(map(str, _LEAST_PYTHON))} or newer on {host}, but {way.python!r} ended"
+            f" with {code}: {last}; name another."
         )
     if "Traceback" in errors:
         return NasError(f"the agent on {host} must go on, but ended with {code}: {last}.")

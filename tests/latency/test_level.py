@@ -26,7 +26,9 @@ def test_rows_are_slower_as_well() -> None:
     network = known_network("mobilenetv2-1.0")
     model = load_latency("iphone12")
     segments = model.segments(network)
-    row = TableRow(segment=segments[0].key, mean_ms=2.0, low_ms=1.0, high_ms=4.0, count=3, source="measured", date="2024")
+    row = TableRow(
+        segment=segments[0].key, mean_ms=2.0, low_ms=1.0, high_ms=4.0, count=3, source="measured", date="2024"
+    )
     from dataclasses import replace
 
     with_row = replace(model, rows={row.segment: row})

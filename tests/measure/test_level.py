@@ -12,7 +12,9 @@ from tests.measure.devices import SimulatedRunner, simulate_clock_and_files, sto
 def test_the_level_is_the_median_over_the_networks() -> None:
     now = Now(
         reference_ms=(2.0, 2.1, 2.2),
-        compared=tuple(Compared(network=n, measured_ms=ms, table_ms=1.0) for n, ms in (("a", 1.2), ("b", 0.5), ("c", 1.1))),
+        compared=tuple(
+            Compared(network=n, measured_ms=ms, table_ms=1.0) for n, ms in (("a", 1.2), ("b", 0.5), ("c", 1.1))
+        ),
     )
     assert now.level == pytest.approx(1.1)
     assert now.stray == pytest.approx(0.1)

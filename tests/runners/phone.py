@@ -1,9 +1,9 @@
 """A phone of the tests' own: what a real adb client meets over TCP, with a folder of this machine as its disk.
 
-It speaks adb's protocol as the platform's `protocol.txt` and `SYNC.TXT` have it: CNXN, AUTH, OPEN, OKAY, WRTE, CLSE; the
-first version of the shell service; `sync:` for pushing. Commands run in this machine's shell, before whose own programs
-come `getprop`, `dumpsys` and a benchmark program of the phone, which times networks with LiteRT's interpreter and
-prints what `benchmark_model` of LiteRT prints.
+It speaks adb's protocol as the platform's `protocol.txt` and `SYNC.TXT` have it: CNXN, AUTH, OPEN, OKAY, WRTE, CLSE;
+the first version of the shell service; `sync:` for pushing. Commands run in this machine's shell, before whose own
+programs come `getprop`, `dumpsys` and a benchmark program of the phone, which times networks with LiteRT's interpreter
+and prints what `benchmark_model` of LiteRT prints.
 """
 
 from __future__ import annotations

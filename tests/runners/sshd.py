@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,6 @@ class Server:
     port: int
     options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
-    faults: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
@@ -87,11 +86,10 @@ class Server:
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 words = (place / "cmdline").read_bytes().split(b"\0")
-                environment = (place / "cwd").resolve()
                 line = b" ".join(words).decode("utf-8", "replace")
-                if str(self.folder / "far") in line or (b"-c" in words and "s.read(int(s.readline()))" in line):
-                    if words[0] != b"ssh":
-                        found.append(f"{place.name} in {environment}: {line}")
+                ours = str(self.folder / "far") in line or "s.read(int(s.readline()))" in line
+                if ours and words[0] != b"ssh":
+                    found.append(f"{place.name}: {line}")
         return found
 
 
@@ -129,7 +127,8 @@ def running(folder: Path, *options: str) -> Iterator[Server]:
     (folder / "authorized_keys").write_text(make_key(folder / "key"))
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host}")
     (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\n"
         "PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\n"
     )

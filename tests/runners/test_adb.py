@@ -112,7 +112,12 @@ def test_a_phone_that_is_unplugged_in_a_batch_is_waited_for(
     home = device_home("local")
     home = replace(home, device=replace(home.device, reach="adb", way=phone.way()))
     waits: list[float] = []
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda s: (waits.append(s), phone.plug()))
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        phone.plug()
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
     monkeypatch.setattr("nas.measure.stopwatch.time", clock)
     runner = AdbRunner(LITERT, phone.way())
     with Stopwatch(home, runner, scratch=tmp_path / "files", patience_s=(1.0, 2.0)) as watch:
@@ -133,9 +138,9 @@ def test_an_unplugged_phone_is_told(server: None, tmp_path: Path) -> None:
 
 
 def test_a_phone_that_has_not_allowed_this_computer_is_told(server: None, tmp_path: Path) -> None:
-    with plugged(tmp_path / "disk", allowed=False) as phone:
-        with pytest.raises(InputError, match="must allow this computer, but has not; unlock it"):
-            AdbRunner(LITERT, phone.way()).environment()
+    words = "must allow this computer, but has not; unlock it"
+    with plugged(tmp_path / "disk", allowed=False) as phone, pytest.raises(InputError, match=words):
+        AdbRunner(LITERT, phone.way()).environment()
 
 
 def test_two_phones_and_no_serial_are_told_with_both(phone: Phone, tmp_path: Path) -> None:
@@ -184,9 +189,7 @@ def test_a_full_disk_there_is_told(phone: Phone, tmp_path: Path) -> None:
         AdbRunner(LITERT, phone.way()).time(TimingJob(files=tiny(tmp_path, 8), rounds=1))
 
 
-def test_a_batch_begins_when_the_phone_is_cool(
-    phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_begins_when_the_phone_is_cool(phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     phone.warm(421)
 

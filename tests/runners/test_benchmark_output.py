@@ -1,5 +1,7 @@
 """What benchmark programs print: outputs as their documentation and users show them."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import pytest
@@ -96,7 +98,9 @@ def test_runs_that_all_took_the_same_have_no_mean_of_their_own() -> None:
     ids=["1.x", "nothing", "cut", "ms", "fewer runs", "two means", "no number", "another name", "twice"],
 )
 def test_another_form_of_litert_is_refused(text: str) -> None:
-    with pytest.raises(NasError, match="benchmark_model on the phone must print what this program reads .* another form"):
+    with pytest.raises(
+        NasError, match="benchmark_model on the phone must print what this program reads .* another form"
+    ):
         read_litert(text, 50)
 
 
@@ -123,4 +127,6 @@ def test_another_form_of_onnx_runtime_is_refused(text: str) -> None:
 
 def test_programs_are_given_threads_where_the_device_says_how_many() -> None:
     assert "--num_threads=4" in litert_arguments("m", 4, 2, 5) and onnx_arguments("m", 4, 2, 5)[6:8] == ["-x", "4"]
-    assert not any("threads" in word for word in litert_arguments("m", 0, 2, 5)) and "-x" not in onnx_arguments("m", 0, 2, 5)
+    assert not any("threads" in word for word in litert_arguments("m", 0, 2, 5)) and "-x" not in onnx_arguments(
+        "m", 0, 2, 5
+    )

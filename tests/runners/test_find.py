@@ -7,8 +7,8 @@ import pytest
 
 from nas.errors import InputError
 from nas.latency.home import DeviceHome, device_home
-from nas.runners.find import find_runner
 from nas.runners.engines import LITERT, ONNX_RUNTIME
+from nas.runners.find import find_runner
 from nas.runners.local import LocalRunner
 
 

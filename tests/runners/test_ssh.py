@@ -32,11 +32,11 @@ from nas.runners.timing import Timing
 from nas.testing.runners import RunnerConformance, small_network
 from tests.extras import needs
 from tests.measure.devices import tiny_onnx
-from tests.runners.sshd import ALIAS, Server, make_key, running, sshd
+from tests.runners.sshd import Server, make_key, running, sshd
 
 __all__ = ["sshd"]  # the fixture
 
-HOSTILE = "it's a \"place\"; touch pwned $(touch pwned) `touch pwned` & *"
+HOSTILE = 'it\'s a "place"; touch pwned $(touch pwned) `touch pwned` & *'
 
 
 class TestOnnxRuntime(RunnerConformance):
@@ -65,12 +65,21 @@ def wrapped(place: Path, first: str, *, options: str = "") -> str:
     return str(place)
 
 
-def test_a_file_goes_there_once_and_none_stays(
-    sshd: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _told_what_is_sent(patch: pytest.MonkeyPatch) -> list[str]:
+    """The names of files that are sent from now on."""
     sent: list[str] = []
     put = ssh._put
-    monkeypatch.setattr(ssh, "_put", lambda link, name, part, file: (sent.append(file.name), put(link, name, part, file)))
+
+    def told(link: SshLink, name: str, part: str, file: Path) -> None:
+        sent.append(file.name)
+        put(link, name, part, file)
+
+    patch.setattr(ssh, "_put", told)
+    return sent
+
+
+def test_a_file_goes_there_once_and_none_stays(sshd: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = _told_what_is_sent(monkeypatch)
     first, second = (write_untrained(small_network(n), tmp_path / f"{n}.onnx") for n in (8, 12))
     with SshRunner(ONNX_RUNTIME, sshd.way(folder=str(sshd.folder / "far" / "once"))) as runner:
         runner.time(TimingJob(files=(first, first), rounds=1))
@@ -184,9 +193,7 @@ def test_an_agent_that_hears_nothing_ends_by_itself(tmp_path: Path) -> None:
 def test_a_machine_that_vanishes_is_waited_for_and_its_files_are_there_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[str] = []
-    put = ssh._put
-    monkeypatch.setattr(ssh, "_put", lambda link, name, part, file: (sent.append(file.name), put(link, name, part, file)))
+    sent = _told_what_is_sent(monkeypatch)
     home = device_home("local")
     with running(tmp_path / "own") as server:
         home = replace(home, device=replace(home.device, reach="ssh", way=server.way()))
@@ -216,9 +223,10 @@ def test_one_that_is_away_at_the_beginning_is_told_at_once(tmp_path: Path) -> No
     with running(tmp_path / "own") as server:
         way = server.way()
     home = device_home("local")
-    with Stopwatch(home, SshRunner(ONNX_RUNTIME, way), patience_s=(1000.0,)) as watch:
-        with pytest.raises(UnreachableError, match=r"bench must be there, but: ssh: connect .* refused; see that it is on"):
-            watch.environment()
+    words = r"bench must be there, but: ssh: connect .* refused; see that it is on"
+    watch = Stopwatch(home, SshRunner(ONNX_RUNTIME, way), patience_s=(1000.0,))
+    with watch, pytest.raises(UnreachableError, match=words):
+        watch.environment()
 
 
 def test_a_host_of_no_address_is_told(sshd: Server) -> None:
@@ -264,7 +272,9 @@ def test_a_python_that_is_none_is_told(sshd: Server) -> None:
 
 def test_a_python_that_is_too_old_is_told(sshd: Server) -> None:
     old = wrapped(sshd.folder / "old", 'echo "it is Python 3.6.9" >&2; exit 1')
-    with pytest.raises(InputError, match="must be Python 3.9 or newer on bench, but .* it is Python 3.6.9; name another"):
+    with pytest.raises(
+        InputError, match="must be Python 3.9 or newer on bench, but .* it is Python 3.6.9; name another"
+    ):
         SshRunner(ONNX_RUNTIME, sshd.way(python=old)).environment()
 
 
@@ -289,7 +299,9 @@ def test_a_disk_that_is_full_there_is_told_and_what_was_sent_is_no_file(sshd: Se
     runner = SshRunner(ONNX_RUNTIME, sshd.way(python=full, folder=str(place)))
     file = write_untrained(small_network(2048), tmp_path / "m.onnx")
     assert file.stat().st_size > 100 * 512
-    with pytest.raises(NasError, match=r"the disk of bench must have room, but: .*full.*File too large; free some there"):
+    with pytest.raises(
+        NasError, match=r"the disk of bench must have room, but: .*full.*File too large; free some there"
+    ):
         runner.time(TimingJob(files=(file,), rounds=1))
     assert list(place.glob("*.onnx")) == []
     assert isinstance(
@@ -360,7 +372,3 @@ def test_a_bad_file_has_a_fault_that_names_the_file_here(sshd: Server, tmp_path:
     found = SshRunner(ONNX_RUNTIME, sshd.way()).time(TimingJob(files=(bad,), rounds=1)).results[0]
     assert isinstance(found, FileFault) and str(bad) in found.text and ".cache" not in found.text
     assert not re.search("[0-9a-f]{64}", found.text), json.dumps(found.text)
-
-
-def test_the_alias_is_the_users_own(sshd: Server) -> None:
-    assert ALIAS in sshd.config.read_text() and ALIAS == sshd.way().host
