@@ -135,6 +135,12 @@ def fit(home: DeviceHome, as_json: bool) -> None:
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
+    "--times",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A device out of reach: timings.csv of a bundle that was not imported.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -142,34 +148,48 @@ def fit(home: DeviceHome, as_json: bool) -> None:
 )
 @wide_option
 @_JSON
-def verify(home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
+def verify(
+    home: DeviceHome,
+    space: str | None,
+    networks: int,
+    seed: int,
+    times: Path | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
     """Score a device's latencies on networks that it has not seen.
 
-    A device that is measured here: fresh networks are predicted, then timed. Any other: networks and families of
-    networks.csv are left out of the calibration.
+    A device that is measured from here: fresh networks are predicted, then timed. One that was timed with a bundle: the
+    networks of another bundle (--times). Any other: networks and families of networks.csv are left out of the
+    calibration.
     """
-    record, text, paths = (
-        _check(home, space, networks, seed, report) if home.device.is_timed else _left_out_scores(home, report)
-    )
+    if home.device.is_timed or times is not None:
+        record, text, paths = _check(home, space, networks, seed, times, report)
+    else:
+        record, text, paths = _left_out_scores(home, report)
     for path in paths:
         click.echo(f"wrote {path}", err=True)
     click.echo(json.dumps(record, indent=1) if as_json else text)
 
 
 def _check(
-    home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None
+    home: DeviceHome, space: str | None, networks: int, seed: int, times: Path | None, report: Path | None
 ) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut_build import table_space
-    from nas.jobs.lut_verify import verify_table
+    from nas.jobs.lut_verify import verify_table, verify_times
     from nas.report.lut_text import check_text
 
     with progress() as show:
-        found = verify_table(
-            home,
-            space or table_space(home),
-            count=networks,
-            seed=seed,
-            progress=counted("timing fresh networks", show),
+        found = (
+            verify_times(home, times)
+            if times is not None
+            else verify_table(
+                home,
+                space or table_space(home),
+                count=networks,
+                seed=seed,
+                progress=counted("timing fresh networks", show),
+            )
         )
     record = found.as_json()
     paths: Sequence[Path] = ()
