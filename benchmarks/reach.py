@@ -45,15 +45,15 @@ _TEXT = """\
 
 ## ssh
 
-{networks} networks of `{space}` (seed {seed}) and the reference, timed in {turns} turns: in each one process here, then one
-through an OpenSSH server on loopback (another the other way round). A network's time in a process is brought to the
+{networks} networks of `{space}` (seed {seed}) and the reference, timed in {turns} turns: in each one process here, then
+one through an OpenSSH server on loopback (in every second turn the other way round). A network's time in a process is brought to the
 usual speed by the reference beside it. The table holds how far apart two processes find a network, over all pairs of
 processes: of both here, of both there, of one here and one there.
 
 {ssh}
 
-Through ssh the networks take {bias:+.2f} % of what they take here (the mean of {networks}, each over {turns} processes; its standard
-error is {error:.2f} %).
+Through ssh the networks take {bias:+.2f} % longer than here (the mean of {networks}, each over {turns} processes; its
+standard error is {error:.2f} %).
 
 ## bundle
 
@@ -64,8 +64,8 @@ Both tables are held against the same {checked} fresh networks, timed afterwards
 {bundle}
 
 The script takes the median of 50 runs by the wall clock, the build the mean of the fastest three quarters by the
-thread's clock; the *level* is what all times of a table are off together (the median error), and is taken out of the last
-column.
+thread's clock; the *level* is what all times of a table are off together (the median error), and is taken out of the
+last columns.
 """
 
 

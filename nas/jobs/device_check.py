@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from nas.errors import InputError
+from nas.errors import InputError, NasError
 from nas.latency import DeviceHome, LatencyModel, load_latency
 from nas.latency.level import at_level
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.measure.level import Now, look_now
+from nas.measure.level import Now, look_now, usual_times
 from nas.measure.stopwatch import Stopwatch
-from nas.measure.store import MUST_AGREE, stored_environment
+from nas.measure.store import MUST_AGREE, TimingStore, stored_environment
 from nas.progress import OnProgress, counted, silent
 from nas.runners.find import find_runner
 
@@ -50,7 +51,9 @@ def check_device(home: DeviceHome, *, progress: OnProgress = silent) -> DeviceCh
     model = load_latency(home) if has_table(home) else None
     with Stopwatch(home, find_runner(home), patience_s=()) as watch:
         environment = watch.environment()
-        now = look_now(watch, model, progress=counted("timing the reference", progress))
+        now = look_now(
+            watch, model, _usual_times(home, environment), progress=counted("timing the reference", progress)
+        )
     return DeviceCheck(
         device=home.name,
         reach=home.device.reach,
@@ -67,7 +70,8 @@ def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[Laten
     """
     model = load_latency(home)
     with Stopwatch(home, find_runner(home), patience_s=()) as watch:
-        now = look_now(watch, model, progress=counted("looking at the device", progress))
+        before = _usual_times(home, watch.environment())
+        now = look_now(watch, model, before, progress=counted("looking at the device", progress))
     if now.level is None:
         raise InputError(
             f"--now needs a table that knows one of the networks that are timed for it, but that of {home.name} has"
@@ -79,6 +83,15 @@ def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[Laten
 def has_table(home: DeviceHome) -> bool:
     """Whether anything says what networks take on the device."""
     return any((home.folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE))
+
+
+def _usual_times(home: DeviceHome, environment: Mapping[str, str]) -> dict[str, float]:
+    """What networks took for the table; nothing where no timings of such an environment can be read."""
+    if not home.timings.exists():
+        return {}
+    with suppress(NasError), TimingStore(home.timings, environment) as store:
+        return usual_times(store.timings())
+    return {}
 
 
 def _other_conditions(home: DeviceHome, environment: Mapping[str, str]) -> list[str]:

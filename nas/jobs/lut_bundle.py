@@ -237,7 +237,7 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledTimes:
-    """What came back of a bundle: the bundle, its times, its networks as items by digest, and what they are times of."""
+    """What came back of a bundle: the bundle, its times, its networks as items by digest, and their conditions."""
 
     bundle: Bundle
     times: FilledTimes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from nas.errors import InputError
 from nas.latency import LatencyModel
 from nas.measure.build import reference_item
 from nas.measure.check import usual_reference_ms
-from nas.measure.plan import REFERENCE_NETWORK, network_item
+from nas.measure.drift import usual_ms
+from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
 from nas.measure.stopwatch import Stopwatch
+from nas.measure.store import REFERENCE, VERIFIED, StoredTiming
 from nas.runners.protocol import FileFault
 from nas.space import known_network
 
@@ -24,11 +26,13 @@ PROCESSES, ROUNDS = 3, 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A network's time now, and what the table says of it (of the reference: its usual time), in ms."""
+    """A network's time now, and what it took for the table, at the device's usual speed then, in ms; where it
+    `was_timed` for no table, what the table says."""
 
     network: str
     measured_ms: float
     table_ms: float
+    was_timed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +49,12 @@ class Now:
 
     @property
     def level(self) -> float | None:
-        """How many times as long as by the table everything takes: the median over the networks; None where the table
-        knows none of them."""
+        """How many times as long as by the table everything takes: the median over the networks that were timed for
+        it, over all where none was; None where the table knows none of them."""
         if not self.compared:
             return None
-        return float(np.exp(np.median([np.log(one.measured_ms / one.table_ms) for one in self.compared])))
+        timed = [one for one in self.compared if one.was_timed] or self.compared
+        return float(np.exp(np.median([np.log(one.measured_ms / one.table_ms) for one in timed])))
 
     def as_json(self) -> dict[str, Any]:
         """The record."""
@@ -62,16 +67,42 @@ class Now:
             },
             "level": self.level,
             "networks": [
-                {"network": one.network, "measured_ms": one.measured_ms, "table_ms": one.table_ms}
+                {
+                    "network": one.network,
+                    "measured_ms": one.measured_ms,
+                    "table_ms": one.table_ms,
+                    "was_timed": one.was_timed,
+                }
                 for one in self.compared
             ],
         }
 
 
+def usual_times(timings: Sequence[StoredTiming]) -> dict[str, float]:
+    """What the networks of a build took in ms, by digest, brought to the device's usual speed then by the reference."""
+    reference: dict[int, list[float]] = {}
+    for timing in timings:
+        if timing.role == REFERENCE:
+            reference.setdefault(timing.batch, []).append(timing.latency_ms)
+    beside = {batch: float(np.mean(times)) for batch, times in reference.items()}
+    verified = {timing.batch for timing in timings if timing.role == VERIFIED}
+    usual = usual_ms([ms for batch, ms in beside.items() if batch not in verified] or [np.nan])
+    return {
+        timing.digest: timing.latency_ms * usual / beside[timing.batch]
+        for timing in timings
+        if timing.role != REFERENCE and timing.batch in beside and timing.batch not in verified
+    }
+
+
 def look_now(
-    watch: Stopwatch, model: LatencyModel | None, *, progress: Callable[[int, int], None] = lambda done, of: None
+    watch: Stopwatch,
+    model: LatencyModel | None,
+    before: Mapping[str, float] | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Now:
-    """Time the reference in three processes, beside a few networks where there is a `model` to compare them with.
+    """Time the reference in three processes, beside a few networks where there is a `model` to compare them with;
+    `before` is what `usual_times` says of them.
 
     A network that the table or the runtime cannot take is left out. Raises `InputError` where the reference cannot be
     timed.
@@ -88,11 +119,15 @@ def look_now(
             if not isinstance(result, FileFault):
                 own.append(result.typical_ms)
     progress(PROCESSES, PROCESSES)
-    return Now(reference_ms=tuple(references), compared=tuple(_compared(model, references, items, times)))
+    return Now(reference_ms=tuple(references), compared=tuple(_compared(model, before or {}, references, items, times)))
 
 
 def _compared(
-    model: LatencyModel | None, references: list[float], items: list[Any], times: list[list[float]]
+    model: LatencyModel | None,
+    before: Mapping[str, float],
+    references: list[float],
+    items: list[Item],
+    times: list[list[float]],
 ) -> list[Compared]:
     if model is None:
         return []
@@ -104,8 +139,11 @@ def _compared(
         if not own:
             continue
         try:
-            table_ms = model.estimate_segments(item.segments).mean_ms
+            table_ms = before.get(item.digest) or model.estimate_segments(item.segments).mean_ms
+            was_timed = item.digest in before
         except InputError:  # a table of rows alone, which lacks some of them
             continue
-        found.append(Compared(network=item.name, measured_ms=float(np.median(own)), table_ms=table_ms))
+        found.append(
+            Compared(network=item.name, measured_ms=float(np.median(own)), table_ms=table_ms, was_timed=was_timed)
+        )
     return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nas.measure.level import Now
 
 
+_THEN = {True: "when the table was built", False: "by the table"}
 _REACHED = {"local": "here", "ssh": "by ssh", "adb": "by adb"}
 
 
@@ -78,7 +79,7 @@ def check_text(found: DeviceCheck, page: Page = PLAIN) -> str:
         )  # fmt: skip
     else:
         lines += [
-            f"{one.network}: {one.measured_ms:.3f} ms, by the table {one.table_ms:.3f} ms"
+            f"{one.network}: {one.measured_ms:.3f} ms, {_THEN[one.was_timed]} {one.table_ms:.3f} ms"
             f" ({100 * (one.measured_ms / one.table_ms - 1):+.1f} %)"
             for one in now.compared
         ]
@@ -90,7 +91,7 @@ def level_note(now: Now) -> str:
     """How far today's speed is from the table's, in words."""
     assert now.level is not None
     percent = 100.0 * (now.level - 1.0)
+    count = sum(one.was_timed for one in now.compared) or len(now.compared)
     than = f"{abs(percent):.1f} % {'slower' if percent > 0 else 'faster'} than"
-    return (
-        f"now {than if abs(percent) >= 0.05 else 'as fast as'} when the table was built ({len(now.compared)} networks)"
-    )
+    compared = than if abs(percent) >= 0.05 else "as fast as"
+    return f"now {compared} when the table was built ({count} network{'s' * (count > 1)})"
