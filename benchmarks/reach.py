@@ -30,13 +30,14 @@ from nas.measure.bundle import Bundle, read_bundle
 from nas.measure.fit import fit_table
 from nas.measure.stopwatch import Stopwatch, open_stopwatch
 from nas.measure.store import TimingStore
+from nas.nets.untrained import write_untrained
 from nas.runners.engines import ONNX_RUNTIME
 from nas.runners.local import LocalRunner
 from nas.runners.protocol import Runner
 from nas.runners.ssh import SshRunner
 from tests.runners.sshd import Server, running
 
-SPACE, SEED, ROUNDS, BUNDLED, CHECKED = "mobile-core", 23, 16, 30, 16
+SPACE, SEED, ROUNDS, BUNDLED, CHECKED = "mobile-core", 23, 12, 30, 12
 REPORT = Path(__file__).with_name("reach.md")
 _TEXT = """\
 # Other ways to reach a device
@@ -52,8 +53,8 @@ processes: of both here, of both there, of one here and one there.
 
 {ssh}
 
-Through ssh the networks take {bias:+.2f} % longer than here (the mean of {networks}, each over {turns} processes; its
-standard error is {error:.2f} %).
+Through ssh the networks take {bias:+.2f} % longer than here (the mean of {networks} networks,
+each over {turns} processes; its standard error is {error:.2f} %).
 
 ## bundle
 
@@ -69,11 +70,12 @@ last columns.
 """
 
 
-def _in_turns(server: Server, count: int, turns: int) -> tuple[str, float, float]:
+def _in_turns(server: Server, folder: Path, count: int, turns: int) -> tuple[str, float, float]:
     """The table of differences, and how much longer networks take through ssh, with its standard error (percent)."""
     space = measured_space(SPACE)
-    networks = [network.graph for network in space.sample(count, np.random.default_rng(SEED))]
-    reference = reference_item().graph
+    drawn = space.sample(count, np.random.default_rng(SEED))
+    networks = [write_untrained(one.graph(), folder / f"{i}.onnx") for i, one in enumerate(drawn)]
+    reference = write_untrained(reference_item().graph(), folder / "reference.onnx")
     ways: dict[str, Callable[[], Runner]] = {
         "here": lambda: LocalRunner(ONNX_RUNTIME),
         "ssh": lambda: SshRunner(ONNX_RUNTIME, server.way()),
@@ -153,11 +155,11 @@ def _bundles(workspace: Path) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure, and write the report."""
-    networks, turns = (int(argument) for argument in (arguments or ["11", "6"]))
+    networks, turns = (int(argument) for argument in (arguments or ["8", "6"]))
     with tempfile.TemporaryDirectory(prefix="nas-") as place:
         os.environ["NAS_WORKSPACE"] = place
         with running(Path(place) / "sshd") as server:
-            ssh, bias, error = _in_turns(server, networks, turns)
+            ssh, bias, error = _in_turns(server, Path(place), networks, turns)
         bundle = _bundles(Path(place))
     text = _TEXT.format(
         environment=environment_text(" ".join(["python -m benchmarks.reach", *arguments])),
