@@ -49,7 +49,7 @@ def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch,
     assert len(now.reference_ms) == PROCESSES
 
 
-def test_what_was_timed_for_a_table_goes_before_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_was_timed_goes_before_what_a_table_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runner = SimulatedRunner(noise=0.0)
     simulate_clock_and_files(monkeypatch, runner)
     digest = known_network(OTHERS[0]).digest
@@ -58,7 +58,7 @@ def test_what_was_timed_for_a_table_goes_before_what_it_says(monkeypatch: pytest
 
 
 def test_times_of_a_slow_batch_are_brought_to_the_usual_speed() -> None:
-    """The reference takes 2, 2 and 3 ms, so the last batch is slow by half; what was verified is no batch of a build."""
+    """The reference takes 2, 2 and 3 ms: the last batch is slow by half. What was verified is no batch of a build."""
 
     def timing(batch: int, digest: str, role: str, ms: float) -> StoredTiming:
         found = Summary(typical_ms=ms, spread=0.0, count=1)
