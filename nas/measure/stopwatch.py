@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -33,10 +33,11 @@ PATIENCE_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """Networks timed in one process beside the reference network: its timings (before the others, and behind them where
-    that was asked for), and what came of each network, in order."""
+    that was asked for), what came of each network, in order, and where and how that was."""
 
     reference: tuple[Timing, ...]
     results: tuple[Timing | FileFault, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reference_ms(self) -> float:
@@ -134,6 +135,7 @@ class Stopwatch:
         return Beside(
             reference=tuple(timed(result) for result in (first, *session.results[1 + len(networks) :])),
             results=own,
+            environment=session.environment,
         )
 
     def _patiently(self, act: Callable[[], _Answer]) -> _Answer:

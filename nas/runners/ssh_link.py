@@ -31,8 +31,12 @@ _BEGIN = (
 )
 """What Python there is told: to run the agent, whose text comes over the connection; nothing of the folder that a
 login begins in is imported."""
-_FIRM = ("-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no")
-"""Before the user's own options, so that these hold: nobody is asked, and no unknown host is trusted."""
+_FIRM = (
+    "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no",
+    "-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none", "-o", "LogLevel=ERROR",
+)  # fmt: skip
+"""Before the user's own options, so that these hold: nobody is asked, no unknown host is trusted, nothing is passed on,
+and what goes wrong is told."""
 _USUAL = ("-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
 
 

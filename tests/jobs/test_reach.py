@@ -118,6 +118,9 @@ def test_by_adb_from_a_new_device_to_a_table(
     built = answer(capsys, "lut", "build", "--device", "phone", "--space", space, "--budget", "10m")
     assert built["faults"] == {} and len(set(stored("phone"))) == 22
     device = device_home("phone").device
+    home = device_home("phone")
+    with TimingStore(home.timings, json.loads(environment_of(home.timings))) as store:
+        assert [state["battery"] for state in store.states().values()] == ["87 %, 31 °C, charging"] * 3
     assert device.runtime.startswith("LiteRT, benchmark_model ") and device.chip == "Numbers N100"
     found = answer(capsys, "lut", "predict", "mobilenetv2-1.0", "--device", "phone")
     assert found["latency"]["mean_ms"] > 0.0  # type: ignore[index]
