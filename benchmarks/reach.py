@@ -1,9 +1,10 @@
-"""Whether a device that is reached by ssh, or by a bundle, is timed as one that is here: writes benchmarks/reach.md.
+"""Whether a device that is reached by ssh, or by a bundle, is timed as one that is here.
 
-    python -m benchmarks.reach [NETWORKS TURNS]
+    python -m benchmarks.reach ssh [NETWORKS TURNS]    writes benchmarks/reach_ssh.md
+    python -m benchmarks.reach bundle                  writes benchmarks/reach_bundle.md
 
-This machine is timed as `local` and through a real OpenSSH server on loopback, by turns; then the networks of a bundle
-are timed by a plain script (that of the bundle's own page) and imported, and the same networks are timed by a build.
+By ssh: this machine is timed as `local` and through a real OpenSSH server on loopback, by turns. By a bundle: its
+networks are timed by a plain script (that of its own page) and imported, and the same networks are timed by a build.
 """
 
 from __future__ import annotations
@@ -38,35 +39,35 @@ from nas.runners.ssh import SshRunner
 from tests.runners.sshd import Server, running
 
 SPACE, SEED, ROUNDS, BUNDLED, CHECKED = "mobile-core", 23, 12, 30, 12
-REPORT = Path(__file__).with_name("reach.md")
-_TEXT = """\
-# Other ways to reach a device
+_SSH = """\
+# A device that is reached by ssh
 
 {environment}
 
-## ssh
-
 {networks} networks of `{space}` (seed {seed}) and the reference, timed in {turns} turns: in each one process here, then
-one through an OpenSSH server on loopback (in every second turn the other way round). A network's time in a process is brought to the
-usual speed by the reference beside it. The table holds how far apart two processes find a network, over all pairs of
-processes: of both here, of both there, of one here and one there.
+one through an OpenSSH server on loopback (in every second turn the other way round). A network's time in a process is
+brought to the usual speed by the reference beside it. The table holds how far apart two processes find a network, over
+all pairs of processes: of both here, of both there, of one here and one there.
 
 {ssh}
 
-Through ssh the networks take {bias:+.2f} % longer than here (the mean of {networks} networks,
-each over {turns} processes; its standard error is {error:.2f} %).
+A network's time through ssh over its time here, less 1: {bias:+.2f} % (the mean of {networks} networks, each over
+{turns} processes each way; its standard error is {error:.2f} %).
+"""
+_BUNDLE = """\
+# A device that is timed with a bundle
 
-## bundle
+{environment}
 
-{bundled} networks of a bundle, timed once each by the script of its page in one process a network, in the order of
-`timings.csv`, the reference first and last, and imported; and the same networks timed by the program itself in batches.
-Both tables are held against the same {checked} fresh networks, timed afterwards.
+{bundled} networks of a bundle, timed once each by the script of its page in one process, in the order of `timings.csv`,
+the reference first and last, and imported; and the same networks timed by the program itself in batches. Both tables
+are held against the same {checked} fresh networks, timed afterwards.
 
 {bundle}
 
-The script takes the median of 50 runs by the wall clock, the build the mean of the fastest three quarters by the
-thread's clock; the *level* is what all times of a table are off together (the median error), and is taken out of the
-last columns.
+The script takes the median of 50 runs, the build the mean of the fastest three quarters of its runs. Both go by the
+thread's clock here: the script's own is the wall clock, which on a machine with other work tells of that. The *level*
+is what all times of a table are off together (the median error), and is taken out of the last columns.
 """
 
 
@@ -105,6 +106,7 @@ def _in_turns(server: Server, folder: Path, count: int, turns: int) -> tuple[str
 
 def _timed_by_script(folder: Path) -> None:
     program = (folder / "README.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    program = program.replace("time.perf_counter()", "time.thread_time()")
     subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -154,19 +156,19 @@ def _bundles(workspace: Path) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, and write the report."""
-    networks, turns = (int(argument) for argument in (arguments or ["8", "6"]))
+    """Measure by the way that is named, and write its report."""
+    way, numbers = arguments[0], [int(argument) for argument in arguments[1:]]
+    said = {"environment": environment_text(" ".join(["python -m benchmarks.reach", *arguments])), "space": SPACE}
     with tempfile.TemporaryDirectory(prefix="nas-") as place:
         os.environ["NAS_WORKSPACE"] = place
-        with running(Path(place) / "sshd") as server:
-            ssh, bias, error = _in_turns(server, Path(place), networks, turns)
-        bundle = _bundles(Path(place))
-    text = _TEXT.format(
-        environment=environment_text(" ".join(["python -m benchmarks.reach", *arguments])),
-        networks=networks, space=SPACE, seed=SEED, turns=turns, ssh=ssh, bias=bias, error=error, bundled=BUNDLED,
-        checked=CHECKED, bundle=bundle,
-    )  # fmt: skip
-    REPORT.write_text(text, encoding="utf-8")
+        if way == "ssh":
+            networks, turns = numbers or (8, 6)
+            with running(Path(place) / "sshd") as server:
+                ssh, bias, error = _in_turns(server, Path(place), networks, turns)
+            text = _SSH.format(**said, networks=networks, seed=SEED, turns=turns, ssh=ssh, bias=bias, error=error)
+        else:
+            text = _BUNDLE.format(**said, bundled=BUNDLED, checked=CHECKED, bundle=_bundles(Path(place)))
+    Path(__file__).with_name(f"reach_{way}.md").write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -10,8 +10,10 @@ import pytest
 from nas.errors import InputError
 from nas.jobs.device_check import check_device, model_now
 from nas.jobs.lut_build import TableRequest, build_table
+from nas.jobs.search_run import SearchRequest, run_search
 from nas.latency import device_home, load_latency
 from nas.measure.plan import REFERENCE_NETWORK
+from nas.runners.timing import Timing
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document
 from tests.measure.devices import SimulatedRunner
@@ -24,7 +26,7 @@ class Slowed(SimulatedRunner):
 
     def _result(self, path: Path, rounds: int) -> Any:
         found = super()._result(path, rounds)
-        return found.scaled(self.factor)
+        return found.scaled(self.factor) if isinstance(found, Timing) else found
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_the_level_is_told_and_applied(built: Path, runner: Slowed) -> None:
     assert found.now.level == pytest.approx(1.2, rel=0.01) and found.warnings == ()
     assert found.now.compared[0].network == REFERENCE_NETWORK
     model, now = model_now(home)
-    assert now.level == pytest.approx(1.2, rel=0.01)
+    assert now.level is not None and now.level == pytest.approx(1.2, rel=0.01)
     before = load_latency(home).estimate("mobilenetv2-1.0").mean_ms
     assert model.estimate("mobilenetv2-1.0").mean_ms == pytest.approx(now.level * before)
     record = found.as_json()
@@ -103,3 +105,10 @@ def test_a_device_out_of_reach_is_refused(built: Path, monkeypatch: pytest.Monke
 
     with pytest.raises(InputError, match="reach must be local, ssh or adb"):
         find_runner(device_home("iphone12"))
+
+
+def test_a_search_now_says_so_and_is_not_verified(built: Path) -> None:
+    request = SearchRequest(device="local", target_ms=5.0, space="small", now=True, no_shrink=True)
+    assert request.command().endswith("--no-shrink --now")
+    with pytest.raises(InputError, match="--verify holds times to the table's speed, but came with --now"):
+        run_search(replace(request, verify=True))
