@@ -47,7 +47,8 @@ _SSH = """\
 {networks} networks of `{space}` (seed {seed}) and the reference, timed in {turns} turns: in each one process here, then
 one through an OpenSSH server on loopback (in every second turn the other way round). A network's time in a process is
 brought to the usual speed by the reference beside it. The table holds how far apart two processes find a network, over
-all pairs of processes: of both here, of both there, of one here and one there.
+all pairs of processes: of both here, of both there, of one here and one there. The machine had other work (a
+load of {load:.0f} at the end).
 
 {ssh}
 
@@ -67,7 +68,8 @@ are held against the same {checked} fresh networks, timed afterwards.
 
 The script takes the median of 50 runs, the build the mean of the fastest three quarters of its runs. Both go by the
 thread's clock here: the script's own is the wall clock, which on a machine with other work tells of that. The *level*
-is what all times of a table are off together (the median error), and is taken out of the last columns.
+is what all times of a table are off together (the median error), and is taken out of the last columns. The machine
+had other work (a load of {load:.0f} at the end).
 """
 
 
@@ -165,9 +167,19 @@ def main(arguments: list[str]) -> None:
             networks, turns = numbers or (8, 6)
             with running(Path(place) / "sshd") as server:
                 ssh, bias, error = _in_turns(server, Path(place), networks, turns)
-            text = _SSH.format(**said, networks=networks, seed=SEED, turns=turns, ssh=ssh, bias=bias, error=error)
+            text = _SSH.format(
+                **said,
+                load=os.getloadavg()[1],
+                networks=networks,
+                seed=SEED,
+                turns=turns,
+                ssh=ssh,
+                bias=bias,
+                error=error,
+            )
         else:
-            text = _BUNDLE.format(**said, bundled=BUNDLED, checked=CHECKED, bundle=_bundles(Path(place)))
+            bundle = _bundles(Path(place))
+            text = _BUNDLE.format(**said, load=os.getloadavg()[1], bundled=BUNDLED, checked=CHECKED, bundle=bundle)
     Path(__file__).with_name(f"reach_{way}.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -201,10 +201,18 @@ def _check(
 
 
 def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
+    from nas.errors import InputError
     from nas.jobs.lut import verify_device
+    from nas.jobs.lut_build import has_timings
+    from nas.latency.load import NETWORKS_FILE
     from nas.latency.published.scores import summary
     from nas.report.latency_text import left_out_text
 
+    if has_timings(home) and not (home.folder / NETWORKS_FILE).exists():
+        raise InputError(
+            f"{home.name} is timed with bundles, so --times must name the times of one that was not imported; write it:"
+            f" `nas lut bundle --device {home.name} --seed 1 --out DIR`."
+        )
     with progress() as show:
         found = verify_device(home, counted("leaving out networks and families", show))
     record = summary(found)

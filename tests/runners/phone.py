@@ -242,11 +242,11 @@ class _Stream:
     def write(self, content: bytes) -> None:
         for start in range(0, len(content), _MOST):
             self._host.send(_WRTE, self.own, self._theirs, content[start : start + _MOST])
-            self.ready.acquire(timeout=10.0)
+            self.ready.acquire(timeout=60.0)
 
     def _read(self, size: int) -> bytes:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._came) >= size or self._ended, timeout=30.0)
+            self._changed.wait_for(lambda: len(self._came) >= size or self._ended, timeout=60.0)
             content, self._came = self._came[:size], self._came[size:]
         if len(content) < size:
             raise EOFError

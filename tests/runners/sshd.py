@@ -54,7 +54,7 @@ class Server:
             [program, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log), *self.options],
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + 60.0
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
                 return

@@ -136,7 +136,7 @@ def long_job(sshd: Server, tmp_path: Path) -> Iterator[tuple[threading.Thread, l
     thread.join()
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
@@ -150,7 +150,7 @@ def test_a_connection_that_is_killed_leaves_no_process_there(
     with pytest.raises(UnreachableError, match="bench must be free, but another run of the program is timing there"):
         runner.environment()
     sshd.end_sessions()
-    thread.join(20.0)
+    thread.join(60.0)
     (error,) = came
     assert isinstance(error, UnreachableError) and "bench must be there" in str(error)
     wait_for(lambda: sshd.processes() == [])
@@ -165,14 +165,14 @@ def test_a_client_that_is_killed_leaves_no_process_there(
     for number in {int(n) for place in children for n in place.read_text().split()}:
         if Path(f"/proc/{number}/comm").read_text().strip() == "ssh":
             os.kill(number, signal.SIGKILL)
-    thread.join(20.0)
+    thread.join(60.0)
     assert isinstance(came[0], UnreachableError)
     wait_for(lambda: sshd.processes() == [])
 
 
 def test_an_agent_that_hears_nothing_ends_by_itself(tmp_path: Path) -> None:
     """As when a machine vanishes, and nobody closes the connection."""
-    text = Path(agent.__file__).read_text().replace("SILENCE_S = 60.0", "SILENCE_S = 2.0")
+    text = Path(agent.__file__).read_text().replace("SILENCE_S = 60.0", "SILENCE_S = 4.0")
     (tmp_path / "agent.py").write_text(text)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "agent.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -180,12 +180,12 @@ def test_an_agent_that_hears_nothing_ends_by_itself(tmp_path: Path) -> None:
     assert process.stdin is not None and process.stdout is not None
     began = time.monotonic()
     for _ in range(10):  # signs of life
-        time.sleep(0.3)
+        time.sleep(0.5)
         process.stdin.write(b"\n")
         process.stdin.flush()
     assert process.poll() is None
-    process.wait(10.0)
-    assert time.monotonic() - began > 3.0
+    process.wait(60.0)
+    assert time.monotonic() - began > 5.0
     process.stdin.close()
     process.stdout.close()
 
