@@ -221,6 +221,14 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     agent = Agent(sys.stdin.buffer, out)
+
+    def ended(fault: threading.ExceptHookArgs) -> None:
+        """A fault in a thread ends all, as one in the main thread does."""
+        if fault.exc_value is not None:
+            sys.__excepthook__(fault.exc_type, fault.exc_value, fault.exc_traceback)
+        agent.end()
+
+    threading.excepthook = ended
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: agent.end())
     try:

@@ -372,3 +372,10 @@ def test_a_bad_file_has_a_fault_that_names_the_file_here(sshd: Server, tmp_path:
     found = SshRunner(ONNX_RUNTIME, sshd.way()).time(TimingJob(files=(bad,), rounds=1)).results[0]
     assert isinstance(found, FileFault) and str(bad) in found.text and ".cache" not in found.text
     assert not re.search("[0-9a-f]{64}", found.text), json.dumps(found.text)
+
+
+def test_a_fault_of_the_agent_is_told_and_nobody_waits_for_an_answer(sshd: Server) -> None:
+    link = SshLink(sshd.way())
+    with pytest.raises(NasError, match="the agent on bench must go on, but ended with .*AssertionError"):
+        link.ask({"ask": "work", "worker": "../no", "request": {"files": []}})
+    link.close()
