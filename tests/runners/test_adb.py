@@ -133,7 +133,8 @@ def test_an_unplugged_phone_is_told(server: None, tmp_path: Path) -> None:
         way = phone.way()
     with pytest.raises(UnreachableError, match=r"the phone 127.0.0.1:\d+ must be there, but: .*plug it in"):
         AdbRunner(LITERT, way).environment()
-    with pytest.raises(UnreachableError, match=r"the phone must be there, but: .*no devices"):
+    words = "the phone must be there, but: .*no devices"
+    with adb_server(tmp_path / "adb"), pytest.raises(UnreachableError, match=words):  # it knows no phone at all
         AdbRunner(LITERT, replace(way, serial="")).environment()
 
 
