@@ -15,10 +15,15 @@ from nas.errors import InputError, NasError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def is_full(number: int | None) -> bool:
+    """Whether an error of this number says that a disk has no room."""
+    return number in _FULL
+
+
 def refused(place: object, error: OSError, *, elsewhere: str = "choose another place") -> NasError:
     """The error that says why `place` could not be written to, with the remedy for that reason."""
     reason = error.strerror or str(error)
-    if error.errno in _FULL:
+    if is_full(error.errno):
         return NasError(f"the disk of {place} must have room, but: {reason}; free some, or {elsewhere}.")
     if error.errno == errno.ENAMETOOLONG:
         return InputError(f"a name must be one that the disk takes, but {place}: {reason}; choose a shorter one.")

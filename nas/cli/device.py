@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from nas.cli.terminal import page, wide_option
+from nas.cli.progress import progress
+from nas.cli.terminal import page, tell, wide_option
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -64,3 +66,53 @@ def add_device(file: Path, as_json: bool) -> None:
         click.echo(json.dumps({**device.as_json(), "folder": str(place.parent)}, indent=1, ensure_ascii=False))
     else:
         click.echo(f"added {device.name} as {place}")
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--reach",
+    required=True,
+    type=click.Choice(["local", "ssh", "adb", "bundle"]),
+    help="The way there: this machine, ssh, a phone by adb, or by hand.",
+)
+@click.option(
+    "--runtime", type=click.Choice(["onnx", "litert", "coreml"]),
+    help="What runs networks on it.  [default: onnx; adb: litert]",
+)  # fmt: skip
+@click.option("--host", default="", metavar="HOST", help="ssh: USER@HOST, or a name of your ssh configuration.")
+@click.option("--serial", default="", metavar="SERIAL", help="adb: which of several phones.")
+@_JSON
+def new_device(name: str, as_json: bool, **options: Any) -> None:
+    """Write a commented device.yaml for a device of your own, to be looked over."""
+    from nas.jobs.device_new import NewDevice
+    from nas.jobs.device_new import new_device as write
+
+    device, place = write(NewDevice(name=name, **options))
+    if as_json:
+        click.echo(json.dumps({**device.as_json(), "folder": str(place.parent)}, indent=1, ensure_ascii=False))
+        return
+    from nas.report.device_text import new_text
+
+    click.echo(new_text(device, place, page()))
+
+
+@command.command("check")
+@click.argument("name")
+@_JSON
+def check_device(name: str, as_json: bool) -> None:
+    """See whether the device NAME can be reached, what runs there, how fast it is, and how far that is from its
+    table."""
+    from nas.jobs.device_check import check_device as check
+    from nas.latency.home import device_home
+
+    with progress() as show:
+        found = check(device_home(name), progress=show)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+    else:
+        from nas.report.device_text import check_text
+
+        click.echo(check_text(found, page()))
+    for text in found.warnings:
+        tell("warning", text)

@@ -102,7 +102,7 @@ def fit(home: DeviceHome, as_json: bool) -> None:
         with progress() as show:
             show(Step(doing="fitting what was timed"))
             built = refit_table(home)
-        text = built_text(built, page(), reached=bool(home.device.reach))
+        text = built_text(built, page(), reached=home.device.is_timed)
         click.echo(json.dumps(built.as_json(), indent=1) if as_json else text)
         return
 
@@ -135,6 +135,12 @@ def fit(home: DeviceHome, as_json: bool) -> None:
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
 @click.option(
+    "--times",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A device out of reach: timings.csv of a bundle that was not imported.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -142,34 +148,48 @@ def fit(home: DeviceHome, as_json: bool) -> None:
 )
 @wide_option
 @_JSON
-def verify(home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None, as_json: bool) -> None:
+def verify(
+    home: DeviceHome,
+    space: str | None,
+    networks: int,
+    seed: int,
+    times: Path | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
     """Score a device's latencies on networks that it has not seen.
 
-    A device that is measured here: fresh networks are predicted, then timed. Any other: networks and families of
-    networks.csv are left out of the calibration.
+    A device that is measured from here: fresh networks are predicted, then timed. One that was timed with a bundle: the
+    networks of another bundle (--times). Any other: networks and families of networks.csv are left out of the
+    calibration.
     """
-    record, text, paths = (
-        _check(home, space, networks, seed, report) if home.device.reach else _left_out_scores(home, report)
-    )
+    if home.device.is_timed or times is not None:
+        record, text, paths = _check(home, space, networks, seed, times, report)
+    else:
+        record, text, paths = _left_out_scores(home, report)
     for path in paths:
         click.echo(f"wrote {path}", err=True)
     click.echo(json.dumps(record, indent=1) if as_json else text)
 
 
 def _check(
-    home: DeviceHome, space: str | None, networks: int, seed: int, report: Path | None
+    home: DeviceHome, space: str | None, networks: int, seed: int, times: Path | None, report: Path | None
 ) -> tuple[dict[str, Any], str, Sequence[Path]]:
     from nas.jobs.lut_build import table_space
-    from nas.jobs.lut_verify import verify_table
+    from nas.jobs.lut_verify import verify_table, verify_times
     from nas.report.lut_text import check_text
 
     with progress() as show:
-        found = verify_table(
-            home,
-            space or table_space(home),
-            count=networks,
-            seed=seed,
-            progress=counted("timing fresh networks", show),
+        found = (
+            verify_times(home, times)
+            if times is not None
+            else verify_table(
+                home,
+                space or table_space(home),
+                count=networks,
+                seed=seed,
+                progress=counted("timing fresh networks", show),
+            )
         )
     record = found.as_json()
     paths: Sequence[Path] = ()
@@ -181,10 +201,18 @@ def _check(
 
 
 def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, Any], str, Sequence[Path]]:
+    from nas.errors import InputError
     from nas.jobs.lut import verify_device
+    from nas.jobs.lut_build import has_timings
+    from nas.latency.load import NETWORKS_FILE
     from nas.latency.published.scores import summary
     from nas.report.latency_text import left_out_text
 
+    if has_timings(home) and not (home.folder / NETWORKS_FILE).exists():
+        raise InputError(
+            f"{home.name} is timed with bundles, so --times must name the times of one that was not imported; write it:"
+            f" `nas lut bundle --device {home.name} --seed 1 --out DIR`."
+        )
     with progress() as show:
         found = verify_device(home, counted("leaving out networks and families", show))
     record = summary(found)
@@ -201,12 +229,21 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
 @device_option
 @input_shape_option
 @batch_option
+@click.option("--now", "is_now", is_flag=True, help="At the speed that the device has now, which is looked at.")
 @_JSON
-def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, as_json: bool) -> None:
+def predict(
+    network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch: int | None, is_now: bool, as_json: bool
+) -> None:
     """Predict the latency of a network: an ONNX file, a known name, an architecture file, or a zoo folder."""
     from nas.jobs.lut import predict as predict_network
 
-    found = predict_network(home, network, input_shape=input_shapes, batch=batch)
+    model, now = None, None
+    if is_now:
+        from nas.jobs.device_check import model_now
+
+        with progress() as show:
+            model, now = model_now(home, progress=show)
+    found = predict_network(home, network, input_shape=input_shapes, batch=batch, model=model)
     estimate = found.estimate
     published = [
         {"latency_ms": row.latency_ms, "source": row.source, "protocol": row.protocol, "network": row.network}
@@ -216,12 +253,16 @@ def predict(network: str, home: DeviceHome, input_shapes: tuple[str, ...], batch
         segments = [{"segment": key, "mean_ms": ms} for key, ms in found.segments]
         record = {
             "network": network, "device": home.name, **found.facts.as_json(), "latency": estimate.as_json(),
-            "published": published, "segments": segments,
+            "published": published, "segments": segments, **({"level": now.level} if now else {}),
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
     from nas.report.latency_text import predicted_text
 
     click.echo(predicted_text(network, home.name, found, page()))
+    if now is not None:
+        from nas.report.device_text import level_note
+
+        click.echo(page().filled(level_note(now)))
     for text in estimate.warnings:
         tell("warning", text)

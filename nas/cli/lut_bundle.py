@@ -77,6 +77,6 @@ def import_times(home: DeviceHome, files: Sequence[Path], as_json: bool) -> None
         return
     from nas.report.bundle_text import imported_bundle_text, warnings
 
-    click.echo(imported_bundle_text(found, page(), reached=bool(home.device.reach)))
+    click.echo(imported_bundle_text(found, page(), reached=home.device.is_timed))
     for text in warnings(found):
         tell("warning", text)

@@ -134,6 +134,7 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
     is_flag=True,
     help="Time the answer on the device; where the table was wrong, correct it and search again.",
 )
+@click.option("--now", is_flag=True, help="At the speed that the device has now, which is looked at first.")
 @trials_options
 @formats_option
 @storage_option
@@ -186,7 +187,7 @@ def _is_given(name: str) -> bool:
     return source is not click.core.ParameterSource.DEFAULT
 
 
-_FREE_ONLY = ("also", "targets_ms", "start", "verify", "simple", "covered_only", "strategy")
+_FREE_ONLY = ("also", "targets_ms", "start", "verify", "now", "simple", "covered_only", "strategy")
 """What belongs to a search by predicted accuracy."""
 
 

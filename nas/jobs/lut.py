@@ -193,13 +193,19 @@ class Prediction:
 
 
 def predict(
-    home: DeviceHome, network: str, *, input_shape: InputShapes | None = None, batch: int | None = None
+    home: DeviceHome,
+    network: str,
+    *,
+    input_shape: InputShapes | None = None,
+    batch: int | None = None,
+    model: LatencyModel | None = None,
 ) -> Prediction:
     """The latency of `network` (an ONNX file, a known name, an architecture file, a zoo folder) on a device.
 
-    `input_shape` and `batch` are those of `nas.onnx.reader.read_onnx`.
+    `input_shape` and `batch` are those of `nas.onnx.reader.read_onnx`; `model` is the device's own, unless another is
+    given.
     """
-    model = load_latency(home)
+    model = model or load_latency(home)
     found = read_network(network, input_shape=input_shape or None, batch=batch)
     graph = found if isinstance(found, Graph) else found.graph()
     one = single(graph)

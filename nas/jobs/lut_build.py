@@ -16,7 +16,6 @@ from nas.measure.plan import Item, further_items, generic_items, ordered, space_
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
 from nas.progress import OnProgress, Step, counted, silent
-from nas.runners.find import is_reached
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -159,7 +158,7 @@ def measured_environment(home: DeviceHome) -> dict[str, str]:
 
     Raises `InputError` for a device that is reached, and cannot be measured as its file says.
     """
-    if not is_reached(home):
+    if not home.device.is_timed:
         return home.device.environment
     with open_stopwatch(home) as watch:
         return watch.environment()
@@ -167,8 +166,8 @@ def measured_environment(home: DeviceHome) -> dict[str, str]:
 
 def has_timings(home: DeviceHome) -> bool:
     """Whether the table of the device comes of its timings: it is measured here, or was with a bundle elsewhere."""
-    if home.device.reach or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
-        return home.device.reach != ""
+    if home.device.is_timed or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
+        return home.device.is_timed
     model = load_latency(home).operators
     return model is not None and TIMINGS_SHA256 in model.manifest
 

@@ -204,16 +204,10 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
     nothing. Where too few networks are timed there is no table yet. Raises `InputError` for a bad file or manifest, for
     times of another device or under other conditions, and without a time of the reference; nothing is changed then.
     """
-    path = timings_path(path)
-    bundle = read_bundle(path.parent)
-    where = str(path.parent / MANIFEST_FILE)
-    environment = measured_environment(home)
-    _check_device(home, bundle, environment, where)
     progress(Step(doing="reading the timings"))
-    times = read_times(path, bundle)
-    space = measured_space(str(path.parent / SPACE_FILE))
-    items = {network.digest: network.item(home.runtime, where) for network in bundle.networks}
-    require_believable(times, {key: item.macs for key, item in items.items()}, home.device.compute_unit)
+    found = read_bundled(home, path)
+    bundle, times, items, environment = found.bundle, found.times, found.items, found.environment
+    space = measured_space(str(times.path.parent / SPACE_FILE))
     check_table(home)
     if not (times.reference or home.timings.exists()):
         raise _without_reference(times, bundle)
@@ -239,6 +233,32 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
         folder=home.own_folder,
         table=table,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundledTimes:
+    """What came back of a bundle: the bundle, its times, its networks as items by digest, and their conditions."""
+
+    bundle: Bundle
+    times: FilledTimes
+    items: Mapping[str, Item]
+    environment: dict[str, str]
+
+
+def read_bundled(home: DeviceHome, path: Path) -> BundledTimes:
+    """The times in the CSV file of a bundle (or in its folder), which are of this device and can be.
+
+    Raises `InputError` for a bad file or manifest, for times of another device or under other conditions.
+    """
+    path = timings_path(path)
+    bundle = read_bundle(path.parent)
+    where = str(path.parent / MANIFEST_FILE)
+    environment = measured_environment(home)
+    _check_device(home, bundle, environment, where)
+    times = read_times(path, bundle)
+    items = {network.digest: network.item(home.runtime, where) for network in bundle.networks}
+    require_believable(times, {key: item.macs for key, item in items.items()}, home.device.compute_unit)
+    return BundledTimes(bundle=bundle, times=times, items=items, environment=environment)
 
 
 def _check_device(home: DeviceHome, bundle: Bundle, environment: Mapping[str, str], where: str) -> None:

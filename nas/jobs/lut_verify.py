@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from nas.errors import InputError
 from nas.jobs.lut_build import measured_space
+from nas.jobs.lut_bundle import read_bundled
 from nas.latency import DeviceHome, load_latency
 from nas.measure.check import Checked, TableCheck, check, usual_reference_ms
 from nas.measure.plan import network_item
@@ -65,6 +67,52 @@ def verify_table(
         networks=checked,
         faults=faults,
         speed=None if usual is None else float(np.mean([network.reference_ms for network in checked])) / usual,
+    )
+
+
+def verify_times(home: DeviceHome, path: Path) -> TableCheck:
+    """Hold the table of a device that is out of reach against the times of a bundle (its CSV file, or its folder): of
+    the networks that the table was not fitted to. Nothing is imported.
+
+    Where the reference is timed in it, the times are brought to the table's speed by that. Raises `InputError` for bad
+    times, and where all of its networks were imported before.
+    """
+    model = load_latency(home)
+    found = read_bundled(home, path)
+    done = _timed_before(home, found.environment)
+    rows = [row for row in found.times.rows if row.network.digest not in done]
+    if not rows:
+        raise InputError(
+            f"{found.times.path} must have times of networks that the table was not fitted to, but all were imported;"
+            f" write another bundle (`nas lut bundle --device {home.name} --out DIR`), and have that timed."
+        )
+    usual = usual_reference_ms(model)
+    reference_ms = float(np.mean([row.latency_ms for row in found.times.reference] or [np.nan]))
+    speed = reference_ms / usual if usual is not None and found.times.reference else None
+    checked = []
+    for row in rows:
+        item = found.items[row.network.digest]
+        measured_ms = row.latency_ms / (speed or 1.0)
+        checked.append(
+            Checked(
+                name=item.name,
+                digest=item.digest,
+                macs=item.macs,
+                predicted=model.estimate_segments(item.segments),
+                measured_ms=measured_ms,
+                processes_ms=(measured_ms,),
+                clock_ms=row.latency_ms,
+                reference_ms=reference_ms,
+            )
+        )
+    return TableCheck(
+        device=home.name,
+        space=found.bundle.space,
+        seed=found.bundle.seed,
+        environment=found.environment,
+        networks=tuple(checked),
+        faults={},
+        speed=speed,
     )
 
 

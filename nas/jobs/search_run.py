@@ -63,6 +63,7 @@ class SearchRequest:
     no_shrink: bool = False
     simple: bool = False
     verify: bool = False
+    now: bool = False
     formats: tuple[str, ...] = ("onnx",)
 
     def command(self) -> str:
@@ -84,7 +85,7 @@ class SearchRequest:
             words += ["--also", f"{device}:{target_ms:.12g}ms"]
         for reference in self.start:
             words += ["--start", reference]
-        for name in ("covered_only", "no_shrink", "simple", "verify"):
+        for name in ("covered_only", "no_shrink", "simple", "verify", "now"):
             if getattr(self, name):
                 words.append(f"--{name.replace('_', '-')}")
         if self.formats != ("onnx",):
@@ -148,6 +149,8 @@ def run_search(
         if request.target_ms is None:
             raise InputError("--verify holds an answer's time to a target, but there is none; add --target-latency.")
         check_reach(home)
+        if request.now:
+            raise InputError("--verify holds times to the table's speed, but came with --now; give one of the two.")
     latency, accuracy = load_latency(home), load_accuracy(request.accuracy)
     also = [(load_latency(other), target_ms) for other, target_ms in others]
     start_from = [load_architecture(reference) for reference in request.start]
@@ -169,6 +172,14 @@ def run_search(
     inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
     outcome: SearchOutcome | None = None
+    notes: tuple[str, ...] = ()
+    if request.now:
+        from nas.jobs.device_check import model_now
+
+        latency, now = model_now(home, progress=progress)
+        notes = (
+            f"Latencies are at the speed that {home.name} has now: {now.level:.3f} times as long as by its table.",
+        )  # fmt: skip
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:
             published = PublishedFigures(home)
@@ -194,10 +205,11 @@ def run_search(
                 )
 
             def searched(model: LatencyModel) -> SearchAnswer:
-                return searches(model).answer(request.target_ms)
+                found = searches(model).answer(request.target_ms)
+                return replace(found, notes=(*found.notes, *notes))
 
             if request.targets_ms:
-                return _several(request, searches(latency), run, began, progress)
+                return _several(request, searches(latency), run, began, notes, progress)
 
             verification = None
             if request.verify:
@@ -221,7 +233,12 @@ def run_search(
 
 
 def _several(
-    request: SearchRequest, searches: Searches, run: RunHandle, began: float, progress: OnProgress
+    request: SearchRequest,
+    searches: Searches,
+    run: RunHandle,
+    began: float,
+    notes: tuple[str, ...],
+    progress: OnProgress,
 ) -> TargetsOutcome:
     """The answers for all targets that can be met, exported and recorded."""
     answers, unmet = [], []
@@ -233,7 +250,7 @@ def _several(
             continue
         folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
         run.add_artefact(f"zoo-{target_ms:g}ms", folder)
-        answers.append(with_zoo(answer, str(folder)))
+        answers.append(with_zoo(replace(answer, notes=(*answer.notes, *notes)), str(folder)))
     if not answers:
         raise TargetError(" ".join(unmet))
     outcome = TargetsOutcome(run=run.id, seconds=time.perf_counter() - began, answers=tuple(answers))

@@ -132,7 +132,7 @@ def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: O
     cannot predict, as for numbers of threads, and where the first network cannot be timed.
     """
     experiment, device = EXPERIMENTS[kind], home.device
-    if device.reach:
+    if device.is_timed:
         return _measured(kind, home, rounds or experiment.rounds, progress)
     if experiment.by_threads:
         raise InputError(

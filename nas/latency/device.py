@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from nas.documents import check_keys, read_yaml
 from nas.errors import InputError
+from nas.latency.way import TIMED, WAY_KEYS, Way, read_reach, read_way, way_json
 from nas.resources import check_name, names
 
 DEVICE_FILE = "device.yaml"
@@ -15,10 +17,11 @@ ROOM = "latency_tables"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What `device.yaml` says: all text, but `threads` (0 where the runtime decides).
+    """What `device.yaml` says: all text, but `threads` (0 where the runtime decides) and `way`.
 
     `protocol` is how latencies are timed, `source` who timed them, `date` when (YYYY-MM-DD or a year), `reach` how the
-    program gets there to measure ("local": it is this machine; empty, in the file also "none": it does not).
+    program gets there to measure (`nas.latency.way`; "local": it is this machine; empty, in the file also "none": it
+    does not), `way` what else belongs to that.
     """
 
     name: str
@@ -32,6 +35,12 @@ class Device:
     threads: int = 0
     reach: str = ""
     notes: str = ""
+    way: Way | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether networks are timed on it from here, whatever may be wrong with the way there."""
+        return self.reach in TIMED
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -47,28 +56,30 @@ class Device:
         """What its own file says of where and how latencies are timed: for those that were timed out of reach."""
         return {"chip": self.chip, "runtime": self.runtime, **self.conditions}
 
-    def as_json(self) -> dict[str, str | int]:
-        """The record as a mapping."""
-        return asdict(self)
+    def as_json(self) -> dict[str, Any]:
+        """The record as a mapping, with the keys of its way."""
+        found = asdict(self)
+        del found["way"]
+        return found | way_json(self.way)
 
 
 def read_device(path: Path) -> Device:
     """The device that the YAML file at `path` describes.
 
     Raises `InputError` naming the file and the key for a file that is no YAML mapping, an unknown or missing
-    key, a value of the wrong type, or a name that is no plain name.
+    key, a value of the wrong type, a name that is no plain name, or a way there that cannot be.
     """
-    keys = [f.name for f in fields(Device)]
+    keys = [f.name for f in fields(Device) if f.name != "way"]
     required = [f.name for f in fields(Device) if f.default is MISSING]
-    record = check_keys(read_yaml(path), keys, str(path), required=required)
+    record = dict(check_keys(read_yaml(path), [*keys, *WAY_KEYS], str(path), required=required))
+    reach = read_reach(record.pop("reach", ""), str(path))
+    way = read_way(reach, {key: record.pop(key) for key in list(record) if key in WAY_KEYS}, str(path))
     texts = {key: _text(value, f"{path}: {key}") for key, value in record.items() if key != "threads"}
     threads = record.get("threads", 0)
     if type(threads) is not int or threads < 0:
         raise InputError(f"{path}: threads must be a whole number of at least 0, but got {threads!r}.")
     check_name(texts["name"], what=f"{path}: name")
-    if texts.get("reach") == "none":
-        del texts["reach"]
-    return Device(threads=threads, **texts)
+    return Device(threads=threads, reach=reach, way=way, **texts)
 
 
 def _text(value: object, where: str) -> str:

@@ -270,8 +270,8 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
     rows = read_table(table) if table.exists() else {}
     operators = _read_operators(coefficients) if coefficients.exists() else None
     if not rows and operators is None:
-        how = "measure" if device.reach else "fit or import"
-        command = f"nas lut {'build' if device.reach else 'fit'} --device {device.name}"
+        how = "measure" if device.is_timed else "fit or import"
+        command = f"nas lut {'build' if device.is_timed else 'fit'} --device {device.name}"
         raise InputError(
             f"{device.name} must have a {TABLE_FILE} or {COEFFICIENTS_FILE}, but has neither in {folder}; {how} one:"
             f" `{command}`."

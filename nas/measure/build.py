@@ -108,7 +108,7 @@ def build(
                 faults.append((item.name, result.text))
             else:
                 new.append(new_timing(item, result))
-        store.add_batch(new, seconds=took)
+        store.add_batch(new, seconds=took, state=found.environment)
         spent, count = spent + took, count + len(new) - 1
         ratio += 0.3 * (took / expected - ratio)
         progress(

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -33,10 +33,11 @@ PATIENCE_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """Networks timed in one process beside the reference network: its timings (before the others, and behind them where
-    that was asked for), and what came of each network, in order."""
+    that was asked for), what came of each network, in order, and where and how that was."""
 
     reference: tuple[Timing, ...]
     results: tuple[Timing | FileFault, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reference_ms(self) -> float:
@@ -48,7 +49,8 @@ class Stopwatch:
     """Times networks with `runner` on the device of `home`: its threads, its precision, its compute unit.
 
     Files are written to `scratch`, or to the system's folder for such, and removed once they are timed. A device that
-    is not there is waited for, `patience_s`. A context manager, which enters and leaves the runner.
+    was there before and is not there now is waited for, `patience_s`. A context manager, which enters and leaves the
+    runner.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Stopwatch:
     ) -> None:
         self.home, self.runner = home, runner
         self._scratch, self._patience_s, self._waited_s = scratch, tuple(patience_s), 0.0
+        self._was_there = False
 
     def __enter__(self) -> Self:
         self.runner.__enter__()
@@ -132,16 +135,22 @@ class Stopwatch:
         return Beside(
             reference=tuple(timed(result) for result in (first, *session.results[1 + len(networks) :])),
             results=own,
+            environment=session.environment,
         )
 
     def _patiently(self, act: Callable[[], _Answer]) -> _Answer:
-        """What `act` gives, asked again where the device was not there."""
+        """What `act` gives, asked again where the device was there before, and is not now."""
         for wait_s in self._patience_s:
             try:
-                return act()
+                answer = act()
             except UnreachableError:
+                if not self._was_there:
+                    raise
                 time.sleep(wait_s)
                 self._waited_s += wait_s
+            else:
+                self._was_there = True
+                return answer
         return act()
 
     @contextmanager

@@ -46,8 +46,8 @@ CREATE TABLE segment (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, operator
 CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NOT NULL);
 """
 """Batches, their timings, and the segments of these; a timing has its runs as JSON, or a summary."""
-_CALLED = "batch "
-"""Before the name of a batch, in `meta`."""
+_CALLED, _STATE = "batch ", "state of batch "
+"""Before the name of a batch, and before the number of one whose state is told, in `meta`."""
 _CONDITIONS_4 = {"threads": "1", "precision": "float32", "compute_unit": "CPU"}
 """How everything was timed while files had schema 4."""
 
@@ -104,7 +104,7 @@ class TimingStore:
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:
-        self.path = path
+        self.path, self._environment = path, dict(environment)
         with self._storing():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=2.0, isolation_level=None)
@@ -232,9 +232,17 @@ class TimingStore:
             raise
         self._connection.execute("COMMIT")
 
-    def add_batch(self, timings: Iterable[NewTiming], *, seconds: float, called: str = "") -> None:
+    def add_batch(
+        self,
+        timings: Iterable[NewTiming],
+        *,
+        seconds: float,
+        called: str = "",
+        state: Mapping[str, str] | None = None,
+    ) -> None:
         """Store the timings of one process, which took `seconds` with everything around it; in the place of those that
-        are `called` the same, where a name is given."""
+        are `called` the same, where a name is given. `state` is what the device was like then, such as how warm:
+        what of it is no part of the environment is kept."""
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with self._storing(), self._whole():
             former = self._batch_called(called)
@@ -244,6 +252,10 @@ class TimingStore:
             if called:
                 named = (f"{_CALLED}{called}", str(batch.lastrowid))
                 self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", named)
+            told = {name: value for name, value in (state or {}).items() if name not in self._environment}
+            if told:
+                row = (f"{_STATE}{batch.lastrowid}", json.dumps(told))
+                self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
             for timing in timings:
                 ids = [self._segment_id(segment) for segment in timing.segments]
                 self._connection.execute(
@@ -254,6 +266,12 @@ class TimingStore:
                         *_columns(timing.timing),
                     ),
                 )  # fmt: skip
+
+    def states(self) -> dict[int, dict[str, str]]:
+        """What the device was like in each batch of which that was stored."""
+        with self._storing():
+            rows = self._connection.execute("SELECT name, value FROM meta WHERE name LIKE ?", (f"{_STATE}%",))
+            return {int(name.removeprefix(_STATE)): json.loads(value) for name, value in rows}
 
     def batch_called(self, name: str) -> int | None:
         """The number of the batch that was stored under a name, None where there is none."""
@@ -306,6 +324,19 @@ class TimingStore:
                 )
                 for batch, name, digest, role, numbers, *columns in rows
             ]
+
+
+def stored_environment(path: Path) -> dict[str, str]:
+    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+        try:
+            (found,) = connection.execute("SELECT value FROM meta WHERE name = 'environment'").fetchone()
+        finally:
+            connection.close()
+        return {str(name): str(value) for name, value in json.loads(found).items()}
+    except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _columns(timing: Timing | Summary) -> tuple[str | None, str | None, str | None]:

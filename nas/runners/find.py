@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from nas.errors import InputError
 from nas.latency.home import DeviceHome
-from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
+from nas.latency.way import TIMED, Adb, Ssh
+from nas.runners.adb import find_program, open_adb
+from nas.runners.engines import ENGINES, Engine
+from nas.runners.local import LocalRunner
 from nas.runners.protocol import Runner
-
-
-def is_reached(home: DeviceHome) -> bool:
-    """Whether there is a way from here to the device of `home`, whatever may be wrong with it."""
-    return home.device.reach == "local"
+from nas.runners.ssh import SshRunner
 
 
 def find_runner(home: DeviceHome) -> Runner:
-    """The runner that times networks on the device of `home`.
+    """The runner that times networks on the device of `home`; it has not been there yet.
 
-    Raises `InputError`, naming its `device.yaml`, for a device that nothing here reaches, a runtime that no runner has,
-    and threads, a precision or a compute unit that its runner cannot do.
+    Raises `InputError`, naming its `device.yaml`, for a device that is not timed from here, a runtime that no runner
+    has, and threads, a precision or a compute unit that its runner cannot do.
     """
     device = home.device
-    if not is_reached(home):
+    if not device.is_timed:
         raise InputError(
-            f"{home.file}: reach must be 'local' for a device to be measured here, but got {device.reach or 'none'!r};"
-            f" `nas lut bundle --device {device.name} --out DIR` writes networks to be timed elsewhere, and `nas lut"
-            f" import FILE --device {device.name}` takes what was measured there."
+            f"{home.file}: reach must be {', '.join(TIMED[:-1])} or {TIMED[-1]} for a device to be timed from here, but"
+            f" got {device.reach or 'none'!r}; `nas lut bundle --device {device.name} --out DIR` writes networks to be"
+            f" timed elsewhere, and `nas lut import FILE --device {device.name}` takes what was measured there."
         )
-    engines = {engine.title: engine for engine in (ONNX_RUNTIME, LITERT)}
-    for title, engine in engines.items():
-        if device.runtime == title or device.runtime.startswith(f"{title} "):
-            runner = LocalRunner(engine)
-            runner.abilities.require(
-                threads=device.threads,
-                precision=device.precision,
-                compute_unit=device.compute_unit,
-                where=str(home.file),
-            )
-            return runner
+    runner: Runner
+    if isinstance(device.way, Adb):
+        runner = open_adb(device, find_program(home))
+    else:
+        engine = _engine(home)
+        runner = SshRunner(engine, device.way) if isinstance(device.way, Ssh) else LocalRunner(engine)
+    runner.abilities.require(
+        threads=device.threads, precision=device.precision, compute_unit=device.compute_unit, where=str(home.file)
+    )
+    return runner
+
+
+def _engine(home: DeviceHome) -> Engine:
+    for engine in ENGINES:
+        if engine.is_called(home.device.runtime):
+            return engine
     raise InputError(
-        f"{home.file}: runtime must be one that is measured here ({', '.join(engines)}), but got {device.runtime!r}."
+        f"{home.file}: runtime must be one that is measured here ({', '.join(engine.title for engine in ENGINES)}), but"
+        f" got {home.device.runtime!r}."
     )

@@ -15,6 +15,8 @@ _FASTEST = 0.75
 class Timing:
     """The timed runs of one network, in milliseconds, in their order; a run is one image.
 
+    Where a device tells no runs, the mean of a few stands for one (`nas.runners.adb`).
+
     `cpu_ms` is the clock of the thread that ran it, empty where several threads did or the device has no such clock.
     """
 

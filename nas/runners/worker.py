@@ -1,13 +1,14 @@
 """The process that times networks: a request as JSON on stdin, lines of JSON on stdout, nothing else there.
 
     {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "threads": 1,
-     "input_shapes": {"x": [1, 3, 224, 224]}}
+     "compute_unit": "CPU", "input_shapes": {"x": [1, 3, 224, 224]}}
 
     {"loading": 0}      before each file is loaded and warmed up: whoever reads knows of which one the process died
     {"loading": null}   all are loaded
     {"results": [{"wall_ms": [...], "cpu_ms": [...]}, {"error": text}, ...]}   the last line: one record a file
 
-It imports the runtime alone, so that what is timed shares its process with nothing of ours.
+It imports the runtime alone, so that what is timed shares its process with nothing of ours. It is sent to other
+machines as it is, whose Python may be 3.9.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def random_input(kind: np.dtype[Any], shape: Sequence[int], rng: np.random.Gener
     return rng.integers(0, 128 if kind.itemsize == 1 else 2, shape).astype(kind)
 
 
-def _onnxruntime(path: str, threads: int, shapes: Shapes, rng: np.random.Generator) -> Run:
+def _onnxruntime(path: str, threads: int, unit: str, shapes: Shapes, rng: np.random.Generator) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -73,7 +74,7 @@ def _onnxruntime(path: str, threads: int, shapes: Shapes, rng: np.random.Generat
     return lambda: session.run(outputs, feeds)
 
 
-def _litert(path: str, threads: int, shapes: Shapes, rng: np.random.Generator) -> Run:
+def _litert(path: str, threads: int, unit: str, shapes: Shapes, rng: np.random.Generator) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path, num_threads=threads or None)
@@ -91,20 +92,39 @@ def _litert(path: str, threads: int, shapes: Shapes, rng: np.random.Generator) -
     return invoke
 
 
-_ENGINES = {"onnxruntime": _onnxruntime, "litert": _litert}
+_UNITS = {"CPU": "CPU_ONLY", "GPU": "CPU_AND_GPU", "Neural Engine": "CPU_AND_NE"}
+"""What coremltools calls the units, each of which leaves to the CPU what it cannot do itself."""
+
+
+def _coreml(path: str, threads: int, unit: str, shapes: Shapes, rng: np.random.Generator) -> Run:
+    import coremltools
+
+    model = coremltools.models.MLModel(path, compute_units=coremltools.ComputeUnit[_UNITS[unit]])
+    feeds = {}
+    for value in model.get_spec().description.input:
+        if value.type.WhichOneof("Type") != "multiArrayType":
+            raise _RefusedError(f"its input {value.name!r} must be an array of numbers, but is none")
+        feeds[value.name] = random_input(np.dtype("float32"), list(value.type.multiArrayType.shape), rng)
+    return lambda: model.predict(feeds)
+
+
+_ENGINES = {"onnxruntime": _onnxruntime, "litert": _litert, "coreml": _coreml}
+_ONE_THREAD = ("onnxruntime", "litert")
+"""Those that work in the thread that asks, where one is asked for; Core ML works in others."""
 
 
 def answer(request: dict[str, Any], say: Say) -> None:
     """Load every file, warm up, time those that run in interleaved rounds; `say` what is done, and the results."""
     rng = np.random.default_rng(0)
     load, threads = _ENGINES[request["engine"]], int(request["threads"])
-    shapes: Shapes = request.get("input_shapes", {})
+    unit, shapes = request.get("compute_unit", "CPU"), request.get("input_shapes", {})
+    has_clock = threads == 1 and request["engine"] in _ONE_THREAD
     runs: dict[int, Run] = {}
     results: list[dict[str, Any]] = [{"wall_ms": [], "cpu_ms": []} for _ in request["files"]]
     for position, path in enumerate(request["files"]):
         say({"loading": position})
         try:
-            run = load(path, threads, shapes, rng)
+            run = load(path, threads, unit, shapes, rng)
             for _ in range(int(request["warm_up"])):
                 run()
         # The runtimes raise exceptions of their own, without a common base.
@@ -121,7 +141,7 @@ def answer(request: dict[str, Any], say: Say) -> None:
                 run()
                 wall_end, cpu_end = time.perf_counter_ns(), time.thread_time_ns()
                 results[position]["wall_ms"].append((wall_end - wall_start) / 1e6)
-                if threads == 1:  # the clock of this thread sees nothing of what others do
+                if has_clock:  # the clock of this thread sees nothing of what others do
                     results[position]["cpu_ms"].append((cpu_end - cpu_start) / 1e6)
     say({"results": results})
 

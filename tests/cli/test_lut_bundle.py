@@ -188,3 +188,11 @@ def test_a_search_of_a_device_that_was_timed_elsewhere(workspace: Path, capsys: 
     found = document(capsys, "search", "--target-latency", "5ms", *DEVICE, "--space", "small")
     assert found["best"]["latency"]["mean_ms"] <= 5.0
     assert found["best"]["latency"]["source"] in ("measured", "predicted")
+    assert main(["lut", "verify", *DEVICE]) == 2
+    assert "--times must name the times of one that was not imported" in capsys.readouterr().err
+    second = workspace / "second"
+    assert main([*BUNDLE, "--networks", "12", "--seed", "3", "--out", str(second)]) == 0
+    time_all(second)
+    capsys.readouterr()
+    checked = document(capsys, "lut", "verify", "--times", str(second), *DEVICE)
+    assert checked["count"] == 11 and checked["median_error"] < 0.1

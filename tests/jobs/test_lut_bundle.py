@@ -13,6 +13,7 @@ from nas.errors import InputError
 from nas.jobs.lut import predict
 from nas.jobs.lut_build import has_timings, measured_space, refit_table
 from nas.jobs.lut_bundle import BundleRequest, ImportedBundle, import_bundle, make_bundle
+from nas.jobs.lut_verify import verify_times
 from nas.jobs.search import search
 from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.table.rows import read_table
@@ -37,13 +38,14 @@ def ask(out: Path, networks: int = 24, seed: int = 0, formats: tuple[str, ...] =
     return BundleRequest(home=phone(), out=out, space="small", networks=networks, seed=seed, formats=formats)
 
 
-def time_all(folder: Path, rows: range | None = None) -> Path:
-    """Fill in what the files' networks truly take, off by a hundredth; in the rows of these numbers alone."""
+def time_all(folder: Path, rows: range | None = None, *, slower: float = 1.0) -> Path:
+    """Fill in what the files' networks truly take, off by a hundredth, on a device that is so much slower; in the rows
+    of these numbers alone."""
     rng = np.random.default_rng(5)
 
     def latency(number: int, row: dict[str, str]) -> str:
         text = (folder / row["file"]).read_text("utf-8")
-        ms = float(text.removesuffix(" ms")) * np.exp(NOISE * rng.standard_normal())
+        ms = slower * float(text.removesuffix(" ms")) * np.exp(NOISE * rng.standard_normal())
         return f"{ms:.5g}" if rows is None or number in rows else ""
 
     return fill_in(folder, latency)
@@ -113,6 +115,23 @@ def test_networks_that_were_not_in_the_bundle_are_predicted(
     path = tmp_path / "net.yaml"
     path.write_text(networks[0].to_yaml(), encoding="utf-8")
     assert predict(phone(), str(path)).estimate.mean_ms == pytest.approx(predicted[0])
+
+
+def test_a_bundle_that_was_not_imported_tells_how_good_the_table_is(
+    fitted: tuple[Path, ImportedBundle], tmp_path: Path
+) -> None:
+    """The device is a tenth slower by then, which the reference tells."""
+    make_bundle(ask(tmp_path / "second", networks=20, seed=3))
+    time_all(tmp_path / "second", slower=1.1)
+    before = state(fitted[0])
+    found = verify_times(phone(), tmp_path / "second" / TIMINGS_FILE)
+    record = found.as_json()
+    assert state(fitted[0]) == before
+    assert (record["count"], record["space"]) == (19, "small")
+    assert found.speed == pytest.approx(1.1, rel=0.03)
+    assert record["median_error"] < 0.05 and record["by_the_clock"]["bias"] < record["bias"] - 0.05
+    with pytest.raises(InputError, match="must have times of networks that the table was not fitted to"):
+        verify_times(phone(), fitted[0] / "out")
 
 
 def test_a_search_goes_by_the_table(fitted: tuple[Path, ImportedBundle]) -> None:

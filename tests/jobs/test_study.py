@@ -96,8 +96,8 @@ def test_a_device_that_nothing_reaches_is_predicted_with_intervals() -> None:
 def test_what_no_model_knows_is_refused(here: Path) -> None:
     with pytest.raises(InputError, match=r"iphone12/device\.yaml: reach must say how to get to the device"):
         study("threads", device_home("iphone12"))
-    add_device(here, "far", reach="ssh")
-    with pytest.raises(InputError, match=r"far/device\.yaml: reach must be"):
+    add_device(here, "far", runtime="TensorFlow")
+    with pytest.raises(InputError, match=r"far/device\.yaml: runtime must be"):
         study("blocks", device_home("far"))
 
 

@@ -108,11 +108,20 @@ def test_a_device_that_is_away_is_waited_for_as_long_as_patience_lasts(
     file.write_text("1.0 ms")
     runner = SimulatedRunner(away=(0, 1))
     simulate_clock_and_files(monkeypatch, runner)
-    Stopwatch(device_home("local"), runner, patience_s=(10.0, 100.0, 1000.0)).time([file], rounds=1)
+    watch = Stopwatch(device_home("local"), runner, patience_s=(10.0, 100.0, 1000.0))
+    watch.environment()
+    watch.time([file], rounds=1)
     assert 110.0 < runner.now < 120.0
     impatient = SimulatedRunner(away=(0,))
     with pytest.raises(UnreachableError):
         Stopwatch(device_home("local"), impatient, patience_s=()).time([file], rounds=1)
+
+
+def test_a_device_that_was_never_there_is_not_waited_for(runner: SimulatedRunner, tmp_path: Path) -> None:
+    runner.away = frozenset({0})
+    with pytest.raises(UnreachableError):
+        stopwatch(runner, tmp_path / "files").time([TINY.graph], rounds=1)
+    assert runner.now < 5.0 and runner.processes == 1
 
 
 def test_files_are_removed_whatever_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -356,3 +356,9 @@ def test_a_batch_that_fails_leaves_the_one_whose_place_it_would_take(store: Timi
         store.add_batch([timing("c"), timing("b")], seconds=1.0, called="mine")
     assert [stored.digest for stored in store.timings()] == ["a", "b"]
     assert store.batch_called("mine") == store.timings()[0].batch
+
+
+def test_what_the_device_was_like_is_kept_with_its_batch(store: TimingStore) -> None:
+    store.add_batch(batch(0), seconds=1.0, state=HERE)
+    store.add_batch(batch(1), seconds=1.0, state={**HERE, "battery": "87 %"})
+    assert store.states() == {2: {"battery": "87 %"}}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.runners.local import ONNX_RUNTIME, LocalRunner
+from nas.runners.engines import ONNX_RUNTIME
+from nas.runners.local import LocalRunner
 from nas.runners.protocol import TimingJob
 from nas.runners.timing import Timing
 from tests.measure.devices import tiny_onnx

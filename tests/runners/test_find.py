@@ -7,8 +7,9 @@ import pytest
 
 from nas.errors import InputError
 from nas.latency.home import DeviceHome, device_home
+from nas.runners.engines import LITERT, ONNX_RUNTIME
 from nas.runners.find import find_runner
-from nas.runners.local import LITERT, ONNX_RUNTIME, LocalRunner
+from nas.runners.local import LocalRunner
 
 
 def local(**changes: Any) -> DeviceHome:
@@ -35,11 +36,18 @@ def test_any_number_of_threads_will_do(threads: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"reach": ""}, "local/device.yaml: reach must be 'local' .* but got 'none'; .*import FILE --device local"),
-        ({"reach": "ssh"}, "reach must be 'local' .* but got 'ssh'"),
+        (
+            {"reach": ""},
+            "local/device.yaml: reach must be local, ssh or adb .* but got 'none'; .*import FILE --device local",
+        ),
+        ({"reach": "bundle"}, "reach must be local, ssh or adb .* but got 'bundle'; `nas lut bundle --device local"),
         (
             {"runtime": "ONNX Runtimes"},
-            r"runtime must be one .* \(ONNX Runtime, LiteRT\), but got 'ONNX Runtimes'",
+            r"runtime must be one .* \(ONNX Runtime, LiteRT, Core ML\), but got 'ONNX Runtimes'",
+        ),
+        (
+            {"runtime": "Core ML", "precision": "float16", "threads": 2},
+            r"local/device\.yaml: threads must be at most 0, but got 2",
         ),
         ({"runtime": ""}, "runtime must be one"),
         ({"precision": "int8"}, r"local/device\.yaml: precision must be .* \(float32\), but got 'int8'"),

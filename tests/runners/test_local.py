@@ -17,8 +17,9 @@ from nas.errors import InputError, NasError
 from nas.graph import Graph
 from nas.installed import extra_remedy
 from nas.nets.untrained import write_untrained
-from nas.runners import local, worker
-from nas.runners.local import LITERT, ONNX_RUNTIME, Engine, LocalRunner
+from nas.runners import agent, worker
+from nas.runners.engines import LITERT, ONNX_RUNTIME, Engine
+from nas.runners.local import LocalRunner
 from nas.runners.protocol import FileFault, Runner, TimingJob
 from nas.runners.timing import Timing
 from nas.testing.runners import RunnerConformance, small_network
@@ -58,7 +59,7 @@ def test_without_the_runtime_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     def absent(package: str) -> str:
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr(local, "version", absent)
+    monkeypatch.setattr(agent, "version", absent)
     runner = LocalRunner(LITERT)
     with pytest.raises(InputError, match=r"ai-edge-litert is not; " + re.escape(extra_remedy("litert"))):
         runner.environment()
@@ -124,12 +125,12 @@ def test_a_process_that_says_nothing_at_all_is_told(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("engine", [ONNX_RUNTIME, LITERT], ids=lambda engine: engine.name)
 def test_a_runtime_is_given_its_threads(engine: Engine, tmp_path: Path) -> None:
     """The thread that asks works too, so n threads are n - 1 new ones."""
-    needs(engine.package.replace("-", "_"))
+    needs(engine.packages[0].replace("-", "_"))
     path = write_untrained(small_network(8), tmp_path / f"m{engine.suffix}")
     found = {}
     for threads in (1, 3):
         before = len(os.listdir("/proc/self/task"))
-        run = worker._ENGINES[engine.name](str(path), threads, {}, np.random.default_rng(0))
+        run = worker._ENGINES[engine.name](str(path), threads, "CPU", {}, np.random.default_rng(0))
         run()
         found[threads] = len(os.listdir("/proc/self/task")) - before
         del run

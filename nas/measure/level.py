@@ -1,0 +1,149 @@
+"""How fast a device is now: the reference network and a few others, against what its table is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.errors import InputError
+from nas.latency import LatencyModel
+from nas.measure.build import reference_item
+from nas.measure.check import usual_reference_ms
+from nas.measure.drift import usual_ms
+from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
+from nas.measure.stopwatch import Stopwatch
+from nas.measure.store import REFERENCE, VERIFIED, StoredTiming
+from nas.runners.protocol import FileFault
+from nas.space import known_network
+
+OTHERS = ("mobilenetv2-1.0", "mobileone-s0", "squeezenet-1.1")
+"""Networks of other families, which are timed beside the reference."""
+PROCESSES, ROUNDS = 3, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A network's time now, and what it took for the table, at the device's usual speed then, in ms; where it
+    `was_timed` for no table, what the table says."""
+
+    network: str
+    measured_ms: float
+    table_ms: float
+    was_timed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """A device at this time: the reference's time in each process, in ms, and the networks that the table knows."""
+
+    reference_ms: tuple[float, ...]
+    compared: tuple[Compared, ...]
+
+    @property
+    def stray(self) -> float:
+        """How far apart the reference's times are: the greatest over the least, less 1."""
+        return max(self.reference_ms) / min(self.reference_ms) - 1.0
+
+    @property
+    def level(self) -> float | None:
+        """How many times as long as by the table everything takes: the median over the networks that were timed for
+        it, over all where none was; None where the table knows none of them."""
+        if not self.compared:
+            return None
+        timed = [one for one in self.compared if one.was_timed] or self.compared
+        return float(np.exp(np.median([np.log(one.measured_ms / one.table_ms) for one in timed])))
+
+    def as_json(self) -> dict[str, Any]:
+        """The record."""
+        return {
+            "reference": {
+                "network": REFERENCE_NETWORK,
+                "mean_ms": float(np.mean(self.reference_ms)),
+                "processes_ms": list(self.reference_ms),
+                "stray": self.stray,
+            },
+            "level": self.level,
+            "networks": [
+                {
+                    "network": one.network,
+                    "measured_ms": one.measured_ms,
+                    "table_ms": one.table_ms,
+                    "was_timed": one.was_timed,
+                }
+                for one in self.compared
+            ],
+        }
+
+
+def usual_times(timings: Sequence[StoredTiming]) -> dict[str, float]:
+    """What the networks of a build took in ms, by digest, brought to the device's usual speed then by the reference."""
+    reference: dict[int, list[float]] = {}
+    for timing in timings:
+        if timing.role == REFERENCE:
+            reference.setdefault(timing.batch, []).append(timing.latency_ms)
+    beside = {batch: float(np.mean(times)) for batch, times in reference.items()}
+    verified = {timing.batch for timing in timings if timing.role == VERIFIED}
+    usual = usual_ms([ms for batch, ms in beside.items() if batch not in verified] or [np.nan])
+    return {
+        timing.digest: timing.latency_ms * usual / beside[timing.batch]
+        for timing in timings
+        if timing.role != REFERENCE and timing.batch in beside and timing.batch not in verified
+    }
+
+
+def look_now(
+    watch: Stopwatch,
+    model: LatencyModel | None,
+    before: Mapping[str, float] | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Now:
+    """Time the reference in three processes, beside a few networks where there is a `model` to compare them with;
+    `before` is what `usual_times` says of them.
+
+    A network that the table or the runtime cannot take is left out. Raises `InputError` where the reference cannot be
+    timed.
+    """
+    reference = reference_item(watch.home.runtime)
+    items = [network_item(known_network(name), "check", watch.home.runtime) for name in OTHERS] if model else []
+    references: list[float] = []
+    times: list[list[float]] = [[] for _ in items]
+    for turn in range(PROCESSES):
+        progress(turn, PROCESSES)
+        beside = watch.beside(reference.graph, [item.graph for item in items], rounds=ROUNDS, seed=1000 * turn)
+        references.append(beside.reference_ms)
+        for own, result in zip(times, beside.results, strict=True):
+            if not isinstance(result, FileFault):
+                own.append(result.typical_ms)
+    progress(PROCESSES, PROCESSES)
+    return Now(reference_ms=tuple(references), compared=tuple(_compared(model, before or {}, references, items, times)))
+
+
+def _compared(
+    model: LatencyModel | None,
+    before: Mapping[str, float],
+    references: list[float],
+    items: list[Item],
+    times: list[list[float]],
+) -> list[Compared]:
+    if model is None:
+        return []
+    found = []
+    usual = usual_reference_ms(model)
+    if usual is not None:
+        found.append(Compared(network=REFERENCE_NETWORK, measured_ms=float(np.median(references)), table_ms=usual))
+    for item, own in zip(items, times, strict=True):
+        if not own:
+            continue
+        try:
+            table_ms = before.get(item.digest) or model.estimate_segments(item.segments).mean_ms
+            was_timed = item.digest in before
+        except InputError:  # a table of rows alone, which lacks some of them
+            continue
+        found.append(
+            Compared(network=item.name, measured_ms=float(np.median(own)), table_ms=table_ms, was_timed=was_timed)
+        )
+    return found

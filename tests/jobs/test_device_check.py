@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.errors import InputError
+from nas.jobs.device_check import check_device, model_now
+from nas.jobs.lut_build import TableRequest, build_table
+from nas.jobs.search_run import SearchRequest, run_search
+from nas.latency import device_home, load_latency
+from nas.measure.plan import REFERENCE_NETWORK
+from nas.runners.timing import Timing
+from tests.jobs.simulated import simulate, write_space
+from tests.jobs.small import small_document
+from tests.measure.devices import SimulatedRunner
+
+
+class Slowed(SimulatedRunner):
+    """A device that takes `factor` times as long as the one of a build."""
+
+    factor = 1.0
+
+    def _result(self, path: Path, rounds: int) -> Any:
+        found = super()._result(path, rounds)
+        return found.scaled(self.factor) if isinstance(found, Timing) else found
+
+
+@pytest.fixture(scope="module")
+def runner() -> Slowed:
+    return Slowed()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, runner: Slowed) -> Any:
+    """A workspace whose device `local` has a table."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        simulate(patch, workspace, runner)
+        patch.setattr("nas.jobs.device_check.find_runner", lambda home: runner)
+        name = write_space(workspace, small_document())
+        build_table(TableRequest(home=device_home("local"), space=name, budget_s=100.0), progress=lambda state: None)
+        yield workspace
+
+
+def test_the_level_is_told_and_applied(built: Path, runner: Slowed) -> None:
+    home = device_home("local")
+    runner.factor = 1.2
+    found = check_device(home)
+    assert found.now.level == pytest.approx(1.2, rel=0.01) and found.warnings == ()
+    assert found.now.compared[0].network == REFERENCE_NETWORK
+    model, now = model_now(home)
+    assert now.level is not None and now.level == pytest.approx(1.2, rel=0.01)
+    before = load_latency(home).estimate("mobilenetv2-1.0").mean_ms
+    assert model.estimate("mobilenetv2-1.0").mean_ms == pytest.approx(now.level * before)
+    record = found.as_json()
+    assert record["device"] == "local" and record["reference"]["network"] == REFERENCE_NETWORK
+
+
+def test_another_chip_than_the_tables_is_told(built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "chip", "another")
+    (warning,) = check_device(device_home("local")).warnings
+    assert "are of chip 'numbers', but now it is 'another'" in warning
+
+
+def test_a_reference_that_strays_is_told(built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter((1.0, 1.3, 1.0))
+    time = runner.time
+
+    def straying(job: Any) -> Any:
+        runner.factor = next(turns)
+        return time(job)
+
+    monkeypatch.setattr(runner, "time", straying)
+    (warning,) = check_device(device_home("local")).warnings
+    assert "stray by 3" in warning and "let it cool" in warning
+
+
+def test_without_a_table_nothing_is_compared(built: Path, runner: Slowed, tmp_path: Path) -> None:
+    home = device_home("local")
+    bare = replace(home, folder=tmp_path, timings=tmp_path / "none.db")
+    found = check_device(bare)
+    assert found.now.level is None and found.as_json()["level"] is None
+    with pytest.raises(InputError, match="must have a table.csv"):
+        model_now(bare)
+
+
+def test_a_damaged_file_of_timings_keeps_no_device_from_being_looked_at(
+    built: Path, runner: Slowed, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"SQLite format 3\0" + bytes(100))
+    assert check_device(replace(device_home("local"), timings=broken)).warnings == ()
+    empty = tmp_path / "empty.db"
+    sqlite3.connect(empty).close()
+    assert check_device(replace(device_home("local"), timings=empty)).warnings == ()
+
+
+def test_a_device_out_of_reach_is_refused(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    from nas.runners.find import find_runner
+
+    with pytest.raises(InputError, match="reach must be local, ssh or adb"):
+        find_runner(device_home("iphone12"))
+
+
+def test_a_search_now_says_so_and_is_not_verified(built: Path) -> None:
+    request = SearchRequest(device="local", target_ms=5.0, space="small", now=True, no_shrink=True)
+    assert request.command().endswith("--no-shrink --now")
+    with pytest.raises(InputError, match="--verify holds times to the table's speed, but came with --now"):
+        run_search(replace(request, verify=True))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.latency import load_latency
+from nas.measure.level import OTHERS, PROCESSES, Compared, Now, look_now, usual_times
+from nas.measure.store import StoredTiming
+from nas.runners.timing import Summary
+from nas.space import known_network
+from tests.measure.devices import SimulatedRunner, simulate_clock_and_files, stopwatch
+
+
+def test_the_level_is_the_median_over_the_networks() -> None:
+    now = Now(
+        reference_ms=(2.0, 2.1, 2.2),
+        compared=tuple(
+            Compared(network=n, measured_ms=ms, table_ms=1.0) for n, ms in (("a", 1.2), ("b", 0.5), ("c", 1.1))
+        ),
+    )
+    assert now.level == pytest.approx(1.1)
+    assert now.stray == pytest.approx(0.1)
+
+
+def test_a_network_that_was_not_timed_for_the_table_counts_where_no_other_does() -> None:
+    guessed = Compared(network="a", measured_ms=3.0, table_ms=1.0, was_timed=False)
+    known = Compared(network="b", measured_ms=1.1, table_ms=1.0)
+    assert Now(reference_ms=(1.0,), compared=(guessed, known)).level == pytest.approx(1.1)
+    assert Now(reference_ms=(1.0,), compared=(guessed,)).level == pytest.approx(3.0)
+
+
+def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner = SimulatedRunner(noise=0.0)
+    simulate_clock_and_files(monkeypatch, runner)
+    now = look_now(stopwatch(runner, tmp_path / "files"), None)
+    assert now.level is None and now.compared == () and now.stray == 0.0
+    assert [len(job.files) for job in runner.jobs] == [1] * PROCESSES
+
+
+def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A table without a usual time of the reference says nothing of that one."""
+    runner = SimulatedRunner(noise=0.0)
+    simulate_clock_and_files(monkeypatch, runner)
+    model = load_latency("iphone12")
+    now = look_now(stopwatch(runner, tmp_path / "files"), model)
+    assert [one.network for one in now.compared] == list(OTHERS)
+    assert [one.table_ms for one in now.compared] == pytest.approx([model.estimate(name).mean_ms for name in OTHERS])
+    assert len(now.reference_ms) == PROCESSES
+
+
+def test_what_was_timed_goes_before_what_a_table_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner = SimulatedRunner(noise=0.0)
+    simulate_clock_and_files(monkeypatch, runner)
+    digest = known_network(OTHERS[0]).digest
+    now = look_now(stopwatch(runner, tmp_path / "files"), load_latency("iphone12"), {digest: 5.0})
+    assert now.compared[0].table_ms == 5.0 and now.compared[1].table_ms != 5.0
+
+
+def test_times_of_a_slow_batch_are_brought_to_the_usual_speed() -> None:
+    """The reference takes 2, 2 and 3 ms: the last batch is slow by half. What was verified is no batch of a build."""
+
+    def timing(batch: int, digest: str, role: str, ms: float) -> StoredTiming:
+        found = Summary(typical_ms=ms, spread=0.0, count=1)
+        return StoredTiming(batch=batch, name=digest, digest=digest, role=role, segments=(), timing=found)
+
+    references = [timing(batch, "r", "reference", ms) for batch, ms in ((1, 2.0), (2, 2.0), (3, 3.0), (4, 9.0))]
+    own = [timing(1, "a", "known", 5.0), timing(3, "b", "known", 6.0), timing(4, "c", "verified", 7.0)]
+    assert usual_times([*references, *own]) == {"a": 5.0, "b": 4.0}
