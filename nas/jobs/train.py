@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from nas.training.inherit import Inheritance
     from nas.training.loop import Training
 
+TRAINING_SCHEMA = 1
+"""The version of the document of how a network was trained."""
+
 DRY_STEPS, SCORED = 8, 250
 """How many steps, and how many images that are looked at, a dry run is timed by."""
 
@@ -75,7 +78,8 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainOutcome:
-    """A trained network: its accuracy on the held-out images, and its folder in the zoo."""
+    """A trained network: its accuracy on the held-out images, and its folder in the zoo; `training` is the record of
+    the zoo: classes, confusion matrix, recipe, epoch by epoch."""
 
     run: str
     architecture: Architecture
@@ -86,6 +90,7 @@ class TrainOutcome:
     seconds: float
     images_per_s: float
     zoo: str
+    training: Mapping[str, Any]
     inheritance: Inheritance | None = None
 
     @property
@@ -107,6 +112,7 @@ class TrainOutcome:
             "images_per_s": self.images_per_s,
             "zoo": self.zoo,
             "init": None if self.inheritance is None else self.inheritance.as_json(),
+            "training": {"schema": TRAINING_SCHEMA, **self.training},
         }
 
 
@@ -361,6 +367,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         seconds=training.seconds,
         images_per_s=training.images_per_s,
         zoo=str(folder),
+        training=record,
         inheritance=made.inheritance,
     )
     run.add_artefact("zoo", folder)
