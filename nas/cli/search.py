@@ -11,9 +11,11 @@ from nas.cli.answer_options import accuracy_option, formats_option
 from nas.cli.limits import target_and_limits
 from nas.cli.names import known_device, known_reward, known_space, known_strategy
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
 from nas.cli.trials_options import TRIALS_ONLY, trials_options
+from nas.errors import NasError, TargetError
 
 
 def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -165,8 +167,15 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
             click.echo(targets_text(outcome.answers, outcome.run, page()))
         else:
             click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
-    if outcome.fault is not None:
-        raise outcome.fault
+    _ended(outcome.run, outcome.fault, storage, as_json)
+
+
+def _ended(run: str, fault: NasError | None, storage: str | None, as_json: bool) -> None:
+    """Write the page of a run that was recorded, whose targets may not all be met; raise its fault."""
+    if fault is None or isinstance(fault, TargetError):
+        write_run_page(run, storage, quiet=as_json)
+    if fault is not None:
+        raise fault
 
 
 def _by_trials(
@@ -200,5 +209,4 @@ def _by_trials(
         from nas.report.trials_text import trials_text
 
         click.echo(trials_text(outcome, page()))
-    if outcome.fault is not None:
-        raise outcome.fault
+    _ended(outcome.run, outcome.fault, storage, as_json)

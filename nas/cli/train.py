@@ -10,6 +10,7 @@ import click
 from nas.cli.answer_options import formats_option
 from nas.cli.names import known_network, known_recipe, known_source, trained_network
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page
 
@@ -47,7 +48,7 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
 
     NETWORK is a known name, an architecture file or a zoo folder.
     """
-    from nas.jobs.train import TrainRequest, plan_training, run_train
+    from nas.jobs.train import TrainOutcome, TrainRequest, plan_training, run_train
 
     request = TrainRequest(**options)
     with progress() as show:
@@ -56,8 +57,9 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
         )
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
-        return
-    from nas.jobs.train import TrainOutcome
-    from nas.report.train_text import plan_text, train_text
+    else:
+        from nas.report.train_text import plan_text, train_text
 
-    click.echo(train_text(outcome, page()) if isinstance(outcome, TrainOutcome) else plan_text(outcome, page()))
+        click.echo(train_text(outcome, page()) if isinstance(outcome, TrainOutcome) else plan_text(outcome, page()))
+    if isinstance(outcome, TrainOutcome):
+        write_run_page(outcome.run, storage, quiet=as_json)

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
 from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
+from nas.jobs.display import notebook_html
 from nas.jobs.front import FRONT_SIZE
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords, Published
@@ -82,6 +83,9 @@ class Adaptation:
     def front(self) -> tuple[Network, ...]:
         """The Pareto front of latency and score over all states that were kept."""
         return self.answer.front
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The record of the contract, without `run` and `seconds`."""

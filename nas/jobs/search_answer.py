@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.evaluate import Limits
+from nas.jobs.display import notebook_html
 from nas.jobs.gain import Gain
 from nas.jobs.network import Network
 from nas.jobs.told import HISTORY_SCHEMA
@@ -64,6 +65,9 @@ class SearchAnswer:
         """The target of a search that had one."""
         assert self.target_ms is not None
         return self.target_ms
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The search record of the contract, without `run` and `seconds`."""

@@ -104,6 +104,7 @@ class Study:
         """The document of `nas study … --json`."""
         return {
             "study": self.kind,
+            "title": self.title,
             "device": self.device.name,
             "source": self.source,
             "environment": dict(self.environment),

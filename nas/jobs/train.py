@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
 from nas.errors import InputError, unknown_name
+from nas.jobs.display import notebook_html
 from nas.jobs.inherit import Source, check_source, inherit_from, open_source
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore, is_run_id
@@ -97,6 +98,9 @@ class TrainOutcome:
     def accuracy(self) -> float:
         """The share of the held-out images that it is right on, in [0, 1]."""
         return self.held_out.accuracy
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The JSON of `nas train`."""

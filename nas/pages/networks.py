@@ -8,8 +8,19 @@ from typing import Any
 
 from nas.pages.parts import Fact, Role
 from nas.pages.words import (
-    DASH, accuracy_text, latency_text, mapping, mappings, millions, ms, number, percent, short, size, text,
-)  # fmt: skip
+    DASH,
+    accuracy_text,
+    latency_text,
+    mapping,
+    mappings,
+    millions,
+    ms,
+    number,
+    percent,
+    short,
+    size,
+    text,
+)
 
 _OWN_COLUMNS = {"block", "out", "kernel", "se", "act", "hidden", "stride", "kind", "name"}
 NO_ANATOMY = "The latency of its layers is not in this document: it is kept for the answer and the known networks."

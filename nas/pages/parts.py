@@ -92,6 +92,11 @@ class Column:
     numeric: bool = False
 
 
+def columns_of(*titles: str) -> list[Column]:
+    """A column for each title; one that begins with # has numbers."""
+    return [Column(title=title.removeprefix("#"), numeric=title.startswith("#")) for title in titles]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """A text, and what it is sorted by where that is a number."""

@@ -16,13 +16,29 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png")
 _COLOURS: Mapping[Role, str] = {
-    "answer": "#0b5cad", "front": "#6b7684", "known": "#a35200", "published": "#7b3fa0", "start": "#0f766e",
-    "done": "#0b5cad", "stopped": "#8a8f98", "failed": "#b3261e", "best": "#0f766e", "other": "#8a8f98",
-}  # fmt: skip
+    "answer": "#0b5cad",
+    "front": "#6b7684",
+    "known": "#a35200",
+    "published": "#7b3fa0",
+    "start": "#0f766e",
+    "done": "#0b5cad",
+    "stopped": "#8a8f98",
+    "failed": "#b3261e",
+    "best": "#0f766e",
+    "other": "#8a8f98",
+}
 _MARKS: Mapping[Role, str] = {
-    "answer": "*", "front": "o", "known": "D", "published": "s", "start": "^", "done": "o", "stopped": "o",
-    "failed": "x", "best": "o", "other": "o",
-}  # fmt: skip
+    "answer": "*",
+    "front": "o",
+    "known": "D",
+    "published": "s",
+    "start": "^",
+    "done": "o",
+    "stopped": "o",
+    "failed": "x",
+    "best": "o",
+    "other": "o",
+}
 
 
 def write_pictures(page: Page, stem: Path, formats: Sequence[str]) -> list[Path]:
@@ -69,10 +85,19 @@ def _points(axes: Axes, series: Series, *, many: bool) -> None:
         return
     yerr, xerr = _ends(y, series.low, series.high), _ends(x, series.left, series.right)
     axes.errorbar(
-        x, y, yerr=yerr, xerr=xerr, fmt=_MARKS[series.role], color=colour, label=series.name, lw=0.6, alpha=0.85,
+        x,
+        y,
+        yerr=yerr,
+        xerr=xerr,
+        fmt=_MARKS[series.role],
+        color=colour,
+        label=series.name,
+        lw=0.6,
+        alpha=0.85,
         ms=11 if series.role == "answer" and len(x) < 20 else 2.5 if many else 4,
-        mfc="none" if series.role == "published" else colour, zorder=4 if series.role == "answer" else 2,
-    )  # fmt: skip
+        mfc="none" if series.role == "published" else colour,
+        zorder=4 if series.role == "answer" else 2,
+    )
 
 
 def _bars(axes: Axes, series: Series, names: Sequence[str], place: int, count: int) -> None:

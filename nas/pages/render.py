@@ -17,8 +17,12 @@ from nas.pages.parts import Page
 from nas.pages.words import SOURCES
 
 _LIBRARY, _SCRIPT, _STYLE, _TEMPLATE, _FRAGMENT = (
-    "plotly-basic.min.js", "page.js", "page.css", "page.html", "fragment.html",
-)  # fmt: skip
+    "plotly-basic.min.js",
+    "page.js",
+    "page.css",
+    "page.html",
+    "fragment.html",
+)
 
 
 def html(page: Page) -> str:

@@ -7,31 +7,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.pages.networks import hover_text, key_of, network_view
-from nas.pages.parts import Axis, Cell, Column, Fact, Figure, Role, Row, Section, Series, Table
+from nas.pages.parts import Axis, Cell, Column, Fact, Figure, Role, Row, Series, Table
 from nas.pages.words import (
-    DASH, accuracy_text, interval_cell, latency_text, mapping, mappings, million_cell, millions, ms, ms_cell, number,
-    number_cell, percent, percent_cell, short, signed_points, text, text_cell,
-)  # fmt: skip
+    DASH,
+    accuracy_text,
+    interval_cell,
+    latency_text,
+    mapping,
+    mappings,
+    million_cell,
+    millions,
+    ms,
+    ms_cell,
+    number,
+    number_cell,
+    percent_cell,
+    short,
+    signed_points,
+    text,
+    text_cell,
+)
 
 Document = Mapping[str, Any]
 _NAMES: Mapping[Role, str] = {
-    "answer": "answer", "front": "front of the space", "known": "known network", "start": "start of the search",
-}  # fmt: skip
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    "answer": "answer",
+    "front": "front of the space",
+    "known": "known network",
+    "start": "start of the search",
+}
 _LIMITS = {
-    "max_params": "parameters", "max_macs": "multiply-adds", "max_size_bytes": "bytes of weights",
+    "max_params": "parameters",
+    "max_macs": "multiply-adds",
+    "max_size_bytes": "bytes of weights",
     "max_memory_bytes": "bytes of maps alive at once",
-}  # fmt: skip
+}
 
 
 def asked(result: Document) -> str:
     """The question: target, limits and further devices."""
     target = number(result.get("target_ms"))
     parts = [] if target is None else [f"at {target:g} ms"]
-    parts += [f"with at most {millions(result[key])} {what}" for key, what in _LIMITS.items() if number(result.get(key))]
     parts += [
-        f"{ms(also.get('target_ms'))} on {short(also.get('device'))}" for also in mappings(result.get("also"))
-    ]  # fmt: skip
+        f"with at most {millions(result[key])} {what}" for key, what in _LIMITS.items() if number(result.get(key))
+    ]
+    parts += [f"{ms(also.get('target_ms'))} on {short(also.get('device'))}" for also in mappings(result.get("also"))]
     return ", ".join(parts)
 
 
@@ -52,9 +71,10 @@ def lead(result: Document) -> Iterator[str]:
     if gain:
         interval = f"[{signed_points(gain.get('low'))}, {signed_points(gain.get('high'))}]"
         apart = (
-            "The two can be told apart." if gain.get("told_apart") is True
+            "The two can be told apart."
+            if gain.get("told_apart") is True
             else "The two cannot be told apart: take the known one, unless something else speaks for the answer."
-        )  # fmt: skip
+        )
         yield (
             f"{signed_points(gain.get('mean'))} points {interval} against {short(gain.get('over'))}, the known network"
             f" with the best mean accuracy that meets the target, at {number(gain.get('ms')) or 0.0:+.3f} ms. {apart}"
@@ -81,8 +101,13 @@ def cards(result: Document) -> list[Fact]:
         Fact(label="size", value=f"{millions(best.get('params'))} parameters, {millions(best.get('macs'))} MACs"),
     ]
     if gain:
-        found.append(Fact(label=f"points over {short(gain.get('over'))}", value=signed_points(gain.get("mean")),
-                          source="told apart" if gain.get("told_apart") is True else "cannot be told apart"))  # fmt: skip
+        found.append(
+            Fact(
+                label=f"points over {short(gain.get('over'))}",
+                value=signed_points(gain.get("mean")),
+                source="told apart" if gain.get("told_apart") is True else "cannot be told apart",
+            )
+        )
     return found
 
 
@@ -119,11 +144,14 @@ def trade_off(result: Document) -> Figure:
     """Accuracy against latency: the answer, the front, the known networks, and what was published of these."""
     networks = all_networks(result)
     best = mapping(networks[0][1]) if networks else {}
-    series = [_points(role, [n for own, n in networks if own == role]) for role in ("front", "known", "start", "answer")]
+    series = [
+        _points(role, [n for own, n in networks if own == role]) for role in ("front", "known", "start", "answer")
+    ]
     printed = [
-        (network, mapping(network.get("published"))) for role, network in networks
+        (network, mapping(network.get("published")))
+        for role, network in networks
         if number(mapping(network.get("published")).get("top1")) is not None
-    ]  # fmt: skip
+    ]
     published = Series(
         name="published",
         role="published",
@@ -134,7 +162,9 @@ def trade_off(result: Document) -> Figure:
     )
     targets = [result, *mappings(result.get("answers"))]
     lines = [(float(one["target_ms"]), "target") for one in targets if number(one.get("target_ms"))]
-    alike = [mapping(n.get("accuracy")) for role, n in networks if n.get("indistinguishable") is True and role == "known"]
+    alike = [
+        mapping(n.get("accuracy")) for role, n in networks if n.get("indistinguishable") is True and role == "known"
+    ]
     means = [100 * mean for one in alike if (mean := number(one.get("mean"))) is not None]
     bands = [(min(means), max(means), "cannot be told apart from the answer")] if means else []
     source = mapping(best.get("accuracy")).get("source")
@@ -142,17 +172,24 @@ def trade_off(result: Document) -> Figure:
     return Figure(
         name="trade-off",
         title="Accuracy against latency",
-        x=Axis(title=f"latency on {short(result.get('device') or _first(result).get('device'))}, ms", log=True, shown=near[0]),
+        x=Axis(
+            title=f"latency on {short(result.get('device') or _first(result).get('device'))}, ms",
+            log=True,
+            shown=near[0],
+        ),
         y=Axis(title=f"{text(mapping(best.get('accuracy')).get('metric'))}, %", shown=near[1]),
         series=[one for one in (*series[:2], published, *series[2:]) if len(one.x)],
         lines=list(dict.fromkeys(lines)),
         bands=bands,
-        note=f"{'Shaded: cannot be told apart from the answer. ' if bands else ''}Bars are central 90 % intervals. Latencies {text(mapping(best.get('latency')).get('source'))}, accuracies"
-        f" {text(source)}; open squares are what others published, at recipes of their own. A click shows a network below.",
-    )  # fmt: skip
+        note=f"{'Shaded: cannot be told apart from the answer. ' if bands else ''}Bars are central 90 % intervals."
+        f" Latencies {text(mapping(best.get('latency')).get('source'))}, accuracies {text(source)}; open squares are what"
+        " others published, at recipes of their own. A click shows a network below.",
+    )
 
 
-def _near(targets: Sequence[float], series: Sequence[Series]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+def _near(
+    targets: Sequence[float], series: Sequence[Series]
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """The ends of latency around the targets, and of the accuracies there; None where that is all there is."""
     if not targets:
         return None, None
@@ -197,13 +234,19 @@ def network_table(result: Document) -> Table:
     networks = all_networks(result)
     others = list(mapping(mapping(result.get("best")).get("also")))
     columns = [
-        Column(title="network"), Column(title="what"), Column(title="ms", numeric=True),
-        Column(title="90 % of ms", numeric=True), Column(title="source"),
+        Column(title="network"),
+        Column(title="what"),
+        Column(title="ms", numeric=True),
+        Column(title="90 % of ms", numeric=True),
+        Column(title="source"),
         *(Column(title=f"ms on {short(device)}", numeric=True) for device in others),
-        Column(title="top-1 %", numeric=True), Column(title="90 % of top-1", numeric=True),
-        Column(title="published %", numeric=True), Column(title="published ms", numeric=True),
-        Column(title="params M", numeric=True), Column(title="MACs M", numeric=True),
-    ]  # fmt: skip
+        Column(title="top-1 %", numeric=True),
+        Column(title="90 % of top-1", numeric=True),
+        Column(title="published %", numeric=True),
+        Column(title="published ms", numeric=True),
+        Column(title="params M", numeric=True),
+        Column(title="MACs M", numeric=True),
+    ]
     rows = []
     for role, network in networks:
         latency, accuracy, printed = (mapping(network.get(name)) for name in ("latency", "accuracy", "published"))
@@ -214,16 +257,26 @@ def network_table(result: Document) -> Table:
                 key=key_of(network),
                 role=role,
                 cells=[
-                    text_cell(network.get("name")), Cell(text=_NAMES[role] + same), ms_cell(latency.get("mean_ms")),
-                    interval_cell(latency.get("low_ms"), latency.get("high_ms")), text_cell(latency.get("source")),
-                    *map(ms_cell, also), percent_cell(accuracy.get("mean")),
+                    text_cell(network.get("name")),
+                    Cell(text=_NAMES[role] + same),
+                    ms_cell(latency.get("mean_ms")),
+                    interval_cell(latency.get("low_ms"), latency.get("high_ms")),
+                    text_cell(latency.get("source")),
+                    *map(ms_cell, also),
+                    percent_cell(accuracy.get("mean")),
                     interval_cell(accuracy.get("low"), accuracy.get("high"), fractions=True),
-                    percent_cell(printed.get("top1")), number_cell(printed.get("latency_ms")),
-                    million_cell(network.get("params")), million_cell(network.get("macs")),
+                    percent_cell(printed.get("top1")),
+                    number_cell(printed.get("latency_ms")),
+                    million_cell(network.get("params")),
+                    million_cell(network.get("macs")),
                 ],
             )
-        )  # fmt: skip
-    aim = number(result.get("target_ms")) or number(mapping(mapping(result.get("best")).get("latency")).get("mean_ms")) or 1.0
+        )
+    aim = (
+        number(result.get("target_ms"))
+        or number(mapping(mapping(result.get("best")).get("latency")).get("mean_ms"))
+        or 1.0
+    )
     rows.sort(key=lambda row: (row.role not in ("answer", "start"), abs(math.log((row.cells[2].sort or aim) / aim))))
     return Table(name="networks", caption="The networks, the nearest to the target first", columns=columns, rows=rows)
 
@@ -233,173 +286,42 @@ def where_figures(result: Document) -> list[Figure]:
     shown = {view["key"]: view for view in views(result)}
     answer, other = next(iter(shown.values()), {}), shown.get(beside(result), {})
     figures = []
-    for part, title in (("sizes", "Where the time goes, by size of the maps"), ("kinds", "The same by kind of operator")):
+    for part, title in (
+        ("sizes", "Where the time goes, by size of the maps"),
+        ("kinds", "The same by kind of operator"),
+    ):
         if not answer.get(part):
             continue
         series = [
             Series(
-                name=view["name"], role=role, form="bars", x=[value for _, value in view[part]],
-                y=[name for name, _ in view[part]], texts=[f"{name}: {ms(value)}" for name, value in view[part]],
+                name=view["name"],
+                role=role,
+                form="bars",
+                x=[value for _, value in view[part]],
+                y=[name for name, _ in view[part]],
+                texts=[f"{name}: {ms(value)}" for name, value in view[part]],
             )
-            for view, role in ((answer, "answer"), (other, "known"))
+            for view, role in _shown(answer, other)
             if view.get(part)
-        ]  # fmt: skip
+        ]
         note = "Operators of one layer share its time as the device's model prices them." if part == "kinds" else ""
         figures.append(
             Figure(
-                name=f"where-{part}", title=title, x=Axis(title="ms", zero=True), y=Axis(title=""), series=series,
-                compared=part, note=f"{note} The latency is {_source(answer)}.".strip(),
+                name=f"where-{part}",
+                title=title,
+                x=Axis(title="ms", zero=True),
+                y=Axis(title=""),
+                series=series,
+                compared=part,
+                note=f"{note} The latency is {_source(answer)}.".strip(),
             )
-        )  # fmt: skip
+        )
     return figures
+
+
+def _shown(answer: dict[str, Any], other: dict[str, Any]) -> Sequence[tuple[dict[str, Any], Role]]:
+    return (answer, "answer"), (other, "known")
 
 
 def _source(view: Mapping[str, Any]) -> str:
     return next((source for label, _, source in view["facts"] if label == "latency"), DASH)
-
-
-def progress_section(result: Document) -> Section | None:
-    """How the search went: its best answer by the networks that were looked at, the rounds of an adaptation."""
-    points = mapping(result.get("history")).get("points")
-    rows = [one for one in points if isinstance(one, list) and len(one) == 3] if isinstance(points, list) else []
-    figures = []
-    if rows:
-        score, mean = ([None if number(one[i]) is None else 100 * one[i] for one in rows] for i in (1, 2))
-        evaluated = [number(one[0]) for one in rows]
-        figures.append(
-            Figure(
-                name="progress",
-                title="The best answer so far",
-                x=Axis(title="networks looked at", log=True),
-                y=Axis(title="predicted top-1, %"),
-                series=[
-                    Series(name="mean", role="known", form="line", x=evaluated, y=mean, step=True,
-                           texts=[f"{_count(n)} networks: mean {_value(v)} %" for n, v in zip(evaluated, mean, strict=True)]),
-                    Series(name="bound that ranks", role="answer", form="line", x=evaluated, y=score, step=True,
-                           texts=[f"{_count(n)} networks: bound {_value(v)} %" for n, v in zip(evaluated, score, strict=True)]),
-                ],
-                note="Before shrinking and filling; predicted.",
-            )
-        )  # fmt: skip
-    rounds = mappings(result.get("rounds"))
-    tables = [_rounds_table(rounds)] if rounds else []
-    if rounds:
-        start = mapping(result.get("start"))
-        x = [number(mapping(start.get("latency")).get("mean_ms")), *(number(one.get("latency_ms")) for one in rounds)]
-        y = [mapping(start.get("accuracy")).get("mean"), *(one.get("accuracy") for one in rounds)]
-        figures.append(
-            Figure(
-                name="way", title="The way of the shrinking", x=Axis(title="latency, ms"), y=Axis(title="predicted top-1, %"),
-                series=[Series(
-                    name="a round", role="answer", form="line", x=x, y=[None if v is None else 100 * v for v in y],
-                    texts=["the start", *(f"round {i}: {one.get('layer')} {one.get('from')} to {one.get('to')}" for i, one in enumerate(rounds, 1))],
-                )],
-                note="Each round makes one width narrower; predicted.",
-            )
-        )  # fmt: skip
-    facts = [
-        Fact(label="networks looked at", value=f"{result['evaluated']:,}" if number(result.get("evaluated")) else DASH),
-        Fact(label="networks of the space", value=_power(result.get("space_size"))),
-        Fact(label="found by", value=text(result.get("found_by") or result.get("asker"))),
-        Fact(label="bound before shrinking", value=percent(result.get("score_before_shrinking"), digits=2)),
-        Fact(label="bound after shrinking", value=percent(result.get("score_after_shrinking"), digits=2)),
-    ]
-    facts = [one for one in facts if one.value != DASH]
-    if not (figures or facts):
-        return None
-    return Section(name="progress", title="How the search went", facts=facts, figures=figures, tables=tables)
-
-
-def _count(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.0f}"
-
-
-def _value(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}"
-
-
-def _power(value: Any) -> str:
-    found = str(value) if value is not None else ""
-    return DASH if not found.isdecimal() else f"{int(found):,}" if len(found) < 10 else f"{found[0]}.{found[1]} × 10{str(len(found) - 1).translate(_RAISED)}"
-
-
-def _rounds_table(rounds: Sequence[Document]) -> Table:
-    columns = [
-        Column(title="round", numeric=True), Column(title="layer"), Column(title="from", numeric=True),
-        Column(title="to", numeric=True), Column(title="top-1 %", numeric=True), Column(title="ms", numeric=True),
-        Column(title="params M", numeric=True), Column(title="MACs M", numeric=True),
-    ]  # fmt: skip
-    rows = [
-        Row(cells=[
-            number_cell(float(i)), text_cell(one.get("layer")), number_cell(one.get("from")), number_cell(one.get("to")),
-            percent_cell(one.get("accuracy")), ms_cell(one.get("latency_ms")), million_cell(one.get("params")),
-            million_cell(one.get("macs")),
-        ])
-        for i, one in enumerate(rounds, start=1)
-    ]  # fmt: skip
-    return Table(name="rounds", caption="The rounds", columns=columns, rows=rows)
-
-
-def verification_section(result: Document) -> Section | None:
-    """Predicted first, then timed: each round's answer and runners-up."""
-    found = mapping(result.get("verification"))
-    rounds = mappings(found.get("rounds"))
-    if not rounds:
-        return None
-    checked = [
-        (turn, place, one, mapping(one.get("predicted"))) for turn, part in enumerate(rounds, start=1)
-        for place, one in enumerate(mappings(part.get("networks")))
-    ]  # fmt: skip
-    columns = [
-        Column(title="round", numeric=True), Column(title="network"), Column(title="predicted ms", numeric=True),
-        Column(title="90 %", numeric=True), Column(title="measured ms", numeric=True), Column(title="error %", numeric=True),
-        Column(title="result"),
-    ]  # fmt: skip
-    rows = [
-        Row(key=str(one.get("digest") or ""), cells=[
-            number_cell(float(turn)), text_cell(one.get("name")), ms_cell(predicted.get("mean_ms")),
-            interval_cell(predicted.get("low_ms"), predicted.get("high_ms")), ms_cell(one.get("measured_ms")),
-            number_cell(100 * (number(one.get("error")) or 0.0), "+.1f"),
-            text_cell((rounds[turn - 1].get("fault") or "accepted") if place == 0 else "runner-up"),
-        ])
-        for turn, place, one, predicted in checked
-    ]  # fmt: skip
-    answer = mapping(found.get("answer"))
-    accepted = "accepted" if found.get("accepted") is True else "not accepted: the best of what was timed was taken"
-    return Section(
-        name="verification",
-        title="Timed on the device",
-        texts=[
-            f"The answer was predicted first, then timed in fresh processes: {ms(answer.get('measured_ms'))} (measured),"
-            f" {100 * (number(answer.get('error')) or 0.0):+.1f} % predicted over measured; {accepted}."
-        ],
-        figures=[predicted_figure("verification", [one for _, _, one, _ in checked])],
-        tables=[Table(name="verified", caption="Predicted, then measured", columns=columns, rows=rows)],
-    )
-
-
-def predicted_figure(name: str, networks: Sequence[Document]) -> Figure:
-    """Predicted against measured latency, with the predicted intervals."""
-    predicted = [mapping(one.get("predicted")) for one in networks]
-    return Figure(
-        name=f"{name}-figure",
-        title="Predicted against measured",
-        x=Axis(title="measured, ms", log=True),
-        y=Axis(title="predicted, ms", log=True),
-        series=[
-            Series(
-                name="network", role="answer",
-                x=[number(one.get("measured_ms")) for one in networks],
-                y=[number(one.get("mean_ms")) for one in predicted],
-                low=[number(one.get("low_ms")) for one in predicted],
-                high=[number(one.get("high_ms")) for one in predicted],
-                texts=[
-                    f"{short(one.get('name'))}\npredicted {latency_text(own)}\nmeasured {ms(one.get('measured_ms'))}"
-                    for one, own in zip(networks, predicted, strict=True)
-                ],
-                keys=[str(one.get("digest") or "") for one in networks],
-            )
-        ],
-        diagonal=True,
-        note="Bars are the predicted 90 % intervals; on the line the two are equal.",
-    )  # fmt: skip

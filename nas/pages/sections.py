@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas.errors import InputError
-from nas.pages import devices, search, training
+from nas.pages import checks, devices, search, studies, training
 from nas.pages.parts import Fact, Page, Section
+from nas.pages.progress import progress_section
 from nas.pages.trials import trials_section
 from nas.pages.words import DASH, mapping, mappings, seconds, short, text
 
@@ -32,22 +33,43 @@ def _page(document: Document) -> Page:
     ends = list(_provenance(run, result))
     if kind == "device":
         name = short(mapping(result.get("device")).get("name"))
-        return Page(title=name, kind="device", headline=devices.device_headline(result), sections=[*devices.device_sections(result), *ends])
+        return Page(
+            title=name,
+            kind="device",
+            headline=devices.device_headline(result),
+            sections=[*devices.device_sections(result), *ends],
+        )
     if kind == "study":
         return Page(
-            title=f"study of {short(result.get('study'))}", kind="study", headline=devices.study_headline(result),
-            sections=[*devices.study_sections(result), *ends],
-        )  # fmt: skip
+            title=f"study of {short(result.get('study'))}",
+            kind="study",
+            headline=studies.study_headline(result),
+            sections=[*studies.study_sections(result), *ends],
+        )
     if kind == "build":
-        return Page(title="latency table", kind="build", headline=devices.build_headline(result), sections=[*devices.build_sections(result), *ends])
+        return Page(
+            title="latency table",
+            kind="build",
+            headline=checks.build_headline(result),
+            sections=[*checks.build_sections(result), *ends],
+        )
     if kind == "check":
-        return Page(title="check of a table", kind="check", headline=devices.check_headline(result), sections=[*devices.check_sections(result), *ends])
+        return Page(
+            title="check of a table",
+            kind="check",
+            headline=checks.check_headline(result),
+            sections=[*checks.check_sections(result), *ends],
+        )
     if kind == "train":
         missing = [] if result.get("training") else ["the classes, the curves and the confusion matrix of the training"]
         return Page(
-            title=short(result.get("name")), kind="train", headline=training.headline(result), cards=training.cards(result),
-            sections=[*training.sections(result), *_files(result, result.get("zoo")), *ends], missing=missing,
-        )  # fmt: skip
+            title=short(result.get("name")),
+            kind="train",
+            headline=training.headline(result),
+            cards=training.cards(result),
+            sections=[*training.sections(result), *_files(result, result.get("zoo")), *ends],
+            missing=missing,
+        )
     return _search_page(kind, result, ends)
 
 
@@ -61,17 +83,24 @@ def _search_page(kind: str, result: Document, ends: list[Section]) -> Page:
     whole = {**first, "answers": answers} if answers else result
     headline = search.headline(first)
     if answers:
-        headline = f"{len(answers)} targets on {short(first.get('device'))}: " + "; ".join(
-            f"{one.get('target_ms'):g} ms: {search.cards(one)[1].value}" for one in answers
-        ) + f" ({text(mapping(mapping(first.get('best')).get('accuracy')).get('source'))})."  # fmt: skip
+        headline = (
+            f"{len(answers)} targets on {short(first.get('device'))}: "
+            + "; ".join(f"{one.get('target_ms'):g} ms: {search.cards(one)[1].value}" for one in answers)
+            + f" ({text(mapping(mapping(first.get('best')).get('accuracy')).get('source'))})."
+        )
     sections = [
-        Section(name="answer", title="Accuracy and latency", figures=[search.trade_off(whole)], tables=[search.network_table(whole)]),
+        Section(
+            name="answer",
+            title="Accuracy and latency",
+            figures=[search.trade_off(whole)],
+            tables=[search.network_table(whole)],
+        ),
         Section(name="architecture", title="The architecture, stage by stage", extra="architecture"),
     ]
     where = search.where_figures(whole)
     if where:
         sections.append(Section(name="where", title="Where the latency goes", figures=where))
-    for part in (search.progress_section(whole), trials_section(result), search.verification_section(result)):
+    for part in (progress_section(whole), trials_section(result), checks.verification_section(result)):
         if part is not None:
             sections.append(part)
     best = mapping(first.get("best"))
@@ -127,7 +156,10 @@ def _provenance(run: Document, result: Document) -> Iterator[Section]:
     facts = [
         Fact(label="run", value=text(run.get("run") or result.get("run"))),
         Fact(label="command", value=text(run.get("command"))),
-        Fact(label="began", value=f"{text(run.get('created'))} on {text(run.get('host'))}" if run.get("created") else DASH),
+        Fact(
+            label="began",
+            value=f"{text(run.get('created'))} on {text(run.get('host'))}" if run.get("created") else DASH,
+        ),
         Fact(label="took", value=seconds(run.get("seconds") or result.get("seconds"))),
         Fact(label="seed", value=text(run.get("seed") if run.get("seed") is not None else result.get("seed"))),
     ]

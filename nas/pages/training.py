@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.pages.parts import Axis, Cell, Column, Fact, Figure, Row, Section, Series, Table
+from nas.pages.parts import Axis, Cell, Column, Fact, Figure, Role, Row, Section, Series, Table, columns_of
 from nas.pages.words import (
-    DASH, accuracy_text, mapping, mappings, millions, number, number_cell, percent, percent_cell, seconds, short, text,
+    DASH,
+    accuracy_text,
+    mapping,
+    mappings,
+    millions,
+    number,
+    number_cell,
+    percent,
+    percent_cell,
+    seconds,
+    short,
+    text,
     text_cell,
-)  # fmt: skip
+)
 
 _MATRIX = 20
 """So many classes have a matrix; of more the most frequent mistakes are listed."""
 _MISTAKES = 40
+_CURVES: Sequence[tuple[str, str, Role, float]] = (
+    ("accuracy", "accuracy on validation images, %", "answer", 100.0),
+    ("loss", "training loss", "known", 1.0),
+)
 
 
 def headline(result: Mapping[str, Any]) -> str:
@@ -69,17 +84,31 @@ def sections(result: Mapping[str, Any]) -> Iterator[Section]:
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
     epochs = [number(one.get("number")) for one in history]
-    for key, title, role, factor in (("accuracy", "accuracy on validation images, %", "answer", 100.0), ("loss", "training loss", "known", 1.0)):
+    for key, title, role, factor in _CURVES:
         values = [number(one.get(key)) for one in history]
         if not any(value is not None for value in values):
             continue
         y = [None if value is None else factor * value for value in values]
         yield Figure(
-            name=f"curve-{key}", title=title.partition(",")[0].capitalize(), x=Axis(title="epoch"), y=Axis(title=title),
-            series=[Series(name=title.partition(",")[0], role=role, form="line", x=epochs, y=y,  # type: ignore[arg-type]
-                           texts=[f"epoch {text(e and f'{e:g}')}: {text(v and f'{v:.4g}')}" for e, v in zip(epochs, y, strict=True)])],
+            name=f"curve-{key}",
+            title=title.partition(",")[0].capitalize(),
+            x=Axis(title="epoch"),
+            y=Axis(title=title),
+            series=[
+                Series(
+                    name=title.partition(",")[0],
+                    role=role,
+                    form="line",
+                    x=epochs,
+                    y=y,
+                    texts=[
+                        f"epoch {text(e and f'{e:g}')}: {text(v and f'{v:.4g}')}"
+                        for e, v in zip(epochs, y, strict=True)
+                    ],
+                )
+            ],
             note="Measured after each epoch.",
-        )  # fmt: skip
+        )
 
 
 def _matrix(value: Any, count: int) -> list[list[int]]:
@@ -96,33 +125,46 @@ def _classes(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Section
     per_class = Table(
         name="classes",
         caption="The classes",
-        columns=[
-            Column(title="class"), Column(title="held-out images", numeric=True), Column(title="right", numeric=True),
-            Column(title="right %", numeric=True), Column(title="most often taken for"),
-        ],
+        columns=columns_of("class", "#held-out images", "#right", "#right %", "most often taken for"),
         rows=[
-            Row(cells=[
-                Cell(text=name), number_cell(float(totals[i])), number_cell(float(matrix[i][i])), percent_cell(right[i]),
-                Cell(text=_taken_for(classes, matrix[i], i)),
-            ])
+            Row(
+                cells=[
+                    Cell(text=name),
+                    number_cell(float(totals[i])),
+                    number_cell(float(matrix[i][i])),
+                    percent_cell(right[i]),
+                    Cell(text=_taken_for(classes, matrix[i], i)),
+                ]
+            )
             for i, name in enumerate(classes)
         ],
-    )  # fmt: skip
-    tables = [per_class, _matrix_table(classes, matrix, totals) if len(classes) <= _MATRIX else _mistakes(classes, matrix)]
+    )
+    tables = [
+        per_class,
+        _matrix_table(classes, matrix, totals) if len(classes) <= _MATRIX else _mistakes(classes, matrix),
+    ]
     figures = []
     if len(classes) <= 60:
         order = sorted(range(len(classes)), key=lambda i: right[i] or 0.0)
         figures.append(
             Figure(
-                name="class-accuracy", title="Right by class", x=Axis(title="right, %", zero=True), y=Axis(title=""),
-                series=[Series(
-                    name="right", role="answer", form="bars", x=[100 * (right[i] or 0.0) for i in order],
-                    y=[classes[i] for i in order],
-                    texts=[f"{classes[i]}: {matrix[i][i]} of {totals[i]} ({percent(right[i])})" for i in order],
-                )],
+                name="class-accuracy",
+                title="Right by class",
+                x=Axis(title="right, %", zero=True),
+                y=Axis(title=""),
+                series=[
+                    Series(
+                        name="right",
+                        role="answer",
+                        form="bars",
+                        x=[100 * (right[i] or 0.0) for i in order],
+                        y=[classes[i] for i in order],
+                        texts=[f"{classes[i]}: {matrix[i][i]} of {totals[i]} ({percent(right[i])})" for i in order],
+                    )
+                ],
                 note="Measured on held-out images.",
             )
-        )  # fmt: skip
+        )
     return Section(name="classes-section", title="What it is right and wrong on", figures=figures, tables=tables)
 
 
@@ -133,12 +175,17 @@ def _taken_for(classes: Sequence[str], row: Sequence[int], own: int) -> str:
 
 def _matrix_table(classes: Sequence[str], matrix: Sequence[Sequence[int]], totals: Sequence[int]) -> Table:
     rows = [
-        Row(cells=[
-            Cell(text=name),
-            *(Cell(text=str(count), sort=float(count), shade=count / totals[i] if totals[i] else 0.0) for count in matrix[i]),
-        ])
+        Row(
+            cells=[
+                Cell(text=name),
+                *(
+                    Cell(text=str(count), sort=float(count), shade=count / totals[i] if totals[i] else 0.0)
+                    for count in matrix[i]
+                ),
+            ]
+        )
         for i, name in enumerate(classes)
-    ]  # fmt: skip
+    ]
     return Table(
         name="confusion",
         caption="Confusion matrix: true classes in rows, predicted in columns",
@@ -154,7 +201,7 @@ def _mistakes(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table:
         Row(cells=[Cell(text=classes[i]), Cell(text=classes[j]), number_cell(float(count))])
         for count, i, j in sorted(wrong, key=lambda one: -one[0])[:_MISTAKES]
     ]
-    columns = [Column(title="true class"), Column(title="taken for"), Column(title="images", numeric=True)]
+    columns = columns_of("true class", "taken for", "#images")
     return Table(name="confusion", caption="The most frequent mistakes", columns=columns, rows=rows)
 
 
@@ -163,9 +210,10 @@ def _recipe(recipe: Mapping[str, Any], training: Mapping[str, Any]) -> Section:
     facts = [Fact(label=key.replace("_", " "), value=short(value)) for key, value in simple.items()]
     for name, part in recipe.items():
         facts += [
-            Fact(label=f"{name} {key}".replace("_", " "), value=short(value)) for key, value in mapping(part).items()
+            Fact(label=f"{name} {key}".replace("_", " "), value=short(value))
+            for key, value in mapping(part).items()
             if value is not None
-        ]  # fmt: skip
+        ]
     if training.get("teacher"):
         facts.append(Fact(label="teacher", value=short(training["teacher"])))
     return Section(name="recipe", title="The recipe", facts=facts)
@@ -173,17 +221,26 @@ def _recipe(recipe: Mapping[str, Any], training: Mapping[str, Any]) -> Section:
 
 def _inherited(init: Mapping[str, Any]) -> Section:
     rows = [
-        Row(cells=[
-            text_cell(one.get("name")), number_cell(one.get("numbers"), ",.0f"), number_cell(one.get("of"), ",.0f"),
-            text_cell(one.get("reason")),
-        ])
+        Row(
+            cells=[
+                text_cell(one.get("name")),
+                number_cell(one.get("numbers"), ",.0f"),
+                number_cell(one.get("of"), ",.0f"),
+                text_cell(one.get("reason")),
+            ]
+        )
         for one in mappings(init.get("anew"))
-    ]  # fmt: skip
-    columns = [Column(title="anew"), Column(title="numbers", numeric=True), Column(title="of", numeric=True), Column(title="why")]
+    ]
+    columns = columns_of("anew", "#numbers", "#of", "why")
     share = percent(init.get("share"))
     return Section(
         name="inherited",
         title="Inherited weights",
-        texts=[f"{share} of the weights ({millions(init.get('inherited'))} numbers) are inherited from {short(init.get('parent'))}."],
+        texts=[
+            (
+                f"{share} of the weights ({millions(init.get('inherited'))} numbers) are inherited from"
+                f" {short(init.get('parent'))}."
+            )
+        ],
         tables=[Table(name="anew", caption="What begins anew", columns=columns, rows=rows)] if rows else [],
     )

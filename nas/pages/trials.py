@@ -6,14 +6,29 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.pages.parts import Axis, Cell, Column, Fact, Figure, Role, Row, Section, Series, Table
+from nas.pages.parts import Axis, Cell, Fact, Figure, Role, Row, Section, Series, Table, columns_of
 from nas.pages.words import (
-    DASH, mapping, mappings, ms, ms_cell, number, number_cell, percent, percent_cell, seconds, short, text, text_cell,
-)  # fmt: skip
+    DASH,
+    mapping,
+    mappings,
+    ms,
+    ms_cell,
+    number,
+    number_cell,
+    percent,
+    percent_cell,
+    seconds,
+    short,
+    text,
+    text_cell,
+)
 
 _STATES: Sequence[tuple[str, Role]] = (
-    ("done", "done"), ("stopped", "stopped"), ("failed", "failed"), ("pending", "other"),
-)  # fmt: skip
+    ("done", "done"),
+    ("stopped", "stopped"),
+    ("failed", "failed"),
+    ("pending", "other"),
+)
 _LISTED = 300
 """So many trials are listed; a page of thousands of lines is read by nobody."""
 
@@ -96,9 +111,14 @@ def _by_number(trials: Sequence[Mapping[str, Any]]) -> Figure:
         so_far = max(so_far, 100 * float(one["accuracy"]))
         best.append(so_far)
     line = Series(
-        name="best so far", role="best", form="line", step=True, x=[number(one.get("number")) for one in done], y=best,
+        name="best so far",
+        role="best",
+        form="line",
+        step=True,
+        x=[number(one.get("number")) for one in done],
+        y=best,
         texts=[f"best so far: {value:.2f} %" for value in best],
-    )  # fmt: skip
+    )
     return Figure(
         name="trials-number",
         title="How the search went",
@@ -126,9 +146,13 @@ def _curves(trials: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
             series.append(Series(name=state, role=role, form="line", x=x, y=y, texts=texts))
     if series:
         yield Figure(
-            name="trials-curves", title="Learning curves", x=Axis(title="epochs"), y=Axis(title="accuracy, %"),
-            series=series, note="A line is a trial; its marks are the rungs at which it was looked at.",
-        )  # fmt: skip
+            name="trials-curves",
+            title="Learning curves",
+            x=Axis(title="epochs"),
+            y=Axis(title="accuracy, %"),
+            series=series,
+            note="A line is a trial; its marks are the rungs at which it was looked at.",
+        )
 
 
 def _proxies(trials: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
@@ -145,31 +169,39 @@ def _proxies(trials: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
                 y=Axis(title="accuracy, %"),
                 series=[
                     Series(
-                        name="done", role="done", x=[number(one["proxies"][name]) for one in own],
-                        y=[100 * float(one["accuracy"]) for one in own], texts=[_said(one) for one in own],
+                        name="done",
+                        role="done",
+                        x=[number(one["proxies"][name]) for one in own],
+                        y=[100 * float(one["accuracy"]) for one in own],
+                        texts=[_said(one) for one in own],
                         keys=[str(one.get("digest") or "") for one in own],
                     )
                 ],
-            )  # fmt: skip
+            )
 
 
 def _table(trials: Sequence[Mapping[str, Any]]) -> Table:
-    columns = [
-        Column(title="trial", numeric=True), Column(title="network"), Column(title="state"),
-        Column(title="accuracy %", numeric=True), Column(title="epochs", numeric=True),
-        Column(title="latency ms", numeric=True), Column(title="seconds", numeric=True), Column(title="worker"),
-        Column(title="reason"),
-    ]  # fmt: skip
+    columns = columns_of(
+        "#trial", "network", "state", "#accuracy %", "#epochs", "#latency ms", "#seconds", "worker", "reason"
+    )
     ranked = sorted(trials, key=lambda one: -(number(one.get("accuracy")) or -1.0))
     rows = [
-        Row(key=str(one.get("digest") or ""), cells=[
-            number_cell(one.get("number")), text_cell(one.get("name")), text_cell(one.get("state")),
-            percent_cell(one.get("accuracy")), number_cell(one.get("epochs")), ms_cell(one.get("latency_ms")),
-            number_cell(one.get("seconds"), ".1f"), text_cell(one.get("worker")),
-            Cell(text=short(one.get("reason") or one.get("why"))),
-        ])
+        Row(
+            key=str(one.get("digest") or ""),
+            cells=[
+                number_cell(one.get("number")),
+                text_cell(one.get("name")),
+                text_cell(one.get("state")),
+                percent_cell(one.get("accuracy")),
+                number_cell(one.get("epochs")),
+                ms_cell(one.get("latency_ms")),
+                number_cell(one.get("seconds"), ".1f"),
+                text_cell(one.get("worker")),
+                Cell(text=short(one.get("reason") or one.get("why"))),
+            ],
+        )
         for one in ranked[:_LISTED]
-    ]  # fmt: skip
+    ]
     left = len(trials) - len(rows)
     note = f"The best {len(rows)}; {left:,} more are in the JSON document (nas runs show RUN --json)." if left else ""
     return Table(name="trial-table", caption="The trials, the best first", columns=columns, rows=rows, note=note)
