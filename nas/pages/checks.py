@@ -137,8 +137,8 @@ def build_sections(result: Document) -> Iterator[Section]:
 def check_headline(result: Document) -> str:
     """How a check of a table went."""
     return (
-        f"{short(result.get('device'))}: {text(result.get('count'))} fresh networks of {short(result.get('space'))} were"
-        f" predicted first, then timed: {percent(result.get('median_error'))} off in the median,"
+        f"{short(result.get('device'))}: {text(result.get('count'))} fresh networks of {short(result.get('space'))}"
+        f" were predicted first, then timed: {percent(result.get('median_error'))} off in the median,"
         f" {percent(result.get('inside_interval'), digits=0)} inside their 90 % intervals (measured)."
     )
 

@@ -15,8 +15,8 @@ from nas.errors import InputError
 from nas.printable import printable
 
 SCHEMA = 1
-_KINDS = {"study": "study", "trials": "search", "best": "search", "answers": "search", "folder": "build"}
-"""A key of a document without a run → its kind."""
+_KINDS = {"best": "search", "answers": "search", "study": "study", "space_segments": "build"}
+"""A key of a document without a run → its kind; the first that is there counts."""
 _DEEPEST = 60
 
 

@@ -36,7 +36,7 @@ def progress_section(result: Document) -> Section | None:
         evaluated = [number(one[0]) for one in rows]
         figures.append(
             Figure(
-                name="progress",
+                name="best-so-far",
                 title="The best answer so far",
                 x=Axis(title="networks looked at", log=True),
                 y=Axis(title="predicted top-1, %"),

@@ -136,7 +136,9 @@ def beside(result: Document) -> str:
     networks = all_networks(result)
     over = mapping(result.get("gain")).get("over")
     named = [key_of(network) for _, network in networks if network.get("name") == over]
-    others = [key_of(network) for role, network in networks if role in ("start", "known")]
+    others = [
+        key_of(network) for role, network in sorted(networks, key=lambda one: one[0] == "front") if role != "answer"
+    ]
     return next(iter([*named, *others]), "")
 
 
@@ -182,8 +184,8 @@ def trade_off(result: Document) -> Figure:
         lines=list(dict.fromkeys(lines)),
         bands=bands,
         note=f"{'Shaded: cannot be told apart from the answer. ' if bands else ''}Bars are central 90 % intervals."
-        f" Latencies {text(mapping(best.get('latency')).get('source'))}, accuracies {text(source)}; open squares are what"
-        " others published, at recipes of their own. A click shows a network below.",
+        f" Latencies {text(mapping(best.get('latency')).get('source'))}, accuracies {text(source)}; open squares are"
+        " what others published, at recipes of their own. A click shows a network below.",
     )
 
 

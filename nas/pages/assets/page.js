@@ -1,7 +1,7 @@
 // Draws the figures of the page, sorts its tables, and shows the network that is chosen. Texts are set as text only.
 (function () {
   "use strict";
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
   const networks = new Map(data.networks.map((network) => [network.key, network]));
   const figures = new Map(data.figures.map((figure) => [figure.name, figure]));
   const tip = document.getElementById("tip");
@@ -71,7 +71,7 @@
       const marks = series.x.length <= 400 && !series.step;
       trace.mode = marks ? "lines+markers" : "lines";
       trace.marker.symbol = "circle";
-      trace.marker.size = 4;
+      trace.marker.size = 6;
       trace.line = { color: hue, width: series.x.length > 400 ? 1 : 2, shape: series.step ? "hv" : "linear" };
       trace.opacity = series.x.length > 400 && !series.step ? 0.45 : 1;
       trace.connectgaps = false;
@@ -139,7 +139,8 @@
         line: { color: color("soft"), width: 1 },
       });
     }
-    const ends = (axis, key, low, high) => !axis.log ? {}
+    const counted = (values) => values.length && values.every(Number.isInteger) && Math.max(...values) - Math.min(...values) <= 12;
+    const ends = (axis, key, low, high) => !axis.log ? (counted(all(key)) ? { dtick: 1 } : {})
       : logTicks(axis.shown && !whole ? axis.shown : [...all(key), ...all(low), ...all(high)]);
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
