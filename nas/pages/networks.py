@@ -13,6 +13,7 @@ from nas.pages.words import (
     latency_text,
     mapping,
     mappings,
+    metric,
     millions,
     ms,
     number,
@@ -39,10 +40,10 @@ def network_facts(network: Mapping[str, Any]) -> Iterator[Fact]:
     for device, also in mapping(network.get("also")).items():
         yield Fact(label=f"on {short(device)}", value=latency_text(also), source=text(mapping(also).get("source")))
     if accuracy:
-        label = f"{short(accuracy.get('metric'))}, {short(accuracy.get('recipe'))}"
+        label = f"{short(metric(accuracy.get('metric')))}, {short(accuracy.get('recipe'))}"
         yield Fact(label=label, value=accuracy_text(accuracy), source=text(accuracy.get("source")))
     if number(published.get("top1")) is not None:
-        yield Fact(label="published top1", value=percent(published["top1"]), source="published")
+        yield Fact(label="published top-1", value=percent(published["top1"]), source="published")
     if number(published.get("latency_ms")) is not None:
         yield Fact(label="published latency", value=ms(published["latency_ms"]), source="published")
     if published.get("source"):

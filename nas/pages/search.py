@@ -15,6 +15,7 @@ from nas.pages.words import (
     latency_text,
     mapping,
     mappings,
+    metric,
     million_cell,
     millions,
     ms,
@@ -61,7 +62,7 @@ def headline(result: Document) -> str:
     return (
         f"For {short(result.get('device'))} {asked(result)}: {short(best.get('name'))} takes {latency_text(latency)}"
         f" ({text(latency.get('source'))}) and {'reaches' if _tried(accuracy) else 'promises'}"
-        f" {accuracy_text(accuracy)} {text(accuracy.get('metric'))} ({text(accuracy.get('source'))})."
+        f" {accuracy_text(accuracy)} {metric(accuracy.get('metric'))} ({text(accuracy.get('source'))})."
     )
 
 
@@ -179,7 +180,7 @@ def trade_off(result: Document) -> Figure:
             log=True,
             shown=near[0],
         ),
-        y=Axis(title=f"{text(mapping(best.get('accuracy')).get('metric'))}, %", shown=near[1]),
+        y=Axis(title=f"{metric(mapping(best.get('accuracy')).get('metric'))}, %", shown=near[1]),
         series=[one for one in (*series[:2], published, *series[2:]) if len(one.x)],
         lines=list(dict.fromkeys(lines)),
         bands=bands,

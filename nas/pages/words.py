@@ -40,6 +40,11 @@ def text(value: Any) -> str:
     return DASH if value is None or value == "" else str(value)
 
 
+def metric(value: Any) -> str:
+    """What an accuracy counts."""
+    return text(value).replace("top1", "top-1")
+
+
 def short(name: Any) -> str:
     """A name that fits a line."""
     found = " ".join(text(name).split())

@@ -78,7 +78,8 @@ def checked(name: str, predicted: float, measured: float) -> dict[str, Any]:
     """A network that was predicted, then timed."""
     return {
         "name": name, "digest": f"digest-{name}", "macs": 300_000_000,
-        "predicted": {"mean_ms": predicted, "low_ms": 0.9 * predicted, "high_ms": 1.1 * predicted, "source": "predicted"},
+        "predicted": {"mean_ms": predicted, "low_ms": 0.9 * predicted, "high_ms": 1.1 * predicted,
+                      "source": "predicted"},
         "measured_ms": measured, "processes_ms": [measured], "clock_ms": measured,
         "error": predicted / measured - 1.0, "inside": 0.9 * predicted <= measured <= 1.1 * predicted,
     }  # fmt: skip
@@ -98,8 +99,8 @@ def trial(number: int, **more: Any) -> dict[str, Any]:
     accuracy = 0.6 + 0.3 * ((number * 37) % 100) / 100
     return {
         "number": number, "digest": f"trial-{number}", "name": f"mobile-{number:04d}", "state": "done",
-        "accuracy": accuracy, "epochs": 9, "latency_ms": 0.5 + 0.001 * (number % 600), "seconds": 2.0, "worker": "host:1",
-        "reason": None, "repeat": 0, "why": "acquisition", "reused": False,
+        "accuracy": accuracy, "epochs": 9, "latency_ms": 0.5 + 0.001 * (number % 600), "seconds": 2.0,
+        "worker": "host:1", "reason": None, "repeat": 0, "why": "acquisition", "reused": False,
         "curve": [[3, accuracy - 0.1], [9, accuracy]], "proxies": {"naswot": 2 * accuracy}, **more,
     }  # fmt: skip
 
@@ -149,7 +150,8 @@ def trained(classes: int = 3) -> dict[str, Any]:
             "confusion": confusion, "recipe": {"name": "small", "source": "ours", "optimizer": {"lr": 0.1}},
             "epochs": 2, "seed": 0, "teacher": None,
             "history": [
-                {"number": 1, "loss": 1.2, "lr": 0.1, "accuracy": 0.6}, {"number": 2, "loss": 0.5, "lr": 0.0, "accuracy": 0.9},
+                {"number": 1, "loss": 1.2, "lr": 0.1, "accuracy": 0.6},
+                {"number": 2, "loss": 0.5, "lr": 0.0, "accuracy": 0.9},
             ],
         },
     }  # fmt: skip
@@ -207,8 +209,9 @@ def build() -> dict[str, Any]:
 def check() -> dict[str, Any]:
     """A check of a table with two fresh networks."""
     return {
-        "device": "local", "space": "mobile", "seed": 0, "environment": {"chip": "cpu"}, "count": 2, "median_error": 0.02,
-        "inside_interval": 1.0, "networks": [checked("a", 1.0, 1.02), checked("b", 2.0, 2.1)], "faults": {},
+        "device": "local", "space": "mobile", "seed": 0, "environment": {"chip": "cpu"}, "count": 2,
+        "median_error": 0.02, "inside_interval": 1.0, "faults": {},
+        "networks": [checked("a", 1.0, 1.02), checked("b", 2.0, 2.1)],
     }  # fmt: skip
 
 

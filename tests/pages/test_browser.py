@@ -114,8 +114,9 @@ def test_the_keyboard_alone_reaches_everything(opened: Open) -> None:
         reached.append(
             page.evaluate(
                 """() => { const one = document.activeElement;
-                    return one.closest("nav") ? "nav" : one.tagName === "SUMMARY" ? "stage" : one.tagName === "PRE" ? "pre"
-                        : one.id === "choose" ? "choose" : one.className.split(" ")[0]; }"""
+                    return one.closest("nav") ? "nav" : one.tagName === "SUMMARY" ? "stage"
+                        : one.tagName === "PRE" ? "pre" : one.id === "choose" ? "choose"
+                        : one.className.split(" ")[0]; }"""
             )
         )
         if wanted <= set(reached):
@@ -149,7 +150,7 @@ def test_the_architecture_is_drawn_stage_by_stage(opened: Open) -> None:
     line = stages.nth(1).locator("tbody tr")
     cells = [line.locator("td").nth(i).inner_text() for i in range(8)]
     # 64 / 16: the width before the block is 16.
-    assert cells == ["24", "5", "4", "yes", "relu", "4 k", "1 M", "45.0 %"]
+    assert cells == ["24", "5", "4", "yes", "relu", "45.0 %", "4 k", "1 M"]
 
 
 def test_whatever_names_say_is_text(opened: Open) -> None:
@@ -187,7 +188,7 @@ def test_a_page_opens_within_two_seconds(browser: Browser, tmp_path: Path) -> No
     assert file.stat().st_size < 6_000_000
     page = browser.new_page()
     session = page.context.new_cdp_session(page)
-    # In the processor's time of the page's own thread: a machine that is busy with other things is no fault of the page.
+    # In processor time of the page's own thread: a machine that is busy with other things is no fault of the page.
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(file.as_uri())
     page.wait_for_selector("html[data-ready]")

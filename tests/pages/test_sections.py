@@ -30,7 +30,7 @@ def _column(table: Table, number: int) -> list[str]:
 def test_a_search_says_its_question_and_its_answer() -> None:
     page = _page(documents.search())
     assert page.headline == (
-        "For iphone12 at 1 ms: answer takes 1.000 ms [0.900, 1.100] (modelled) and promises 76.0 % [75.0, 77.0] top1"
+        "For iphone12 at 1 ms: answer takes 1.000 ms [0.900, 1.100] (modelled) and promises 76.0 % [75.0, 77.0] top-1"
         " (predicted)."
     )
     assert page.lead[0] == (
@@ -58,7 +58,7 @@ def test_the_figure_has_every_network_once_and_marks_what_cannot_be_told_apart()
     assert (list(published.x), list(published.y)) == ([0.8], [74.1])
     assert figure.lines == [(1.0, "target")]
     assert figure.bands == [(75.2, 75.2, "cannot be told apart from the answer")]
-    # Around 1 ms: 0.6 to 2 ms leaves known-far (8 ms) out; of the accuracies there the lowest is 70 %, the highest 76 %.
+    # Around 1 ms: 0.6 to 2 ms leaves known-far (8 ms) out; the accuracies there are from 70 to 76 %.
     assert figure.x.shown == (0.6, 2.0) and figure.y.shown == (68.0, 78.0)
 
 
@@ -181,8 +181,8 @@ def test_a_study_a_build_and_a_check() -> None:
         "A table from 40 timed networks: it holds 150 of the 200 segments of mobile (measured)."
     )
     assert _page(documents.check()).headline == (
-        "local: 2 fresh networks of mobile were predicted first, then timed: 2.0 % off in the median, 100 % inside their"
-        " 90 % intervals (measured)."
+        "local: 2 fresh networks of mobile were predicted first, then timed: 2.0 % off in the median, 100 % inside"
+        " their 90 % intervals (measured)."
     )
 
 

@@ -218,11 +218,24 @@
     tip.hidden = true;
   }
 
-  // Points are walked in the order of x (bars: of their places), series by series.
+  // Where a point is in its figure, in pixels.
+  function placeOf(place, curve, point) {
+    const layout = place._fullLayout, series = place.shown.series[curve];
+    const y = series.form === "bars" ? namesOf(place.shown).indexOf(series.y[point]) : series.y[point];
+    const at = (axis, value) => axis._offset + axis.d2p(value);
+    return { x: at(layout.xaxis, series.x[point]), y: at(layout.yaxis, y) };
+  }
+
+  // Points that are seen are walked in the order of x (bars: of their places), series by series.
   function walk(place) {
     const points = [];
+    const isSeen = (axis, pixel) => pixel >= axis._offset - 1 && pixel <= axis._offset + axis._length + 1;
     place.shown.series.forEach((series, curve) => {
-      const own = series.y.map((y, i) => i).filter((i) => series.x[i] !== null && series.y[i] !== null);
+      const own = series.y.map((y, i) => i).filter((i) => {
+        if (series.x[i] === null || series.y[i] === null) return false;
+        const at = placeOf(place, curve, i);
+        return isSeen(place._fullLayout.xaxis, at.x) && isSeen(place._fullLayout.yaxis, at.y);
+      });
       if (series.form === "points") own.sort((a, b) => series.x[a] - series.x[b]);
       own.forEach((i) => points.push([curve, i]));
     });
@@ -241,12 +254,8 @@
     else if (place.at === null) place.at = 0;
     else place.at = (place.at + steps[event.key] + points.length) % points.length;
     const [curve, point] = points[place.at];
-    const layout = place._fullLayout, series = place.shown.series[curve];
-    const at = (axis, value) => axis._offset + axis.d2p(value);
-    const y = series.form === "bars" ? namesOf(place.shown).indexOf(series.y[point]) : series.y[point];
-    const box = { x0: at(layout.xaxis, series.x[point]), y0: at(layout.yaxis, y) };
-    box.x1 = box.x0;
-    box.y1 = box.y0;
+    const at = placeOf(place, curve, point);
+    const box = { x0: at.x, x1: at.x, y0: at.y, y1: at.y };
     mark(place, box);
     showTip(place, curve, point, box);
     return undefined;
@@ -332,7 +341,7 @@
     region.setAttribute("role", "region");
     region.setAttribute("aria-label", "Layers at " + stage.title);
     const table = make("table");
-    const titles = ["block", "width", "kernel", "expansion", "SE", "activation", "params", "MACs", "share of time"];
+    const titles = ["block", "width", "kernel", "expansion", "SE", "activation", "time", "params", "MACs"];
     const row = make("tr");
     titles.forEach((title, i) => {
       const cell = make("th", title, i && i !== 5 && i !== 4 ? "numeric" : "");
@@ -348,10 +357,10 @@
       line.append(name);
       for (const key of ["width", "kernel", "expansion"]) line.append(make("td", block[key], "numeric"));
       line.append(make("td", block.se), make("td", block.act));
-      for (const key of ["params", "macs"]) line.append(make("td", block[key], "numeric"));
       const share = make("td", percent(block.share), "numeric");
       if (block.share !== null) share.append(barOf(block.share, most));
       line.append(share);
+      for (const key of ["params", "macs"]) line.append(make("td", block[key], "numeric"));
       body.append(line);
     }
     const headings = make("thead");
