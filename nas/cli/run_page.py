@@ -24,4 +24,4 @@ def write_run_page(run: str, storage: str | None, *, quiet: bool) -> None:
         tell("warning", f"there is no page: {error}")
         return
     if not quiet:
-        click.echo(f"\nPage: {path} (`nas report {run} --open`)")
+        click.echo(f"\nPage: {path}")

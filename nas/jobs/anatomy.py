@@ -15,6 +15,7 @@ from nas.latency import LatencyModel
 from nas.latency.estimate import SOURCES, Source
 from nas.latency.model import HasSegments, SegmentCosts
 from nas.space import Architecture
+from nas.space.architecture import build_layer
 
 SCHEMA = 1
 """The version of the document of an anatomy."""
@@ -69,7 +70,8 @@ def anatomy(network: Architecture, latency: LatencyModel) -> Anatomy:
     segments = latency.segments(network)
     costs = latency.segment_costs([one.key for one in segments], [one.operators for one in segments])
     own = network.segments()
-    outputs = (*network.layer_inputs()[1:], network.graph().output_shape)
+    places = zip(network.layers, network.layer_inputs(), strict=True)
+    outputs = [build_layer(layer, shape, network.num_classes).output for layer, shape in places]
     layers = tuple(
         LayerTime(
             output=outputs[i],
@@ -86,13 +88,17 @@ def anatomy(network: Architecture, latency: LatencyModel) -> Anatomy:
 def _kinds(
     latency: LatencyModel, segments: Sequence[HasSegments], costs: SegmentCosts
 ) -> tuple[tuple[str, float], ...]:
+    tables = [one.operators for one in segments]
+    operators = OperatorTable.concatenate(tables)
+    owner = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    weights = operators.macs if latency.operators is None else latency.operators.costs(operators)[0]
+    totals = np.bincount(owner, weights, len(tables))
+    counts = np.bincount(owner, minlength=len(tables))
+    # Operators of which nothing is known but that they are there share a layer evenly.
+    shares = np.where(totals[owner] > 0.0, weights / np.where(totals > 0.0, totals, 1.0)[owner], 1.0 / counts[owner])
     found: dict[str, float] = {}
-    for segment, whole in zip(segments, costs.mean_ms.tolist(), strict=True):
-        operators: OperatorTable = segment.operators
-        weights = operators.macs if latency.operators is None else latency.operators.costs(operators)[0]
-        total = float(np.sum(weights))
-        shares = weights / total if total > 0.0 else np.full(len(operators), 1.0 / max(1, len(operators)))
-        for kind, share in zip(operators.kind.tolist(), shares.tolist(), strict=True):
-            words = kind_words(kind)
-            found[words] = found.get(words, 0.0) + share * whole
-    return tuple(sorted(((kind, ms) for kind, ms in found.items() if ms > 0.0), key=lambda one: -one[1]))
+    for kind, ms in zip(operators.kind.tolist(), (shares * costs.mean_ms[owner]).tolist(), strict=True):
+        words = kind_words(kind)
+        found[words] = found.get(words, 0.0) + ms
+    times = [(words, ms) for words, ms in found.items() if ms > 0.0]
+    return tuple(sorted(times, key=lambda one: -one[1]))

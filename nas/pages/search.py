@@ -164,6 +164,7 @@ def trade_off(result: Document) -> Figure:
         keys=[key_of(one) for one, _ in printed],
     )
     targets = [result, *mappings(result.get("answers"))]
+    timed = _timed(result, {key_of(network): network for _, network in networks})
     lines = [(float(one["target_ms"]), "target") for one in targets if number(one.get("target_ms"))]
     alike = [
         mapping(n.get("accuracy")) for role, n in networks if n.get("indistinguishable") is True and role == "known"
@@ -181,12 +182,27 @@ def trade_off(result: Document) -> Figure:
             shown=near[0],
         ),
         y=Axis(title=f"{metric(mapping(best.get('accuracy')).get('metric'))}, %", shown=near[1]),
-        series=[one for one in (*series[:2], published, *series[2:]) if len(one.x)],
+        series=[one for one in (*series[:2], published, *series[2:], timed) if len(one.x)],
         lines=list(dict.fromkeys(lines)),
         bands=bands,
         note=f"{'Shaded: cannot be told apart from the answer. ' if bands else ''}Bars are central 90 % intervals."
         f" Latencies {text(mapping(best.get('latency')).get('source'))}, accuracies {text(source)}; open squares are"
         " what others published, at recipes of their own. A click shows a network below.",
+    )
+
+
+def _timed(result: Document, networks: Mapping[str, Document]) -> Series:
+    """What a verification measured of the networks that are shown, at their predicted accuracy."""
+    rounds = mappings(mapping(result.get("verification")).get("rounds"))
+    checked = {str(one.get("digest")): one for part in rounds for one in mappings(part.get("networks"))}
+    found = [(key, one, mapping(networks[key].get("accuracy"))) for key, one in checked.items() if key in networks]
+    return Series(
+        name="measured here",
+        role="best",
+        x=[number(one.get("measured_ms")) for _, one, _ in found],
+        y=[100 * (number(accuracy.get("mean")) or 0.0) for _, _, accuracy in found],
+        texts=[f"{short(one.get('name'))}: measured {ms(one.get('measured_ms'))}" for _, one, _ in found],
+        keys=[key for key, _, _ in found],
     )
 
 

@@ -91,7 +91,7 @@ def test_a_study_ends_with_its_page(workspace: Path, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     (run,) = RunStore(workspace / "runs").records(kind="study")
     page = workspace / "runs" / run.id / "page.html"
-    assert out.endswith(f"\nPage: {page} (`nas report {run.id} --open`)\n")
+    assert out.endswith(f"\nPage: {page}\n")
     assert run.command == "nas study attention --device iphone12"
     assert [artefact.path for artefact in run.artefacts if artefact.kind == "page"] == [page]
     assert "on iphone12" in page.read_text(encoding="utf-8")

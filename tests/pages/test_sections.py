@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas.pages import of_device, of_result, of_run, page_of
+from nas.pages import html, of_device, of_result, of_run, page_of
 from nas.pages.parts import Figure, Page, Section, Table
 from tests.pages import documents
 
@@ -101,10 +103,22 @@ def test_an_older_result_opens_and_says_what_it_lacks() -> None:
     assert _page(trained).missing == ["the classes, the curves and the confusion matrix of the training"]
 
 
+def test_a_result_that_an_older_version_wrote_opens() -> None:
+    older = json.loads((Path(__file__).parent.parent / "data" / "search-before-anatomies.json").read_text())
+    page = _page(older)
+    assert page.headline.startswith("For iphone12 at 1 ms: mobile-1ms-a334f7f3 takes 1.000 ms [0.914, 1.094] (modelled)")
+    assert "the latency of the layers and operators" in page.missing
+    assert len(page.networks[0]["stages"][0]["blocks"]) == len(older["best"]["architecture"]["layers"])
+    assert "not in this document" in html(page)
+
+
 def test_a_verification_shows_predicted_beside_measured() -> None:
     section = _section(_page(documents.verified()), "verification")
     # 1.0 ms predicted, 0.99 measured: 1.0 % above.
     assert "0.990 ms (measured), +1.0 % predicted over measured; accepted." in section.texts[0]
+    timed = _figure(_page(documents.verified()), "trade-off").series[-1]
+    # The last round's time of the answer, which is predicted to reach 76 %, and that of the runner-up, 73 %.
+    assert (timed.name, list(timed.x), list(timed.y)) == ("measured here", [0.99, 0.82], [76.0, 73.0])
     (figure,), (table,) = section.figures, section.tables
     assert list(figure.series[0].x) == [1.3, 0.82, 0.99] and figure.diagonal
     assert _column(table, 6) == ["measured at 1.300 ms", "runner-up", "accepted"]
