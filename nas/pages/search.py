@@ -170,6 +170,7 @@ def trade_off(result: Document) -> Figure:
         mapping(n.get("accuracy")) for role, n in networks if n.get("indistinguishable") is True and role == "known"
     ]
     means = [100 * mean for one in alike if (mean := number(one.get("mean"))) is not None]
+    means += [100 * mean for one in [mapping(best.get("accuracy"))] if means and (mean := number(one.get("mean")))]
     bands = [(min(means), max(means), "cannot be told apart from the answer")] if means else []
     source = mapping(best.get("accuracy")).get("source")
     near = _near([line for line, _ in lines], series)
