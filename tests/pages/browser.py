@@ -16,6 +16,9 @@ from tests.extras import needs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+PATIENCE_MS = 120_000
+"""How long a page is waited for: the machine may be busy with other tests."""
+
 _NO_NETWORK = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -57,6 +60,7 @@ class Opened:
             viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
         )
         self.page: Page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))

@@ -11,7 +11,7 @@ import pytest
 
 from nas.pages import html, of_device, of_result, of_run, page_of
 from tests.pages import documents
-from tests.pages.browser import Opened
+from tests.pages.browser import PATIENCE_MS, Opened
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -187,6 +187,7 @@ def test_a_page_opens_within_two_seconds(browser: Browser, tmp_path: Path) -> No
     file.write_text(html(page_of(of_result(documents.search(baselines=many, front=front)))), encoding="utf-8")
     assert file.stat().st_size < 6_000_000
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     session = page.context.new_cdp_session(page)
     # In processor time of the page's own thread: a machine that is busy with other things is no fault of the page.
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
