@@ -71,10 +71,11 @@ def build(as_json: bool, storage: str | None, **options: Any) -> None:
 
     Whatever was timed is kept: stopped at any moment and started again, it goes on.
     """
-    from nas.jobs.lut_build import TableRequest, build_table
+    from nas.jobs.lut_build import TableRequest, build_table, check_build
     from nas.jobs.recorded import recorded
 
     request = TableRequest(**options)
+    check_build(request)
     words = ["nas", "lut", "build", "--device", request.home.name, "--space", request.space]
     words += ["--budget", f"{request.budget_s:g}s", "--seed", str(request.seed)]
     with progress() as show:

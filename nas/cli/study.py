@@ -82,10 +82,11 @@ def _run(
     kind: str, *, home: DeviceHome, rounds: int | None, report: Path | None, storage: str | None, as_json: bool
 ) -> None:
     from nas.jobs.recorded import recorded
-    from nas.jobs.study import study
+    from nas.jobs.study import check_study, study
     from nas.report.study import study_text, write_report
 
     words = ["nas", "study", kind, "--device", home.name, *([] if rounds is None else ["--rounds", str(rounds)])]
+    check_study(kind, home)
     with progress() as show:
         run, found = recorded(
             "study", words, home, lambda: study(kind, home, rounds=rounds, progress=show), storage=storage

@@ -20,7 +20,8 @@ class History:
 
     @property
     def steps(self) -> tuple[tuple[int, float, float], ...]:
-        """(networks looked at, score of the best answer, its mean accuracy), the last one where the strategy ended."""
+        """(points looked at, some of them again; score of the best answer; its mean accuracy), the last one where the
+        strategy ended."""
         if self._steps and self._last > self._steps[-1][0]:
             return (*self._steps, (self._last, *self._steps[-1][1:]))
         return tuple(self._steps)

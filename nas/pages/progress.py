@@ -38,7 +38,7 @@ def progress_section(result: Document) -> Section | None:
             Figure(
                 name="best-so-far",
                 title="The best answer so far",
-                x=Axis(title="networks looked at", log=True),
+                x=Axis(title="points looked at, some of them again", log=True),
                 y=Axis(title="predicted top-1, %"),
                 series=[
                     Series(
@@ -48,9 +48,7 @@ def progress_section(result: Document) -> Section | None:
                         x=evaluated,
                         y=mean,
                         step=True,
-                        texts=[
-                            f"{_count(n)} networks: mean {_value(v)} %" for n, v in zip(evaluated, mean, strict=True)
-                        ],
+                        texts=[f"{_count(n)} points: mean {_value(v)} %" for n, v in zip(evaluated, mean, strict=True)],
                     ),
                     Series(
                         name="bound that ranks",
@@ -60,7 +58,7 @@ def progress_section(result: Document) -> Section | None:
                         y=score,
                         step=True,
                         texts=[
-                            f"{_count(n)} networks: bound {_value(v)} %" for n, v in zip(evaluated, score, strict=True)
+                            f"{_count(n)} points: bound {_value(v)} %" for n, v in zip(evaluated, score, strict=True)
                         ],
                     ),
                 ],

@@ -265,7 +265,7 @@ def test_a_place_that_takes_nothing_is_exit_code_1(fresh: Path, capsys: pytest.C
     (fresh / "runs").write_text("a file")
     assert main(["lut", "build", *DEVICE, "--space", "tiny"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error: ") and "local.db must be writable" in err
+    assert err.startswith("error: ") and "runs must be writable" in err
 
 
 @pytest.mark.parametrize("command", ["plan", "build", "verify"])

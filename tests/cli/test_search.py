@@ -91,7 +91,8 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     assert document["evaluated"] > 0
     assert document["max_interval"] == 1.3
     best = document["best"]
-    assert document["history"]["points"][-1][0] <= document["evaluated"]
+    evaluated, _, means = zip(*document["history"]["points"], strict=True)
+    assert list(evaluated) == sorted(evaluated) and all(0 < mean < 1 for mean in means)
     for network in (best, *document["baselines"]):
         parts = [network["anatomy"]["fixed_ms"], *(layer["ms"] for layer in network["anatomy"]["layers"])]
         assert sum(parts) == pytest.approx(network["latency"]["mean_ms"])
