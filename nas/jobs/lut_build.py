@@ -105,7 +105,7 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
 
 
 def check_build(request: TableRequest) -> None:
-    """Raises `InputError` for what no build can do: too small a budget, a space of codes, a device that nothing reaches,
+    """Raises `InputError` for what no build can do: too small a budget, a space of codes, a device out of reach,
     a table that it would overwrite."""
     check_budget(request.budget_s)
     measured_space(request.space)
