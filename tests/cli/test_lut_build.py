@@ -253,7 +253,7 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify"):
+    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify", "nas.jobs.lut_build"):
         monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
