@@ -41,9 +41,9 @@ check: .venv/ready-to-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Runs the commands whose output README.md shows, and writes it there.
+# Runs the commands whose output README.md and docs/your-data.md show (some minutes), and writes it there.
 readme: .venv/ready
-	$(BIN)/python -m benchmarks.transcript README.md
+	$(BIN)/python -m benchmarks.transcript README.md docs/your-data.md
 
 $(EXTRAS): .venv/ready
 	@$(INSTALL) --editable '.[$@]' >&2

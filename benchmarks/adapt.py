@@ -9,7 +9,8 @@ from pathlib import Path
 import nas
 from benchmarks.environment import environment_text
 from nas.evaluate import Limits, Models
-from nas.jobs.adapt import Adaptation, adapt
+from nas.jobs.adapt import adapt
+from nas.jobs.adaptation import Adaptation
 from nas.report.table import markdown
 from nas.space import Architecture, known_network, list_known
 from nas.space.seeds import families, instantiate

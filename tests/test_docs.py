@@ -89,3 +89,12 @@ def test_every_python_name_of_the_readme_exists(name: str) -> None:
 
 def test_the_transcript_of_the_readme_is_there() -> None:
     assert re.search(r"<!-- transcript: (nas .+?) -->\n```text\n\$ \1\n.+?```\n<!-- /transcript -->", README, re.DOTALL)
+
+
+def test_the_transcripts_of_your_data_are_there() -> None:
+    page = PAGES[Path("docs/your-data.md")]
+    mark = r"<!-- (transcript|refused|interrupted): (nas [^\n]+?) -->\n```text\n\$ ([^\n]+)\n(.+?)```\n<!-- /\1 -->"
+    found = re.findall(mark, page, re.DOTALL)
+    assert len(found) == page.count("<!-- /") == 9
+    for _, command, called, _ in found:
+        assert re.fullmatch(re.escape(command).replace("RUN", r"\d{8}-\d{6}-[0-9a-f]{4}"), called)

@@ -22,13 +22,10 @@ from nas.space.architecture import Architecture
 from nas.space.compile.batch import LayerBatch, places_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriorModel:
-    """A prior under its name, as `nas.accuracy.model.AccuracyModel` has it; all accuracies are *predicted*."""
+class _OfOperators:
+    """What a model reads of networks that is a function of sums of `OPERATOR_FEATURES`."""
 
-    name: str
-    prior: Prior
-    manifest: Mapping[str, Any]
+    __slots__ = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -40,6 +37,15 @@ class PriorModel:
     ) -> Floats:
         """`operator_features`."""
         return operator_features(table, side, classifier)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorModel(_OfOperators):
+    """A prior under its name, as `nas.accuracy.model.AccuracyModel` has it; all accuracies are *predicted*."""
+
+    name: str
+    prior: Prior
+    manifest: Mapping[str, Any]
 
     def figures(
         self,
@@ -110,7 +116,7 @@ class PriorModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionedModel:
+class ConditionedModel(_OfOperators):
     """A prior conditioned on trials, as `nas.accuracy.model.AccuracyModel` has it; all accuracies are *predicted*, and
     are those of one more network trained as those of the trials were.
 
@@ -122,17 +128,6 @@ class ConditionedModel:
     prior: Prior
     process: ConditionedPrior
     num_trials: int
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """`OPERATOR_FEATURES`."""
-        return OPERATOR_FEATURES
-
-    def operator_columns(
-        self, table: OperatorTable, side: NDArray[np.float64], classifier: NDArray[np.bool_]
-    ) -> Floats:
-        """`operator_features`."""
-        return operator_features(table, side, classifier)
 
     def figures(
         self, sums: NDArray[np.floating], resolution: NDArray[np.floating], *, quick: bool = False

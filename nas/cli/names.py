@@ -70,11 +70,12 @@ def known_formats(context: click.Context, parameter: click.Parameter, value: str
     return formats
 
 
-def known_recipe(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def known_recipe(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The name of a recipe of training, or its file."""
     from nas.training import load_recipe
 
-    load_recipe(value)
+    if value is not None:
+        load_recipe(value)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from nas.cli.progress import progress
 from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page
+from nas.progress import silent
 
 
 @click.command()
@@ -20,11 +22,9 @@ from nas.cli.terminal import page
 @click.option("--data", required=True, metavar="PATH", help="Your images: a folder, an .npz or a .csv file.")
 @click.option(
     "--recipe",
-    default="small",
     callback=known_recipe,
-    show_default=True,
     metavar="NAME|FILE",
-    help="How it is trained.",
+    help="How it is trained.  [default: small; with --init fine-tune]",
 )
 @click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="How often it sees each image.  [default: the recipe's]"
@@ -48,13 +48,17 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
 
     NETWORK is a known name, an architecture file or a zoo folder.
     """
-    from nas.jobs.train import TrainOutcome, TrainRequest, plan_training, run_train
+    from nas.jobs.train import plan_training, run_train
+    from nas.jobs.training import TrainOutcome, TrainRequest
+    from nas.training.processes import place_of_process
 
-    request = TrainRequest(**options)
-    with progress() as show:
+    request, speaks = TrainRequest(**options), place_of_process().is_first
+    with progress() if speaks else contextlib.nullcontext(silent) as show:
         outcome = (
             plan_training(request, progress=show) if dry_run else run_train(request, storage=storage, progress=show)
         )
+    if not speaks:
+        return
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:

@@ -113,19 +113,19 @@ class _Chain:
         for i in range(count):
             stages.append(self._stage(i, met))
             met = self._forward(i, met, np.ones_like(stages[i].shared))
-        last = np.repeat(_any(met, 1)[:, None], len(space.heads), axis=1)
-        heads = self._rows(places[-1][0], ["resolution", "head", f"in{count}"], last)
+        last = np.repeat(met[:, :, None], len(space.heads), axis=2)
+        heads = self._rows(places[-1][0], ["resolution", "early", "head", f"in{count}"], last)
         before = [self._behind_stems(stems)]
         for i, stage in enumerate(stages):
             before.append(self._forward(i, before[-1], stage.open()))
-        behind = [np.broadcast_to(_any(heads, 1)[:, None], before[-1].shape)]
+        behind = [_any(heads, 2)]
         for i in reversed(range(count)):
             behind.insert(0, self._backward(i, behind[0], stages[i].open()))
         used: dict[str, Bools] = {"resolution": _any(before[0] & behind[0], (1, 2))}
         used["stem"] = np.array(
             [(stems[:, s] & behind[0][:, self._early[s], self._in0[s]]).any() for s in range(len(space.stems))]
         )
-        used["head"] = _any(heads & _any(before[-1], 1)[:, None], (0, 2))
+        used["head"] = _any(heads & before[-1][:, :, None], (0, 1, 3))
         for i, stage in enumerate(stages):
             used |= self._stage_genes(i, stage, before[i], behind[i + 1])
         counted = {gene: choices for gene, choices in space.genes.items() if len(choices) > 1}

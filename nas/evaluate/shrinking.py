@@ -15,6 +15,7 @@ from nas.space.compile.batch import Place, places_of
 from nas.space.compile.compiled import Floats
 from nas.space.shrink import width_changes
 from nas.strategies import Goal, Move, NetAdapt, NetAdaptResult
+from nas.strategies.problem import Standing
 
 _EXCHANGED = 8
 """How many narrower widths are tried as payment for a wider one."""
@@ -52,8 +53,8 @@ class ChannelAdaptation:
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
         self._netadapt = NetAdapt(
-            moves=self._moves,
-            standing=lambda states: self._figures(states).standing,
+            moves=self.moves,
+            standing=self.standing,
             score=lambda states: self._figures(states).score,
             beam=beam,
             step=step,
@@ -72,7 +73,7 @@ class ChannelAdaptation:
 
         `progress` is told after each round how much of the way is done, from 0 to 1.
         """
-        return self._netadapt.shrink(self._state(start), target_ms=target_ms, goal=goal, progress=progress)
+        return self._netadapt.shrink(self.state(start), target_ms=target_ms, goal=goal, progress=progress)
 
     def fill(self, start: Architecture, goal: Goal) -> Architecture:
         """The answer by `goal` that changing widths of `start`, an answer, leads to; `start` where nothing is better.
@@ -81,10 +82,10 @@ class ChannelAdaptation:
         there the best change of one width, narrower or wider, is taken as long as one is better; then a narrower width
         that pays for a wider one.
         """
-        state = self._state(start)
+        state = self.state(start)
         value = self._values([state], goal)[0]
         while True:
-            singles = [*self._moves(state), *self._moves(state, wider=True)]
+            singles = [*self.moves(state), *self.moves(state, wider=True)]
             better = self._best(singles, goal, value)
             if better is None:
                 better = self._best(self._exchanges(state, singles), goal, value)
@@ -99,7 +100,7 @@ class ChannelAdaptation:
         lost = figures.score[0] - figures.score[1:]
         rate = np.where(won > 0, lost / np.maximum(won, 1e-12), np.inf)
         cheapest = [i for i in np.argsort(rate, kind="stable")[:_EXCHANGED].tolist() if won[i] > 0]
-        return [wider for i in cheapest for wider in self._moves(singles[i].state, wider=True)]
+        return [wider for i in cheapest for wider in self.moves(singles[i].state, wider=True)]
 
     def _best(
         self, moves: Sequence[Move[ShrunkNetwork]], goal: Goal, value: float
@@ -117,7 +118,8 @@ class ChannelAdaptation:
         value = goal.reward.reward(figures.score, figures.standing.bounded_ms, goal.target_ms)
         return np.where(goal.feasible(figures.standing), value, -np.inf)
 
-    def _state(self, network: Architecture) -> ShrunkNetwork:
+    def state(self, network: Architecture) -> ShrunkNetwork:
+        """`network` as a start; from now on all states are descendants of it."""
         self._frame = network
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(network))}
         sums = self._models.sums([network])[0]
@@ -133,13 +135,17 @@ class ChannelAdaptation:
         assert self._frame is not None
         return replace(self._frame, layers=state.layers)
 
-    def _moves(self, state: ShrunkNetwork, *, wider: bool = False) -> list[Move[ShrunkNetwork]]:
+    def moves(self, state: ShrunkNetwork, *, wider: bool = False) -> list[Move[ShrunkNetwork]]:
         """Every way to make a width, or several that are tied, narrower or wider."""
         moves = list(self._changes(state, wider))
         if self._models.latency.operators is not None or not moves:
             return moves
         uncovered = self._figures([move.state for move in moves]).uncovered.tolist()
         return [move for move, lacks in zip(moves, uncovered, strict=True) if not lacks]
+
+    def standing(self, states: list[ShrunkNetwork]) -> Standing:
+        """How states stand against the aim and the limits."""
+        return self._figures(states).standing
 
     def _changes(self, state: ShrunkNetwork, wider: bool) -> Iterable[Move[ShrunkNetwork]]:
         changes = list(width_changes(self._architecture(state), self._divisor, wider=wider))

@@ -2,95 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
-from nas.evaluate import Aim, ChannelAdaptation, Figures, Limits, Models, ShrunkNetwork
-from nas.jobs.display import notebook_html
+from nas.evaluate import ChannelAdaptation, Limits, Models, ShrunkNetwork
+from nas.jobs.adaptation import REWARD, Adaptation, name_answer, rounds_of, size_around
 from nas.jobs.front import FRONT_SIZE
 from nas.jobs.gain import gain_over_known
-from nas.jobs.network import Network, NetworkRecords, Published
+from nas.jobs.network import NetworkRecords, Published
 from nas.jobs.search import NO_LIMITS
 from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.unmet import unmet_by_shrinking
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, list_known
-from nas.space.shrink import inner_places, tied_widths
-from nas.strategies import NetAdaptResult, Reward, Shrunk, pareto_front
-
-REWARD = Reward(form="hard")
-"""Nothing above the target is an answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """One step of the way: a width made narrower, and the network behind it: accuracy a fraction, latency the mean.
-
-    `layer` is the number of the layer, from 1 on, and its parameter; a bottleneck width goes by the first of the layers
-    that residuals tie.
-    """
-
-    layer: str
-    before: int
-    after: int
-    accuracy: float
-    latency_ms: float
-    params: int
-    macs: int
-
-    def as_json(self) -> dict[str, Any]:
-        """The record of the contract."""
-        return {
-            "layer": self.layer,
-            "from": self.before,
-            "to": self.after,
-            "accuracy": self.accuracy,
-            "latency_ms": self.latency_ms,
-            "params": self.params,
-            "macs": self.macs,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adaptation:
-    """What adapting a network gave: the answer of a search among its narrower forms, and the way to it.
-
-    `start` is the network that was adapted, as it is; its accuracy and latency in the unit of the rounds are
-    `start_accuracy` (believed as that of a chosen network) and `start.latency`.
-    """
-
-    answer: SearchAnswer
-    start: Network
-    start_accuracy: float
-    rounds: tuple[Round, ...]
-
-    @property
-    def best(self) -> Network:
-        """The answer's network."""
-        return self.answer.best
-
-    @property
-    def front(self) -> tuple[Network, ...]:
-        """The Pareto front of latency and score over all states that were kept."""
-        return self.answer.front
-
-    def _repr_html_(self) -> str:
-        return notebook_html(self.as_json())
-
-    def as_json(self) -> dict[str, Any]:
-        """The record of the contract, without `run` and `seconds`."""
-        rounds = [one.as_json() for one in self.rounds]
-        return {**self.answer.as_json(), "start": self.start.as_json(), "rounds": rounds}
+from nas.strategies import NetAdaptResult, pareto_front
 
 
 def adapt(
@@ -140,12 +70,12 @@ def adapt(
             least = ChannelAdaptation.network(result.least.state, network)
             raise unmet_by_shrinking(network, least, models, aim)
         path = result.best.path()
-        best = _best(result.best, network, aim)
+        best = name_answer(ChannelAdaptation.network(result.best.state, network), network, aim)
         front = _front(models, result, network, best)
         not_known = best.digest not in {other.digest for other in beside}
         answer = SearchAnswer(
             space=network.name,
-            space_size=_size(network, divisor),
+            space_size=size_around(network, divisor),
             device=latency.device.name,
             target_ms=aim.target_ms,
             reward=REWARD,
@@ -163,37 +93,15 @@ def adapt(
             ),
             notes=(f"{network.name} meets target and limits as it is.",) if len(path) == 1 else (),
         )
-        figures = models.figures([network, *(ChannelAdaptation.network(step.state, network) for step in path[1:])])
+        way = [network, *(ChannelAdaptation.network(step.state, network) for step in path[1:])]
+        figures = models.figures(way)
         accuracies = figures.believed.mean.tolist()
     return Adaptation(
-        answer=answer, start=start, start_accuracy=accuracies[0], rounds=tuple(_rounds(path, accuracies, figures))
+        answer=answer,
+        start=start,
+        start_accuracy=accuracies[0],
+        rounds=tuple(rounds_of([step.layer for step in path], way, accuracies, figures)),
     )
-
-
-def _best(chosen: Shrunk[ShrunkNetwork], start: Architecture, aim: Aim) -> Architecture:
-    """The network of the answer, named after the start, the target and its own digest."""
-    if chosen.parent is None:
-        return start
-    network = ChannelAdaptation.network(chosen.state, start)
-    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", start.name), network.digest[:8]]  # it becomes the name of a folder
-    if aim.target_ms is not None:
-        words.insert(1, f"{aim.target_ms:g}ms")
-    return network.named("-".join(words))
-
-
-def _rounds(path: Sequence[Shrunk[ShrunkNetwork]], accuracies: Sequence[float], figures: Figures) -> Iterator[Round]:
-    for i, (before, after) in enumerate(itertools.pairwise(path), start=1):
-        position, _, parameter = after.layer.partition(".")
-        widths = [shrunk.state.layers[int(position)].arg(parameter) for shrunk in (before, after)]
-        yield Round(
-            layer=f"{int(position) + 1}.{parameter}",
-            before=int(widths[0]),
-            after=int(widths[1]),
-            accuracy=accuracies[i],
-            latency_ms=float(figures.latency_ms[i]),
-            params=int(figures.params[i]),
-            macs=int(figures.macs[i]),
-        )
 
 
 def _front(
@@ -211,11 +119,3 @@ def _front(
     if len(found) <= FRONT_SIZE:
         return found
     return [found[round(i * (len(found) - 1) / (FRONT_SIZE - 1))] for i in range(FRONT_SIZE)]
-
-
-def _size(network: Architecture, divisor: int) -> int:
-    """How many networks there are that are as wide or narrower."""
-    layers = network.layers
-    widths = [layers[i].arg(parameter) for i, parameter in inner_places(network)]
-    widths += [layers[group[0]].arg("out") for group in tied_widths(network)]
-    return math.prod(1 + (int(width) - 1) // divisor for width in widths)

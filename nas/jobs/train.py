@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
 from nas.errors import InputError, unknown_name
-from nas.jobs.display import notebook_html
 from nas.jobs.inherit import Source, check_source, inherit_from, open_source
+from nas.jobs.training import TrainOutcome, TrainPlan, TrainRequest
 from nas.progress import OnProgress, Step, silent
 from nas.runs import RunStore, is_run_id
 from nas.runs.handle import RunHandle
 from nas.space import Architecture, load_architecture
 from nas.space.resolution import height_width
 from nas.training import Recipe, load_recipe
+from nas.training.processes import place_of_process
 from nas.zoo import export_architecture, find_entry, load, training_of, zoo_folder
 from nas.zoo.entry import read_entry
 from nas.zoo.formats import check_formats
@@ -30,12 +30,11 @@ from nas.zoo.formats import check_formats
 if TYPE_CHECKING:
     from torch import nn
 
+    from nas.nets import GraphModule
+    from nas.training.group import Group
     from nas.training.heldout import HeldOut
     from nas.training.inherit import Inheritance
     from nas.training.loop import Training
-
-TRAINING_SCHEMA = 1
-"""The version of the document of how a network was trained."""
 
 DRY_STEPS, SCORED = 8, 250
 """How many steps, and how many images that are looked at, a dry run is timed by."""
@@ -44,108 +43,11 @@ _TRAINING = ("data_digest", "recipe", "epochs", "seed", "branches", "teacher", "
 """What tells one training of a network from another, in the record of a manifest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainRequest:
-    """What a user asks of `nas train`; fields as the command's options."""
-
-    network: str | Path | Architecture
-    data: str | Path | Prepared
-    recipe: str | Path | Recipe = "small"
-    epochs: int | None = None
-    init: str | Path | None = None
-    teacher: str | None = None
-    seed: int = 0
-    branches: int | None = None
-    formats: tuple[str, ...] = ("onnx",)
-    pixels: bool = False
-    resume: str | None = None
-
-    def command(self) -> str:
-        """The command line that repeats it, as far as what it names has a name."""
-        named = self.network.name if isinstance(self.network, Architecture) else str(self.network)
-        data = self.data.digest[:16] if isinstance(self.data, Prepared) else str(self.data)
-        recipe = self.recipe.name if isinstance(self.recipe, Recipe) else str(self.recipe)
-        words = ["nas", "train", named, "--data", data, "--recipe", recipe]
-        for option in ("epochs", "init", "teacher", "branches"):
-            if getattr(self, option) is not None:
-                words += [f"--{option}", str(getattr(self, option))]
-        words += ["--seed", str(self.seed)]
-        if self.formats != ("onnx",):
-            words += ["--format", ",".join(self.formats)]
-        if self.pixels:
-            words.append("--pixels")
-        return shlex.join(words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainOutcome:
-    """A trained network: its accuracy on the held-out images, and its folder in the zoo; `training` is the record of
-    the zoo: classes, confusion matrix, recipe, epoch by epoch."""
-
-    run: str
-    architecture: Architecture
-    data: str
-    recipe: str
-    epochs: int
-    held_out: HeldOut
-    seconds: float
-    images_per_s: float
-    zoo: str
-    training: Mapping[str, Any]
-    inheritance: Inheritance | None = None
-
-    @property
-    def accuracy(self) -> float:
-        """The share of the held-out images that it is right on, in [0, 1]."""
-        return self.held_out.accuracy
-
-    def _repr_html_(self) -> str:
-        return notebook_html(self.as_json())
-
-    def as_json(self) -> dict[str, Any]:
-        """The JSON of `nas train`."""
-        return {
-            "run": self.run,
-            "name": self.architecture.name,
-            "digest": self.architecture.digest,
-            "data": self.data,
-            "recipe": self.recipe,
-            "epochs": self.epochs,
-            "accuracy": self.held_out.as_json(),
-            "seconds": self.seconds,
-            "images_per_s": self.images_per_s,
-            "zoo": self.zoo,
-            "init": None if self.inheritance is None else self.inheritance.as_json(),
-            "training": {"schema": TRAINING_SCHEMA, **self.training},
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainPlan:
-    """What a training would do, and how long it would take by some steps that were timed."""
-
-    name: str
-    digest: str
-    data: str
-    recipe: str
-    classes: int
-    images: Mapping[str, int]
-    epochs: int
-    batch: int
-    steps: int
-    images_per_s: float
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The JSON of `nas train --dry-run`."""
-        return {name: getattr(self, name) for name in TrainPlan.__slots__}
-
-
 def train(
     architecture: str | Path | Architecture,
     *,
     data: str | Path | Prepared,
-    recipe: str | Path | Recipe = "small",
+    recipe: str | Path | Recipe | None = None,
     epochs: int | None = None,
     init: str | Path | None = None,
     seed: int = 0,
@@ -160,13 +62,15 @@ def train(
     """Train `architecture` (or the network of that name) on `data` by `recipe`, measure it on the held-out images, and
     export it to the zoo.
 
-    `data` is a folder, `.npz` or `.csv` file (docs/your-data.md), or prepared already; `init` is
-    what weights are inherited from: a trained network of the zoo, or a checkpoint in the form of timm or torchvision
-    (`nas.inherit`); `teacher` a trained network of
-    the zoo with the same classes; with `pixels` each of the `formats` also has a file that takes pixels and says
-    probabilities; `resume` is the run of the same training that was stopped. A checkpoint is kept in the
-    run's folder after each epoch and every three minutes. Raises `InputError` for what does not fit before anything is
-    trained, `NasError` where the loss diverges or the disk is full.
+    Without a `recipe` it is `small`, and with `init` `fine-tune`. `data` is a folder, `.npz` or `.csv` file
+    (docs/your-data.md), or prepared already; `init` is what weights are inherited from: a trained network of the zoo,
+    or a checkpoint in the form of timm or torchvision (`nas.inherit`); `teacher` a trained network of the zoo with the
+    same classes; with `pixels` each of the `formats` also has a file that takes pixels and says probabilities;
+    `resume` is the run of the same training that was stopped. A checkpoint is kept in the run's folder after each epoch
+    and every three minutes. Raises `InputError` for what does not fit before anything is trained, `NasError` where the
+    loss diverges or the disk is full.
+
+    Where `torchrun` has started several processes they train one network together, and all get the outcome.
     """
     request = TrainRequest(
         network=architecture,
@@ -185,32 +89,45 @@ def train(
 
 
 def run_train(request: TrainRequest, *, storage: str | None = None, progress: OnProgress = silent) -> TrainOutcome:
-    """Train, measure, export and record the run in `storage` (by default the workspace's file); as `train`."""
-    from nas.training.checkpoint import FILE, check_question, read_checkpoint, write_checkpoint
-    from nas.training.stopping import asked_to_stop
+    """Train, measure, export and record the run in `storage` (by default the workspace's file); as `train`.
 
-    check_formats(request.formats)
+    Of several processes the first alone writes and tells `progress`.
+    """
+    from nas.training.checkpoint import FILE, write_checkpoint
+    from nas.training.group import joined
+
     store = RunStore(url=storage)
-    before = _checkpoint_of(store, request.resume, FILE)
-    made = _make(request, progress)
-    training, question = made.training, made.question
-    if before is not None:
-        checkpoint = read_checkpoint(before)
-        check_question(before, checkpoint, question)
-        training.restore(checkpoint)
-    with store.start("train", command=request.command(), inputs=question, seed=request.seed) as run:
-        path = run.folder / FILE
-        write_checkpoint(path, training.state(question))
-        run.add_artefact("checkpoint", path)
-        with asked_to_stop() as stop:
-            training.run(lambda one: write_checkpoint(path, one.state(question)), stop=stop, progress=progress)
-        return _finished(made, request, run, progress)
+    place = place_of_process()
+    progress = progress if place.is_first else silent
+    with joined(place) as group:
+        made = group.in_turn(lambda: _make_or_resume(request, store, group, progress))
+        training, question = made.training, made.question
+        if not group.is_first:
+            _train_to_the_end(training, lambda one: None, silent)
+            _, found = _measured(made)
+            return _outcome(made, found, run=group.text(), zoo=group.text())
+        with store.start("train", command=_command(request, group.size), inputs=question, seed=request.seed) as run:
+            path = run.folder / FILE
+            write_checkpoint(path, training.state(question))
+            run.add_artefact("checkpoint", path)
+            _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
+            outcome = _finished(made, request, run, progress)
+            group.text(outcome.run)
+            group.text(outcome.zoo)
+            return outcome
 
 
 def plan_training(request: TrainRequest, *, progress: OnProgress = silent) -> TrainPlan:
     """What `run_train` would do, and how long it would take: some steps are timed, and nothing is written but decoded
     images."""
-    made = _make(request, progress)
+    from nas.training.group import joined
+
+    with joined(place_of_process()) as group:
+        made = group.in_turn(lambda: _make(request, group, progress))
+        return _timed(made)
+
+
+def _timed(made: _Made) -> TrainPlan:
     training, prepared = made.training, made.prepared
     each = training.time_steps(DRY_STEPS)
     part = _first(prepared.val, SCORED)
@@ -245,14 +162,29 @@ class _Made:
     inheritance: Inheritance | None
 
 
-def _make(request: TrainRequest, progress: OnProgress) -> _Made:
+def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progress: OnProgress) -> _Made:
+    """A training at its beginning, or where the run that the request names was stopped."""
+    from nas.training.checkpoint import FILE, check_question, read_checkpoint
+
+    check_formats(request.formats)
+    before = _checkpoint_of(store, request.resume, FILE)
+    made = _make(request, group, progress)
+    if before is not None:
+        checkpoint = read_checkpoint(before)
+        check_question(before, checkpoint, made.question)
+        made.training.restore(checkpoint)
+    return made
+
+
+def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     """Read everything that the request names, data last since they take longest, and build the network."""
     network = request.network if isinstance(request.network, Architecture) else load_architecture(request.network)
-    recipe = request.recipe if isinstance(request.recipe, Recipe) else load_recipe(request.recipe)
+    asked = request.recipe_or_default
+    recipe = asked if isinstance(asked, Recipe) else load_recipe(asked)
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
-    prepared, data = _prepared(request.data, network, progress)
+    prepared, data = prepared_images(request.data, network, progress)
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
             f"a teacher must know the classes of the data in their order, but {request.teacher} knows others; train one"
@@ -277,6 +209,7 @@ def _make(request: TrainRequest, progress: OnProgress) -> _Made:
         teacher=teacher,
         branches=request.branches,
         device="cuda" if torch.cuda.is_available() else "cpu",
+        group=group,
     )
     question = {
         "network": {"name": network.name, "digest": network.digest},
@@ -313,7 +246,7 @@ def _source(request: TrainRequest) -> Source | None:
     return open_source(request.init)
 
 
-def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
+def prepared_images(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
     """The images at the network's size, and what they are called."""
     if isinstance(data, Prepared):
         return data, data.digest[:16]
@@ -321,17 +254,34 @@ def _prepared(data: str | Path | Prepared, network: Architecture, progress: OnPr
     return prepare(open_data(data, progress=progress), size=size, channels=channels, progress=progress), str(data)
 
 
+def _train_to_the_end(training: Training, keep: Callable[[Training], None], progress: OnProgress) -> None:
+    from nas.training.group import LostProcessError
+    from nas.training.loop import StoppedError
+    from nas.training.stopping import asked_to_stop
+
+    with asked_to_stop() as stop:
+        try:
+            training.run(keep, stop=stop, progress=progress)
+        except LostProcessError:
+            if not stop():
+                raise
+            # All were asked, and one that had not begun yet ended at once.
+            raise StoppedError from None
+
+
+def _measured(made: _Made) -> tuple[GraphModule, HeldOut]:
+    """The trained network in training form, and what its inference form says of the held-out images."""
+    module = made.training.result()
+    return module, made.training.score(made.prepared.test, module.fuse())
+
+
 def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnProgress) -> TrainOutcome:
     """Measure the trained network on the held-out images, export it, and record the result."""
-    from nas.training.heldout import held_out
-    from nas.training.loop import predictor
     from nas.training.preprocessing import preprocessing_for
 
     training, prepared = made.training, made.prepared
-    module = training.result()
     progress(Step(doing="measuring on held-out images"))
-    fused = module.fuse()
-    found = held_out(predictor(fused, training.normalize, training.device), prepared.test, len(prepared.classes))
+    module, found = _measured(made)
     record = {
         "data": made.data,
         "data_digest": prepared.digest,
@@ -351,7 +301,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
     }
     folder = export_architecture(
         made.architecture,
-        name=_zoo_name(made, record),
+        name=zoo_name(made.architecture, made.data, record),
         accuracy={**found.as_json(), "recipe": training.recipe.name, "data": made.data},
         run=run.id,
         seed=request.seed,
@@ -361,8 +311,18 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         formats=request.formats,
         progress=progress,
     )
-    outcome = TrainOutcome(
-        run=run.id,
+    outcome = _outcome(made, found, run=run.id, zoo=str(folder), record=record)
+    run.add_artefact("zoo", folder)
+    run.finish(outcome.as_json())
+    return outcome
+
+
+def _outcome(
+    made: _Made, found: HeldOut, *, run: str, zoo: str, record: Mapping[str, Any] | None = None
+) -> TrainOutcome:
+    training = made.training
+    return TrainOutcome(
+        run=run,
         architecture=made.architecture,
         data=made.data,
         recipe=training.recipe.name,
@@ -370,21 +330,24 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         held_out=found,
         seconds=training.seconds,
         images_per_s=training.images_per_s,
-        zoo=str(folder),
+        zoo=zoo,
         training=record,
         inheritance=made.inheritance,
     )
-    run.add_artefact("zoo", folder)
-    run.finish(outcome.as_json())
-    return outcome
 
 
-def _zoo_name(made: _Made, record: Mapping[str, Any]) -> str:
+def _command(request: TrainRequest, processes: int) -> str:
+    """The command line that repeats it."""
+    started = f"torchrun --standalone --nproc-per-node {processes} -m " if processes > 1 else ""
+    return started + request.command()
+
+
+def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str:
     """The network's name and that of its data; joined by a digest where another training has left a network there.
 
-    So the same training replaces what it made before, and no other training is lost.
+    So the same training, by its `record`, replaces what it made before, and no other training is lost.
     """
-    text = f"{made.architecture.name}-{Path(made.data).stem}"
+    text = f"{network.name}-{Path(data).stem}"
     name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
     folder = zoo_folder() / name
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.jobs.train import TrainOutcome, TrainPlan
+from nas.jobs.training import TrainOutcome, TrainPlan
 from nas.report.page import PLAIN, Page
 
 _MINUTE = 60
@@ -17,7 +17,7 @@ def train_text(outcome: TrainOutcome, page: Page = PLAIN) -> str:
             f"{outcome.architecture.name}: {100 * found.accuracy:.2f} % of {found.count:,} held-out images right"
         )
         + f" (90 % interval by their number {100 * low:.1f}–{100 * high:.1f})",
-        f"{outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}: {_duration(outcome.seconds)}",
+        f"{outcome.epochs} epochs by the recipe {outcome.recipe} on {outcome.data}: {duration_text(outcome.seconds)}",
         *([] if outcome.inheritance is None else [outcome.inheritance.as_text()]),
         f"Files: {outcome.zoo}",
         f"Run: {outcome.run} (`nas runs show {outcome.run}`)",
@@ -30,13 +30,14 @@ def plan_text(plan: TrainPlan, page: Page = PLAIN) -> str:
     counts = ", ".join(f"{count:,} {name}" for name, count in plan.images.items())
     text = (
         f"{plan.name} by the recipe {plan.recipe} on {plan.data} ({plan.classes} classes; images: {counts}):"
-        f" {plan.epochs} epochs, {plan.steps:,} steps of {plan.batch} images, about {_duration(plan.seconds)}"
+        f" {plan.epochs} epochs, {plan.steps:,} steps of {plan.batch} images, about {duration_text(plan.seconds)}"
         f" ({plan.images_per_s:.0f} images/s)."
     )
     return page.filled(text)
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """ "40 s", "12 min", "2.5 h"."""
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s"
     minutes = seconds / _MINUTE

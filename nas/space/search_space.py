@@ -205,7 +205,7 @@ class SearchSpace:
 
     @cached_property
     def stem_strides(self) -> tuple[int, ...]:
-        """The stride of each stem, 2 or 4."""
+        """How often each stem divides the side of an image: 1, 2 or 4."""
         return tuple(round(self.smallest_size[0] / shape[1]) for shape in self.stem_shapes)
 
     @cached_property
@@ -225,6 +225,17 @@ class SearchSpace:
     def stage_stride(self, position: int, stem_stride: int) -> int:
         """The stride of a stage: the first down-sampling is the stem's own where its stride is 4."""
         return 1 if stem_stride == 4 and position == self.first_down else self.stages[position].stride
+
+    def telling_strides(self, position: int, *, behind: bool = False) -> tuple[int, ...]:
+        """The strides of stems, ascending; one of them where all leave the same to the stage at `position`.
+
+        That is maps of the same size before and behind it; with `behind` those behind it alone. The position after the
+        last stage is that of the head.
+        """
+        strides, last = tuple(sorted(set(self.stem_strides))), len(self.stages)
+        places = (position + behind, min(position + 1, last))
+        maps = {tuple(self.reduction(place, stride) for place in places) for stride in strides}
+        return strides if len(maps) > 1 else strides[:1]
 
     def reduction(self, position: int, stem_stride: int) -> int:
         """Resolution over the size of the map before a stage (or, for the position behind the last one, the head)."""

@@ -45,9 +45,9 @@ def check_space(space: SearchSpace) -> None:
                     place = f"{space.source}: kinds.{kind.name}.{part}, {stage.name}"
                     _check_parameters(template, stage, small.widths_before[position], place)
             _check_layers(small, position, kind)
-    reduction = small.reduction(len(small.stages), small.stem_strides[0])
+    reductions = {small.reduction(len(small.stages), stride) for stride in small.stem_strides}
     for i, head in enumerate(small.heads):
-        for image in small.sizes:
+        for image, reduction in itertools.product(small.sizes, sorted(reductions)):
             _check_head(small, head, _reduced(image, reduction), f"{space.source}: heads, choice {i + 1}")
 
 
@@ -82,10 +82,12 @@ def _check_stem(space: SearchSpace, stem: tuple[Layer, ...], image: tuple[int, i
     shape: tuple[int, ...] = (space.in_channels, *image)
     for layer in stem:
         shape = _output(layer, shape, space.num_classes, where)
-    if shape[1:] not in [_reduced(image, stride) for stride in (2, 4)]:
+    if shape[1:] not in [_reduced(image, stride) for stride in (1, 2, 4)]:
         came = "x".join(map(str, shape))
         pixels = resolution_text(canonical(image))
-        raise InputError(f"{where} must reduce an image 2 or 4 times, but makes {came} of {pixels} px.")
+        raise InputError(
+            f"{where} must keep the size of an image or reduce it 2 or 4 times, but makes {came} of {pixels} px."
+        )
 
 
 def _check_head(space: SearchSpace, head: tuple[Layer, ...], size: tuple[int, ...], where: str) -> None:

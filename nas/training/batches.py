@@ -66,10 +66,12 @@ class Batches:
             self._plan = (epoch, EpochPlan(order=order, mirrored=mirrored, corners=corners))
         return self._plan[1]
 
-    def take(self, epoch: int, step: int) -> tuple[Pixels, Integers]:
-        """The images (batch, height, width, channels), cut and mirrored, and the labels (batch,) of a step."""
+    def take(self, epoch: int, step: int, part: slice = slice(None)) -> tuple[Pixels, Integers]:
+        """The images (n, height, width, channels), cut and mirrored, and the labels (n,) of a step, or of a `part` of
+        its batch."""
         plan = self.plan(epoch)
-        places = slice(step * self.batch, (step + 1) * self.batch)
+        first, last, _ = part.indices(self.batch)
+        places = slice(step * self.batch + first, step * self.batch + last)
         chosen = plan.order[places]
         images = self._split.images[chosen]
         return self._cut(images, plan.corners[places], plan.mirrored[places]), self._split.labels[chosen]

@@ -20,7 +20,8 @@ SIZE_DRAWS, MIX_DRAWS, TORCH_DRAWS = 1, 2, 3
 
 
 class Feed:
-    """The batches of a training of `module` by the recipe of `schedule`, on `device`; every draw is of `seed`.
+    """The batches of a training of `module` by the recipe of `schedule`, on `device`; every draw is of `seed`. Of each
+    batch it gives the `part` of this process.
 
     kornia draws from torch's generator, which the caller seeds for each step.
     """
@@ -34,9 +35,10 @@ class Feed:
         *,
         seed: int,
         device: torch.device,
+        part: slice,
     ) -> None:
         self._batches, self._schedule, self._normalize = batches, schedule, normalize
-        self._recipe, self._seed, self._device = schedule.recipe, seed, device
+        self._recipe, self._seed, self._device, self._part = schedule.recipe, seed, device, part
         self._size = module.definition.input_shape[1:]
         self._sizes = Sizes(module)
         self._augmentations: dict[tuple[int, int, float], nn.Module] = {}
@@ -44,7 +46,7 @@ class Feed:
     def batch(self, epoch: int, step: int) -> tuple[GraphModule, Batch]:
         """The batch of a step as the network sees it, and the form of the network for its size."""
         augment = self._recipe.augment
-        pixels, labels = self._batches.take(epoch, step)
+        pixels, labels = self._batches.take(epoch, step, self._part)
         form = self._sizes.form(self._share(epoch, step))
         height, width = form.definition.input_shape[1:]
         if augment.is_plain:

@@ -21,19 +21,29 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeldOut:
-    """Predictions on held-out images: `confusion` (classes, classes), true classes in rows, predicted in columns."""
+    """Predictions on held-out images, in their order: what each is (`labels`) and what was `said` of it, (n,) each, as
+    numbers of `classes` classes."""
 
-    confusion: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    said: NDArray[np.int64]
+    classes: int
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How often (classes, classes), true classes in rows, predicted in columns."""
+        found = np.zeros((self.classes, self.classes), np.int64)
+        np.add.at(found, (self.labels, self.said), 1)
+        return found
 
     @property
     def count(self) -> int:
         """How many images."""
-        return int(self.confusion.sum())
+        return len(self.labels)
 
     @property
     def correct(self) -> int:
         """How many of them were right."""
-        return int(np.trace(self.confusion))
+        return int((self.labels == self.said).sum())
 
     @property
     def accuracy(self) -> float:
@@ -63,8 +73,8 @@ def wilson(correct: int, count: int, z: float = Z90) -> tuple[float, float]:
 
 def held_out(predict: Predict, split: Split, classes: int, *, batch: int = 250) -> HeldOut:
     """What `predict` says of every image of `split`, `batch` at a time."""
-    confusion = np.zeros((classes, classes), np.int64)
+    labels, said = split.labels.astype(np.int64), np.zeros(len(split), np.int64)
     for begin in range(0, len(split), batch):
         places = slice(begin, begin + batch)
-        np.add.at(confusion, (split.labels[places], predict(np.array(split.images[places]))), 1)
-    return HeldOut(confusion=confusion)
+        said[places] = predict(np.array(split.images[places]))
+    return HeldOut(labels=labels, said=said, classes=classes)

@@ -1,4 +1,4 @@
-"""The loop: forward, loss, backward, step, in plain torch, on one device.
+"""The loop: forward, loss, backward, step, in plain torch, on one device a process.
 
 Images are channels last, which is 1.2 to 2 times as fast on processors. Everything random is a function of (seed,
 epoch, step), so the state is weights, the optimiser's memory, and two counters.
@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from nas.training.batches import Batches, generator
 from nas.training.branches import use_all_branches, use_branches
 from nas.training.checkpoint import Checkpoint, check_finite
 from nas.training.feed import TORCH_DRAWS, Feed
+from nas.training.group import ALONE, Group
 from nas.training.heldout import HeldOut, Predict, held_out
 from nas.training.losses import Loss, class_weights
 from nas.training.optimizers import averaged, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
@@ -68,7 +69,9 @@ class Training:
     """The training of `module` (in training form, of an architecture) on `data` by `recipe` for `epochs`.
 
     `teacher` gives logits for the same images and classes. `branches` lets re-parameterised layers begin with so many
-    branches. Raises `InputError` for data whose images or classes are not the network's.
+    branches. Each process of `group` takes its part of every batch. Its batch norms see that part, as in the trainings
+    that the recipes are of; their running statistics are the mean over all processes. Raises `InputError` for data
+    whose images or classes are not the network's, and for a batch that is too small for its processes.
     """
 
     def __init__(
@@ -82,15 +85,21 @@ class Training:
         teacher: nn.Module | None = None,
         branches: int | None = None,
         device: str = "cpu",
+        group: Group = ALONE,
     ) -> None:
         _check_fit(module, data, recipe)
-        self.recipe, self.data, self.seed = recipe, data, seed
+        self.recipe, self.data, self.seed, self.group = recipe, data, seed, group
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
         self.module = module.to(self.device)
         _channels_last(self.module).eval()
         height, width = module.definition.input_shape[1:]
         self.batches = Batches(data.train, recipe.augment, size=(height, width), batch=recipe.batch, seed=seed)
+        if self.batches.batch < 2 * group.size:
+            raise InputError(
+                f"each process must have two images of every batch or more, but {group.size} share"
+                f" {self.batches.batch}; start fewer."
+            )
         if self.batches.batch < recipe.batch:
             self.recipe = recipe = recipe.at_batch(self.batches.batch)
         self.schedule = Schedule(recipe=recipe, epochs=self.epochs, steps_per_epoch=self.batches.steps_per_epoch)
@@ -107,7 +116,15 @@ class Training:
         self.average = None if recipe.ema is None else averaged(self.module, recipe.ema)
         self._dropout = _dropout_before(head, recipe.dropout) if recipe.dropout else None
         self.normalize = Normalize(preprocessing_for(module.definition.input_shape[0]))
-        self.feed = Feed(self.module, self.batches, self.schedule, self.normalize, seed=seed, device=self.device)
+        self.feed = Feed(
+            self.module,
+            self.batches,
+            self.schedule,
+            self.normalize,
+            seed=seed,
+            device=self.device,
+            part=group.part(self.batches.batch),
+        )
         self.epoch, self.step, self.parts = 0, 0, 1
         self.history: list[Epoch] = []
         self.seconds = 0.0
@@ -133,9 +150,13 @@ class Training:
         self._prepare()
         lr, decay = self.schedule.lr(self.steps_done), self.schedule.weight_decay(self.steps_done)
         set_rates(self.optimizer, lr=lr, weight_decay=decay)
-        with _drawing_from(generator(self.seed, self.epoch, self.step, TORCH_DRAWS), self.device):
+        # What torch draws is for each image, so others for the images of another process.
+        own = (self.group.place.rank,) if self.group.place.rank else ()
+        with _drawing_from(generator(self.seed, self.epoch, self.step, TORCH_DRAWS, *own), self.device):
             form, batch = self.feed.batch(self.epoch, self.step)
             loss = self._backward_in_parts(form, batch)
+        if self.group.size > 1:
+            self._add_up(loss)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -179,11 +200,12 @@ class Training:
             ended = self.step == self.batches.steps_per_epoch
             if ended:
                 self._end_epoch()
-            if ended or now - kept >= every_s or stop():
+            due, asked = self.group.any(now - kept >= every_s, stop())
+            if ended or due or asked:
                 self._check_loss()
                 keep(self)
                 kept = clock()
-                if stop():
+                if self.group.any(stop())[0]:
                     raise StoppedError
             self._tell(progress)
             began = clock()
@@ -212,10 +234,18 @@ class Training:
         chunks = np.array_split(order, max(1, len(order) // self.batches.batch))
         torch.optim.swa_utils.update_bn([self.feed.plain(chunk) for chunk in chunks], module)
 
-    def score(self, split: Split) -> HeldOut:
-        """How the network, as `result` would give it but for norms taken anew, does on `split`."""
-        module = self.module if self.average is None else self.average.module
-        return held_out(predictor(module, self.normalize, self.device), split, len(self.data.classes))
+    def score(self, split: Split, module: nn.Module | None = None) -> HeldOut:
+        """How `module` does on `split`; by default the network as `result` would give it, but for norms taken anew."""
+        if module is None:
+            module = self.module if self.average is None else self.average.module
+        part = self.group.part(len(split))
+        own = split if self.group.size == 1 else _part(split, part)
+        found = held_out(predictor(module, self.normalize, self.device), own, len(self.data.classes))
+        if self.group.size == 1:
+            return found
+        said = np.zeros(len(split), np.int64)
+        said[part] = found.said
+        return replace(found, labels=split.labels.astype(np.int64), said=self.group.total(said))
 
     def state(self, question: dict[str, Any]) -> Checkpoint:
         """Everything that the next step depends on. Raises `NasError` where a weight is no number."""
@@ -261,14 +291,23 @@ class Training:
             try:
                 for part in batch.parts(self.parts):
                     loss = self._loss(form, part)
-                    share = len(part.labels) / len(batch.labels)
-                    torch.autograd.backward(loss * share if self.parts > 1 else loss)
+                    share = len(part.labels) / self.batches.batch
+                    torch.autograd.backward(loss * share if share < 1 else loss)
                     total += loss.detach() * share
                 return total
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error) or len(batch.labels) < 4 * self.parts:
                     raise
                 self.parts *= 2
+
+    def _add_up(self, loss: Tensor) -> None:
+        """Let gradients and `loss` be those of all processes, and running statistics their mean."""
+        norms = [
+            one for one in self.module.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d) and one.training
+        ]
+        statistics = [one for norm in norms for one in (norm.running_mean, norm.running_var) if one is not None]
+        gradients = [one.grad for one in self.module.parameters() if one.grad is not None]
+        self.group.add_up([loss, *gradients], statistics)
 
     def _loss(self, form: GraphModule, batch: Batch) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
@@ -390,6 +429,10 @@ def _check_fit(module: GraphModule, data: Prepared, recipe: Recipe) -> None:
             f"the network must have the {len(data.classes)} classes of the data, but has"
             f" {module.definition.output_shape[0]}; build it with num_classes."
         )
+
+
+def _part(split: Split, places: slice) -> Split:
+    return Split(images=split.images[places], labels=split.labels[places], names=split.names[places])
 
 
 def _is_out_of_memory(error: Exception) -> bool:

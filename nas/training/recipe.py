@@ -16,7 +16,8 @@ from nas.errors import InputError, unknown_name
 
 ROOM = "training_recipes"
 SCHEMA = 1
-DEFAULT = "small"
+DEFAULT, FINE_TUNE = "small", "fine-tune"
+"""The recipe where none is given; and where none is given but weights are inherited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,8 @@ class Recipe:
     classifier's input, `clip` the largest norm of the gradient, `balanced` whether rare classes weigh more,
     `norm_images` how many training images the statistics of batch norms are taken from anew at the end (0: they stay),
     `backbone` the share of the learning rate for all layers but the last (0: they are frozen, as where few images meet
-    inherited weights).
+    inherited weights), `scale_decay` whether a training of other epochs has its weight decay scaled, so that it forgets
+    over the same share of the training (arXiv 2405.13698 on such time scales; `benchmarks/small_recipe.md`).
     """
 
     name: str
@@ -132,6 +134,7 @@ class Recipe:
     balanced: bool = False
     norm_images: int = 0
     backbone: float = 1.0
+    scale_decay: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The document that `parse_recipe` reads back."""

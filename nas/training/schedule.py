@@ -41,9 +41,10 @@ class Schedule:
         return _cosine(top, schedule.final_lr, (step - warmup) / max(1, self.steps - warmup))
 
     def weight_decay(self, step: int) -> float:
-        """The weight decay, annealed where the recipe says so (arXiv 2206.04040, section 3.3)."""
+        """The weight decay, annealed (arXiv 2206.04040, section 3.3) or scaled where the recipe says so."""
         start, end = self.recipe.optimizer.weight_decay, self.recipe.schedule.final_weight_decay
-        return start if end is None else _cosine(start, end, step / self.steps)
+        scale = self.recipe.epochs / self.epochs if self.recipe.scale_decay else 1.0
+        return scale * (start if end is None else _cosine(start, end, step / self.steps))
 
     def stage(self, epoch: int) -> int:
         """The stage of growing sizes that `epoch`, counted from 0, is in; 0 where there are none."""

@@ -29,7 +29,7 @@ from nas.strategies.problem import Codes
 Floats = NDArray[np.float64]
 Canonical = Callable[[Codes], Codes]
 
-_ENUMERATED = 20_000
+ENUMERATED = 20_000
 """Spaces of at most so many codes are asked once as a whole."""
 _REMEMBERED = 200_000
 """Latencies that are remembered of a larger space."""
@@ -188,7 +188,7 @@ class _Answers:
 
     def of(self, codes: Codes) -> Floats:
         """The latencies of canonical codes, shape (n,)."""
-        if self._size <= _ENUMERATED:
+        if self._size <= ENUMERATED:
             return self._enumerated(codes)
         keys = [code.tobytes() for code in np.ascontiguousarray(codes, dtype=np.int64)]
         new = {key: i for i, key in enumerate(keys) if key not in self._some}

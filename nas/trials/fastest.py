@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from nas.strategies import Evolution, Exhaustive, SearchTask, Strategy
 from nas.strategies.problem import Codes, Evaluation
+from nas.trials.domain import ENUMERATED
 from nas.trials.question import Domain, Question
-
-_ENUMERABLE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +37,8 @@ class _Latencies:
 def fastest(question: Question) -> tuple[tuple[int, ...], float]:
     """The codes and latency (ms) of the fastest point, or of the nearest to being an answer where other limits keep
     it from that: exact on small spaces, by evolution on large ones."""
-    small = math.prod(question.domain.cardinalities.tolist()) <= _ENUMERABLE
-    strategy: Strategy = Exhaustive(limit=_ENUMERABLE) if small else Evolution(evaluations=20_000)
+    small = math.prod(question.domain.cardinalities.tolist()) <= ENUMERATED
+    strategy: Strategy = Exhaustive(limit=ENUMERATED) if small else Evolution(evaluations=20_000)
     task = SearchTask(target_ms=question.goal.target_ms, rng=np.random.default_rng(question.seed))
     found = strategy.search(_Latencies(domain=question.domain), task).fastest
     assert found is not None  # no point was excluded

@@ -164,6 +164,7 @@ def _training(training: Mapping[str, Any]) -> str:
         ("epochs, seed", f"{training['epochs']}, {training['seed']}"),
         *([("teacher", training["teacher"])] if training["teacher"] else []),
         *([("inherited", _inherited(training["init"]))] if training.get("init") else []),
+        *([("cut by NetAdapt", _adapted(training["adapted"]))] if training.get("adapted") else []),
         ("classes", ", ".join(training["classes"])),
     ]
     return (
@@ -176,6 +177,11 @@ def _inherited(init: Mapping[str, Any]) -> str:
     anew = ", ".join(f"{one['name']} ({one['reason']})" for one in init["anew"])
     text = f"{100 * init['share']:.1f} % of the weights, from {init['parent']}"
     return f"{text}; anew: {anew}" if anew else text
+
+
+def _adapted(adapted: Mapping[str, Any]) -> str:
+    cuts = ", ".join(adapted["cuts"]) or "nothing"
+    return f"from {adapted['from']}: {cuts}; its weights went through {adapted['chain_epochs']:g} epochs in all"
 
 
 def _origin(manifest: Mapping[str, Any], paper: str) -> str:

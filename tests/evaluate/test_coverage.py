@@ -36,6 +36,21 @@ stages:
 heads: [[{block: head}]]
 """
 
+# Stems that keep the size or halve it, so that stages and heads meet maps of two sizes.
+SIZES = """
+schema: 1
+name: sizes
+num_classes: 10
+resolution: [32]
+stems: [[{block: conv, out: [8, 16], stride: [1, 2]}]]
+kinds:
+  mbconv: {block: {block: mbconv, out: width, hidden: expansion*in, kernel: kernel, stride: stride}}
+stages:
+- {depth: [0, 1], width: [8]}
+- {stride: 2, depth: [1, 2], width: [16, 24], kernel: [3, 5], expansion: [1, 2], free_blocks: 1}
+heads: [[{block: head, hidden: [0, 16]}]]
+"""
+
 
 @cache
 def models(share: float, seed: int, name: str) -> tuple[SearchSpace, Models]:
@@ -49,10 +64,10 @@ def models(share: float, seed: int, name: str) -> tuple[SearchSpace, Models]:
 
 @cache
 def space_of(name: str) -> SearchSpace:
-    return parse_search_space(parse_yaml({"tiny": TINY, "mixed": MIXED}[name], name=name), name)
+    return parse_search_space(parse_yaml({"tiny": TINY, "mixed": MIXED, "sizes": SIZES}[name], name=name), name)
 
 
-@pytest.mark.parametrize("name", ["tiny", "mixed"])
+@pytest.mark.parametrize("name", ["tiny", "mixed", "sizes"])
 @pytest.mark.parametrize(("share", "seed"), [(0.6, 0), (0.8, 1), (0.9, 2), (0.97, 3)])
 def test_what_is_closed_is_what_no_covered_network_has(name: str, share: float, seed: int) -> None:
     space, both = models(share, seed, name)

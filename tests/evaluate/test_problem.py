@@ -20,7 +20,7 @@ from nas.space.search_space import SearchSpace
 from tests.evaluate.hand import HandAccuracy
 from tests.jobs.small import small_space
 
-SPACES = ("mobile-core", "mobilevit", "npu", "ofa-mobilenetv3", "repvgg", "shufflenet", "mobile")
+SPACES = ("mobile-core", "mobilevit", "npu", "ofa-mobilenetv3", "repvgg", "shufflenet", "tiny", "mobile")
 DEVICES = ("iphone12", "pixel3-cpu")
 LIMITS = Limits(max_params=3_000_000, max_macs=300_000_000, confidence=0.8)
 

@@ -11,7 +11,8 @@ import pytest
 import nas
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits
-from nas.jobs.adapt import Adaptation, adapt
+from nas.jobs.adapt import adapt
+from nas.jobs.adaptation import Adaptation
 from nas.latency import LatencyModel
 from nas.space import Architecture, known_network
 from nas.space.shrink import width_changes

@@ -12,7 +12,8 @@ import torch
 
 import nas
 from nas.errors import InputError
-from nas.jobs.train import TrainRequest, plan_training, run_train
+from nas.jobs.train import plan_training, run_train
+from nas.jobs.training import TrainRequest
 from nas.zoo import export_architecture, find_entry, load
 from tests.jobs.test_train import write_images
 from tests.training.examples import data, network
@@ -55,10 +56,16 @@ def test_a_trained_network_of_the_zoo_is_a_parent(workspace: Path) -> None:
 def test_a_training_begins_with_inherited_weights_and_says_so(workspace: Path) -> None:
     first = nas.train(network(), data=workspace / "photos.npz", epochs=6, seed=3)
     again = nas.train(network(), data=workspace / "photos.npz", init="tiny-photos", epochs=1, seed=4)
-    scratch = nas.train(network(), data=workspace / "photos.npz", epochs=1, seed=4)
+    scratch = nas.train(network(), data=workspace / "photos.npz", recipe="fine-tune", epochs=1, seed=4)
+    # A gentle epoch alone does not teach it as much.
     assert again.accuracy > max(0.8, scratch.accuracy) and first.accuracy > 0.8
     assert again.inheritance is not None and again.as_json()["init"]["share"] == 1
     assert scratch.as_json()["init"] is None
+    # What knows something already is trained gently, unless the user says otherwise.
+    assert (again.recipe, first.recipe) == ("fine-tune", "small")
+    inherits = TrainRequest(network=network(), data="photos.npz", init="tiny-photos")
+    assert "--recipe fine-tune" in inherits.command()
+    assert "--recipe small" in replace(inherits, recipe="small").command()
     entry = find_entry(Path(again.zoo))
     assert entry.manifest["training"]["init"]["parent"] == "tiny-photos (tiny)"
     assert "| inherited | 100.0 % of the weights, from tiny-photos (tiny) |" in entry.card()

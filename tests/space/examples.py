@@ -64,6 +64,31 @@ heads:
 """
 
 
+# Stems that keep the size or reduce it 2 or 4 times: behind the first one all maps are larger, the head's too, whose
+# 1x1 convolution and pool read them.
+LATE = """
+schema: 1
+name: late
+num_classes: 10
+resolution: [32, 48]
+stems:
+- [{block: conv, out: [8, 16], stride: [1, 2]}]
+- [{block: repvit_stem, out: 16, middle: 8}]
+kinds:
+  mbconv: {block: {block: mbconv, out: width, hidden: expansion*in, kernel: kernel, stride: stride}}
+  repvit:
+    transition: {block: repvit_downsample, out: width, hidden: 2*out, stride: stride}
+    block: {block: repvit, hidden: 2*in, kernel: kernel}
+stages:
+- {depth: [0, 1], width: [8, 16], expansion: [1, 2]}
+- {stride: 2, depth: [1, 2], width: [16], kernel: [3, 5], free_blocks: 1}
+- {stride: 2, kinds: [mbconv], depth: [1], width: [24], expansion: [2]}
+heads:
+- [{block: head}]
+- [{block: conv, kernel: 1, out: 32}, {block: head}]
+"""
+
+
 # Another number of classes and of channels; a rectangle; a classifier that is a convolution.
 ENDS = """
 schema: 1

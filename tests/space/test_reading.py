@@ -64,15 +64,15 @@ FAULTS = {
     "stem of no width": ("out: 8,", "out: [],", "stems[0] must stand for 1 to 64 chains, but its lists give 0."),
     "too many stems": ("out: 8,", f"out: [{MANY}],", "stems[0] must stand for 1 to 64 chains, but its lists give 65."),
     "stem with a name": ("out: 8,", "out: 2*width,", "stems[0][0]: out: names must be of stride here, but got 'width'"),
-    "stem stride 1": (
-        "out: 8, stride: 2",
-        "out: 8",
-        "stems, choice 1 must reduce an image 2 or 4 times, but makes 8x32x32",
+    "stem stride 8": (
+        "[[{block: conv, out: 8, stride: 2}]]",
+        "[[{block: conv, out: 8, stride: 2}, {block: repvit_stem, out: 8, middle: 8}]]",
+        "stems, choice 1 must keep the size of an image or reduce it 2 or 4 times, but makes 8x4x4",
     ),
     "stem classifier": (
         "{block: conv, out: 8, stride: 2}",
         "{block: head}",
-        "must reduce an image 2 or 4 times, but makes 1000",
+        "must keep the size of an image or reduce it 2 or 4 times, but makes 1000",
     ),
     "stem parameter": ("out: 8,", "out: 8, kernel: 4,", "block conv: kernel must be odd and at least 1, but got 4."),
     "stem block": (

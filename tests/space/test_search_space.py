@@ -9,14 +9,14 @@ from nas.errors import InputError
 from nas.space import SearchSpace, known_network, load_space, space_paths
 from nas.space.encode import encode
 from nas.strategies.variation import cross, mutate
-from tests.space.examples import EARLY, ENDS, TINY, UncanonicalSpace, all_codes, space_of
+from tests.space.examples import EARLY, ENDS, LATE, TINY, UncanonicalSpace, all_codes, space_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 SHIPPED = {name: load_space(name) for name in space_paths()}
 SPACES = {name: space for name, space in SHIPPED.items() if isinstance(space, SearchSpace)}
-SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY), "ends": space_of(ENDS)}
+SPACES |= {"tiny": space_of(TINY), "early": space_of(EARLY), "ends": space_of(ENDS), "late": space_of(LATE)}
 MOBILE = SPACES["mobile"]
 
 
@@ -169,3 +169,15 @@ def test_early_stems_take_the_first_down_sampling() -> None:
     assert [early.stage_stride(i, 4) for i in range(4)] == [1, 1, 1, 2]
     assert [early.reduction(i, 2) for i in range(5)] == [2, 2, 4, 4, 8]
     assert [early.reduction(i, 4) for i in range(5)] == [4, 4, 4, 4, 8]
+    # Stage 2 reads maps of two sizes and leaves one.
+    assert [early.telling_strides(i) for i in range(5)] == [(2, 4), (2, 4), (2,), (2,), (2,)]
+    assert [early.telling_strides(i, behind=True) for i in range(4)] == [(2, 4), (2,), (2,), (2,)]
+
+
+def test_behind_stems_that_keep_the_size_all_maps_are_larger() -> None:
+    late = SPACES["late"]
+    assert late.stem_strides == (1, 2, 1, 2, 4)
+    assert [late.reduction(i, 1) for i in range(4)] == [1, 1, 2, 4]
+    assert [late.reduction(i, 2) for i in range(4)] == [2, 2, 4, 8]
+    assert [late.reduction(i, 4) for i in range(4)] == [4, 4, 4, 8]
+    assert [late.telling_strides(i) for i in range(4)] == [(1, 2, 4)] * 4

@@ -17,6 +17,7 @@ HELD = {
     "shufflenet": [],
     "npu": ["repvgg-a2", "repvgg-b0", "mobileone-s1", "mobileone-s2", "mobileone-s3"],
     "ofa-mobilenetv3": [f"ofa-mobilenetv3-note10-{ms}ms@224" for ms in (30, 41, 50, 64)],
+    "tiny": [],
     "mobilevit": [f"mobilevitv2-{width}" for width in ("0.5", "0.75", "1.0", "1.25", "1.5", "1.75", "2.0")],
 }
 
@@ -55,6 +56,18 @@ def test_npu_offers_relu_no_se_and_multiples_of_32() -> None:
 def test_ofa_mobilenetv3_has_the_sub_networks_of_the_paper() -> None:
     # Three depths of five stages, each block with three kernel sizes and three ratios, at five sizes of images.
     assert _space("ofa-mobilenetv3").size == 5 * (9**2 + 9**3 + 9**4) ** 5
+
+
+def test_tiny_keeps_the_size_or_halves_it_once_and_offers_its_five_kinds() -> None:
+    space = _space("tiny")
+    assert min(space.resolutions) == 32
+    assert set(space.stem_strides) == {1, 2}
+    # Three stages halve the map behind the stem.
+    assert {space.reduction(len(space.stages), stride) for stride in (1, 2)} == {8, 16}
+    blocks = {kind.block.block for kind in space.kinds.values()}
+    assert blocks == {"mbconv", "mobileone", "repvit", "repvgg", "shufflenetv2"}
+    widths = {width for stage in space.stages for width in stage.width} | set(space.stem_widths)
+    assert all(width % 16 == 0 for width in widths)
 
 
 @pytest.mark.parametrize("name", HELD)

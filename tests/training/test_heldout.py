@@ -26,5 +26,6 @@ def test_every_image_is_counted_once() -> None:
 
 
 def test_nothing_is_known_without_images() -> None:
-    nothing = HeldOut(confusion=np.zeros((2, 2), np.int64))
+    nothing = HeldOut(labels=np.zeros(0, np.int64), said=np.zeros(0, np.int64), classes=2)
+    assert nothing.confusion.tolist() == [[0, 0], [0, 0]]
     assert math.isnan(nothing.accuracy) and nothing.interval == (0, 1)

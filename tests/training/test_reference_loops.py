@@ -41,6 +41,7 @@ class Reference:
     dropout: float = 0.0
     ema: float | None = None
     taught: bool = False
+    slow: float = 1.0
 
 
 def _cosine(step: int, warm: float, epochs: int, top: float, low: float = 0.0, start: float = 0.0) -> float:
@@ -72,6 +73,14 @@ REFERENCES = {
         make=lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True),
         lr=lambda step: _cosine(step, 1, 24, 0.1),
         decay=lambda step: 5e-4,
+    ),
+    "fine-tune": Reference(
+        batch=32,
+        make=lambda groups: torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True),
+        lr=lambda step: _cosine(step, 1, 15, 0.02),
+        decay=lambda step: 1e-4,
+        smoothing=0.1,
+        slow=0.1,
     ),
     "mobilenetv3": Reference(
         batch=1024,
@@ -165,10 +174,14 @@ def _plain_loop(
 ) -> tuple[list[float], dict[str, Tensor]]:
     """Ten steps: their losses, and the average of weights."""
     batches = Batches(images.train, augment, size=(SIDE, SIDE), batch=BATCH, seed=SEED)
-    decaying = [one for one in plain.parameters() if reference.decays(one)]
-    free = [one for one in plain.parameters() if not reference.decays(one)]
-    optimizer = reference.make([{"params": decaying}, {"params": free, "weight_decay": 0.0}])
     head = plain.get_submodule("layer04_head.classifier")
+    last = {id(one) for one in plain.get_submodule("layer04_head").parameters()}
+    optimizer = reference.make(
+        [
+            {"params": [one], "slow": 1.0 if id(one) in last else reference.slow, "decays": reference.decays(one)}
+            for one in plain.parameters()
+        ]
+    )
     average: dict[str, Tensor] = {}
     losses = []
     for count in range(STEPS):
@@ -197,8 +210,8 @@ def _plain_loop(
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         for group in optimizer.param_groups:
-            group["lr"] = reference.lr(count) * BATCH / reference.batch
-        optimizer.param_groups[0]["weight_decay"] = reference.decay(count)
+            group["lr"] = group["slow"] * reference.lr(count) * BATCH / reference.batch
+            group["weight_decay"] = reference.decay(count) if group["decays"] else 0.0
         optimizer.step()
         losses.append(loss.item())
         if reference.ema is not None:

@@ -41,6 +41,17 @@ def test_weight_decay_is_annealed() -> None:
     assert [plan.weight_decay(step) for step in (0, 50, 100)] == pytest.approx([1e-4, 5.5e-5, 1e-5])
 
 
+def test_a_shorter_training_decays_as_much_in_all_where_the_recipe_says_so() -> None:
+    decays = {"optimizer": {"kind": "sgd", "lr": 0.1, "weight_decay": 0.002}, "scale_decay": True}
+    recipe = parse_recipe({**MINIMAL, "epochs": 24, **decays}, "mine")
+    sums = [
+        sum(plan.weight_decay(step) for step in range(plan.steps))
+        for plan in (Schedule(recipe=recipe, epochs=epochs, steps_per_epoch=7) for epochs in (3, 24, 48))
+    ]
+    assert sums == pytest.approx([24 * 7 * 0.002] * 3)
+    assert Schedule(recipe=load_recipe("repvit"), epochs=1, steps_per_epoch=7).weight_decay(0) == 0.025
+
+
 def test_sizes_grow() -> None:
     plan = Schedule(recipe=load_recipe("mobileone"), epochs=100, steps_per_epoch=1)
     assert [plan.stage(epoch) for epoch in (0, 12, 13, 37, 38, 99)] == [0, 0, 1, 1, 2, 2]

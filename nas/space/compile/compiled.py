@@ -193,17 +193,17 @@ class CompiledSpace:
     def _head(self) -> Part:
         space, last = self.space, len(self.space.stages)
         resolution, width = grid(range(len(space.resolutions)), space.widths_before[last])
-        shape = (width, *space.map_sizes(resolution, space.reduction(last, space.stem_strides[0])))
-        sides = np.array(space.sides)[resolution]
+        sides, strides = np.array(space.sides)[resolution], space.telling_strides(last)
+        shapes = [(width, *space.map_sizes(resolution, space.reduction(last, stride))) for stride in strides]
 
         def costs() -> Floats:
-            return np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads])
+            return np.concatenate([self._chain_costs(head, shape, sides) for head in space.heads for shape in shapes])
 
-        start = self._add(len(space.heads) * len(sides), costs)
-        sizes = (len(space.heads), len(space.resolutions), len(space.widths_before[last]))
-        return Part(
-            (Lookup(["head", "resolution", f"in{last}"], affine(start, (sizes[1] * sizes[2], sizes[2], 1), sizes)),)
-        )
+        start = self._add(len(space.heads) * len(strides) * len(sides), costs)
+        widths, early = len(space.widths_before[last]), len(set(space.stem_strides))
+        steps = (len(strides) * len(sides), len(sides) if len(strides) > 1 else 0, widths, 1)
+        sizes = (len(space.heads), early, len(space.resolutions), widths)
+        return Part((Lookup(["head", "early", "resolution", f"in{last}"], affine(start, steps, sizes)),))
 
     def _stage(self, position: int) -> Iterator[Part]:
         """The parts of a stage: entry, inner blocks one by one, and those beyond the free ones by their SE flag."""

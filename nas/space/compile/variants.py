@@ -42,7 +42,7 @@ class Variants:
     """The layers at one place of the stage at `position`.
 
     `axes` gives the choices of everything that decides them, the last one running fastest. The axes that decide which
-    operators there are come first (`early`: behind a stem of stride 4), so that what they leave is one batch.
+    operators there are come first (`early`: the stride of the stem), so that what they leave is one batch.
     """
 
     def __init__(self, space: SearchSpace, position: int, kind: Kind, *, inner: bool) -> None:
@@ -51,12 +51,8 @@ class Variants:
         self.is_transition = kind.transition is not None and not inner
         self.template = kind.transition if kind.transition is not None and not inner else kind.block
         names = self.template.names
-        stem_strides = sorted(set(space.stem_strides))
-        # Where the first down-sampling is done, the stem's stride makes no difference any more.
-        if position > space.first_down or (position == space.first_down and inner):
-            stem_strides = stem_strides[:1]
         self._structure: dict[str, Sequence[Any]] = {
-            "early": stem_strides,
+            "early": space.telling_strides(position, behind=inner),
             "act": stage.act if "act" in names else stage.act[:1],
             "kernel": stage.kernel if "kernel" in names else stage.kernel[:1],
             "se": (0, 1) if "se" in names and set(stage.se) != {"none"} else (0,),

@@ -10,7 +10,7 @@ from nas.graph import OperatorTable
 from nas.space import Codes, SearchSpace, load_space, space_paths
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import CompiledSpace, Floats, layer_sums
-from tests.space.examples import EARLY, ENDS, TINY, all_codes, space_of
+from tests.space.examples import EARLY, ENDS, LATE, TINY, all_codes, space_of
 
 NAMES = ("time", "mixture", "keys")
 
@@ -88,6 +88,12 @@ def test_sides_of_any_size() -> None:
 def test_early_stems_transitions_and_tails() -> None:
     space = space_of(EARLY)
     codes = np.random.default_rng(1).integers(0, space.cardinalities, size=(150, len(space.cardinalities)))
+    _check(_compile(space), codes)
+
+
+def test_stems_behind_which_all_maps_differ() -> None:
+    space = space_of(LATE)
+    codes = np.random.default_rng(4).integers(0, space.cardinalities, size=(100, len(space.cardinalities)))
     _check(_compile(space), codes)
 
 
