@@ -2,11 +2,11 @@
 
     python -m benchmarks.inherit_cifar [--epochs 24] [--fine-tuning 12] [--seeds 3]
 
-A parent learns classes 0 to 4. Ten children, shrunk at random to three quarters of its MACs or less, take slices of
-it, by norm and at random; the statistics of their norms are taken anew, and nothing is trained. Then 2,000 images of
-classes 5 to 9 train the first child from inherited weights, the same child from scratch, and the whole parent. It may
-be stopped and started again: what is finished, and each epoch of the parent, is kept in runs/benchmarks. The data are
-`cifar10/cifar10_15k.npz` of `NAS_DATA`.
+Two parents, of which one is so narrow that it can spare little, learn classes 0 to 4. Ten children of each, shrunk at
+random to three quarters of its MACs or less, take slices of it, by norm and at random; the statistics of their norms
+are taken anew, and nothing is trained. Then 2,000 images of classes 5 to 9 train the first child of the wide parent
+from inherited weights, the same child from scratch, and the whole parent. It may be stopped and started again: what is
+finished, and each epoch of a parent, is kept in runs/benchmarks. The data are `cifar10/cifar10_15k.npz` of `NAS_DATA`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
-from benchmarks.training_cifar import SIDE, network
+from benchmarks.training_cifar import SIDE, narrowed
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
 from nas.files import write_bytes
@@ -38,7 +38,11 @@ from nas.training.inherit import inherit_weights
 from nas.training.loop import Training
 from tests.shared_data import shared_data
 
-FAMILY, CHILDREN, SHARE, DRAWS = "mobilenetv2", 10, 0.75, 5
+PARENTS = {
+    "wide": narrowed("mobilenetv2-1.0", 0.35, (1, 3, 4)),
+    "narrow": narrowed("mobilenetv2-1.0", 0.15, (2, 3, 4)),
+}
+CHILDREN, SHARE, DRAWS = 10, 0.75, 5
 PARENTS_CLASSES, OTHER_CLASSES, OTHER_IMAGES, NORM_IMAGES = range(5), range(5, 10), 2000, 1000
 ARMS = ("inherited child", "child from scratch", "whole parent")
 REPORT = Path(__file__).with_suffix(".md")
@@ -111,11 +115,26 @@ def main() -> None:
     kept = Kept(folder / f"inherit_cifar-{options.epochs}-{options.fine_tuning}.json")
     data = prepare(open_data(shared_data("cifar10/cifar10_15k.npz")), size=(SIDE, SIDE))
     own, others = of_classes(data, PARENTS_CLASSES), of_classes(data, OTHER_CLASSES, OTHER_IMAGES)
-    architecture = network(FAMILY).adapted(num_classes=len(PARENTS_CLASSES))
-    parent = _parent(architecture, own, options.epochs, folder / f"inherit_cifar-{options.epochs}.safetensors")
-    kept.once("parent", lambda: untrained_accuracy(build_with(architecture, parent), own))
+    for name, untrained in PARENTS.items():
+        architecture = untrained.adapted(num_classes=len(PARENTS_CLASSES))
+        parent = _parent(
+            architecture, own, options.epochs, folder / f"inherit_cifar-{name}-{options.epochs}.safetensors"
+        )
+        _sliced(kept, name, architecture, parent, own)
+        if name == "wide":
+            _fine_tuned(kept, architecture, parent, others, options)
+    _report(kept.found, options)
+
+
+def _sliced(kept: Kept, name: str, architecture: Architecture, parent: GraphModule, own: Prepared) -> None:
+    kept.once(f"{name} parent", lambda: untrained_accuracy(build_with(architecture, parent), own))
     for child in children(architecture):
-        kept.once(child.name, lambda child=child: _compared(child, parent, own))
+        kept.once(f"{name} {child.name}", lambda child=child: _compared(child, parent, own))
+
+
+def _fine_tuned(
+    kept: Kept, architecture: Architecture, parent: GraphModule, others: Prepared, options: argparse.Namespace
+) -> None:
     first = children(architecture)[0]
     for seed in range(options.seeds):
         starts = {
@@ -128,7 +147,6 @@ def main() -> None:
                 f"{arm} {seed}",
                 lambda start=start, seed=seed: curve(start(), others, options.fine_tuning, seed),
             )
-    _report(kept.found, architecture, options)
 
 
 def build_with(architecture: Architecture, weights: GraphModule) -> GraphModule:
@@ -166,13 +184,23 @@ def _compared(child: Architecture, parent: GraphModule, data: Prepared) -> dict[
     }
 
 
-def _report(found: Mapping[str, Any], parent: Architecture, options: argparse.Namespace) -> None:
-    rows, wins = [], 0
-    for child in children(parent):
-        one = found[child.name]
-        mean = statistics.mean(one["random"])
-        wins += one["norm"] > mean
-        rows.append((child.name, f"{one['macs'] / parent.macs:.2f}", one["norm"], mean, max(one["random"])))
+def _report(found: Mapping[str, Any], options: argparse.Namespace) -> None:
+    parts = []
+    for name, untrained in PARENTS.items():
+        parent = untrained.adapted(num_classes=len(PARENTS_CLASSES))
+        rows, wins = [], 0
+        for child in children(parent):
+            one = found[f"{name} {child.name}"]
+            mean = statistics.mean(one["random"])
+            wins += one["norm"] > mean
+            rows.append((child.name, f"{one['macs'] / parent.macs:.2f}", one["norm"], mean, max(one["random"])))
+        header = ("child", "MACs", "by norm %", f"random, mean of {DRAWS} %", "best of them %")
+        parts.append(
+            f"""The {name} parent, {parent.name}, is right on {found[f"{name} parent"]:.1f} % of the test images of its
+classes. Slices by norm are better than the mean of random ones in {wins} of {CHILDREN}.
+
+{tabulate(rows, header, "pipe", ".1f")}"""
+        )
     curves = []
     for arm in ARMS:
         ours = [found[f"{arm} {seed}"] for seed in range(options.seeds)]
@@ -180,25 +208,22 @@ def _report(found: Mapping[str, Any], parent: Architecture, options: argparse.Na
         spread = statistics.stdev([one[-1] for one in ours]) if len(ours) > 1 else float("nan")
         marks = [by_epoch[i] for i in (0, len(by_epoch) // 4, len(by_epoch) // 2, len(by_epoch) - 2)]
         curves.append((arm, *marks, by_epoch[-1], spread))
-    slices = tabulate(
-        rows, ("child", "MACs", "by norm %", f"random, mean of {DRAWS} %", "best of them %"), "pipe", ".1f"
-    )
-    header = ("begins as", "epoch 1 %", "a quarter %", "half %", "last epoch %", "test %", "sd")
+    stages = ("begins as", "epoch 1 %", "a quarter %", "half %", "last epoch %", "test %", "sd")
     command = f"python -m benchmarks.inherit_cifar --epochs {options.epochs} --fine-tuning {options.fine_tuning}"
     text = f"""# Inherited weights on CIFAR-10's part
 
 {environment_text(command)}
 
-The parent, {parent.name}, was trained on classes 0 to 4 for {options.epochs} epochs and is right on
-{found["parent"]:.1f} % of their test images. Its children are not trained; the statistics of their norms are of
-{NORM_IMAGES:,} training images. Slices by norm are better than random ones in {wins} of {CHILDREN}.
+Two parents were trained on classes 0 to 4 for {options.epochs} epochs. Their children are not trained; the statistics
+of their norms are of {NORM_IMAGES:,} training images.
 
-{slices}
+{(2 * chr(10)).join(parts)}
 
-Then {OTHER_IMAGES:,} images of classes 5 to 9 train for {options.fine_tuning} epochs by the recipe `small`,
-{options.seeds} seeds: validation accuracy along the way, then test accuracy with its standard deviation over seeds.
+Then {OTHER_IMAGES:,} images of classes 5 to 9 train the first child of the wide parent for {options.fine_tuning} epochs
+by the recipe `small`, {options.seeds} seeds: validation accuracy along the way, then test accuracy with its standard
+deviation over seeds.
 
-{tabulate(curves, header, "pipe", ".1f")}
+{tabulate(curves, stages, "pipe", ".1f")}
 """
     REPORT.write_text(text, encoding="utf-8")
     print(text)

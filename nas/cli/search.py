@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,11 @@ from nas.cli.progress import progress
 from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
-from nas.cli.trials_options import TRIALS_ONLY, trials_options
+from nas.cli.trials_options import DATA_ONLY, TRIALS_ONLY, trials_options
 from nas.errors import NasError, TargetError
+
+if TYPE_CHECKING:
+    from nas.jobs.data_run import DataOutcome
 
 
 def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -78,11 +81,9 @@ def _interval(context: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option(
     "--space",
-    default="mobile",
     callback=known_space,
-    show_default=True,
     metavar="NAME",
-    help="The search space, or its file.",
+    help="The search space, or its file.  [default: mobile; with --data by the size of the images]",
 )
 @click.option(
     "--set",
@@ -144,16 +145,27 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
     """Find the most accurate network of a space that meets a latency on a device, or limits alone.
 
     Exports it to runs/zoo and shows it beside the known networks. Exits with 1 where the target cannot be met. With
-    --evaluate accuracies are those of a function, which costs: few networks are tried, each the one worth most.
+    --evaluate accuracies are those of a function, which costs: few networks are tried, each the one worth most. With
+    --data they are trained on your images, beside the known families (docs/search-on-your-data.md).
     """
     if resume is None and options["device"] is None:
         raise click.MissingParameter(param_type="option", param_hint="'--device'")
     own = {name: options.pop(name) for name in TRIALS_ONLY}
+    on_data = {name: options.pop(name) for name in DATA_ONLY}
+    if on_data["data"] is not None and evaluate is not None:
+        raise click.UsageError("--data says what networks are trained on, --evaluate does it by itself; give one.")
+    if on_data["data"] is not None:
+        _on_data({**options, **own, **on_data}, storage, as_json)
+        return
+    if given := [name for name in DATA_ONLY if on_data[name] and _is_given(name)]:
+        option = given[0].replace("_", "-")
+        raise click.UsageError(f"--{option} says how networks are trained on --data, but there is none; add it.")
     if evaluate is not None or resume is not None:
         _by_trials(evaluate, resume, {**options, **own}, storage, as_json)
         return
     if own["trials"] is not None:
-        raise click.UsageError("--trials says how often --evaluate is called, but there is none; add it.")
+        raise click.UsageError("--trials says how many networks --evaluate or --data try, but there is none; add it.")
+    options["space"] = options["space"] or "mobile"
     with progress() as show:
         from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
 
@@ -178,29 +190,89 @@ def _ended(run: str, fault: NasError | None, storage: str | None, as_json: bool)
         raise fault
 
 
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+_FREE_ONLY = ("also", "targets_ms", "start", "verify", "simple", "covered_only", "strategy")
+"""What belongs to a search by predicted accuracy."""
+
+
+def _refuse_free_only(options: dict[str, Any], beside: str) -> None:
+    """Take the options of a search by predicted accuracy out of `options`; `InputError` where one was given."""
+    from nas.errors import InputError
+
+    for name in _FREE_ONLY:
+        if options.pop(name, None):
+            raise InputError(
+                f"--{name.removesuffix('_ms').replace('_', '-')} belongs to a search by predicted accuracy, but came"
+                f" with {beside}; leave one of the two out."
+            )
+    for name in ("max_novelty", "max_interval", "no_shrink"):
+        options.pop(name, None)
+
+
+def _on_data(options: dict[str, Any], storage: str | None, as_json: bool) -> None:
+    """Search by training on images."""
+    from nas.errors import InputError
+
+    _refuse_free_only(options, "--data")
+    if options["target_ms"] is None:
+        raise InputError("a search with --data needs a target, but there is none; add --target-latency.")
+    if options.pop("reward") != "hard" or options.pop("w") is not None or options.pop("noiseless"):
+        raise InputError(
+            "a search with --data compares trainings, which differ, within the target, but came with --reward, --w or"
+            " --noiseless; leave them out."
+        )
+    dry_run, trials = options.pop("dry_run"), options.pop("trials")
+    with progress() as show:
+        from nas.jobs.data_run import DataRequest, plan_data_search, run_data_search
+
+        request = DataRequest(**options, **({} if trials is None else {"trials": trials}))
+        if not dry_run:
+            _show_data(run_data_search(request, storage=storage, progress=show), storage, as_json)
+            return
+        plan = plan_data_search(request, storage=storage, progress=show)
+    if as_json:
+        click.echo(json.dumps(plan.as_json(), indent=1))
+    else:
+        from nas.report.data_search_text import data_plan_text
+
+        click.echo(data_plan_text(plan, page()))
+
+
+def _show_data(outcome: DataOutcome, storage: str | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=1))
+    else:
+        from nas.report.data_search_text import data_search_text
+
+        click.echo(data_search_text(outcome, page()))
+    _ended(outcome.run, outcome.fault, storage, as_json)
+
+
 def _by_trials(
     evaluate: str | None, resume: str | None, options: dict[str, Any], storage: str | None, as_json: bool
 ) -> None:
     """Search by evaluations that cost, or go on with such a search."""
     from nas.errors import InputError
 
-    for name in ("also", "targets_ms", "start", "verify", "simple", "covered_only", "strategy"):
-        if options.pop(name, None):
-            raise InputError(
-                f"--{name.removesuffix('_ms').replace('_', '-')} belongs to a search by predicted accuracy, but came"
-                " with --evaluate; leave one of the two out."
-            )
+    _refuse_free_only(options, "--evaluate")
     trials = options.pop("trials")
+    options["space"] = options["space"] or "mobile"
     with progress() as show:
-        from nas.jobs.trials_run import TrialsRequest, resume_trials, run_trials
+        from nas.jobs.resume import resume_search
+        from nas.jobs.trials_run import TrialsOutcome, TrialsRequest, run_trials
 
         if resume is not None:
-            outcome = resume_trials(resume, trials=trials, storage=storage, progress=show)
+            outcome = resume_search(resume, trials=trials, storage=storage, progress=show)
+            if not isinstance(outcome, TrialsOutcome):
+                _show_data(outcome, storage, as_json)
+                return
         elif options["target_ms"] is None:
             raise InputError("a search with --evaluate needs a target, but there is none; add --target-latency.")
         else:
-            for name in ("max_novelty", "max_interval", "no_shrink"):
-                del options[name]
             request = TrialsRequest(evaluate=str(evaluate), **options, **({} if trials is None else {"trials": trials}))
             outcome = run_trials(request, storage=storage, progress=show)
     if as_json:

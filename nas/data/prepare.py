@@ -60,6 +60,13 @@ def prepare(
     return Prepared(classes=dataset.classes, train=train, val=val, test=test, digest=digest)
 
 
+def contents_digest(dataset: DataSet, *, seed: int = 0) -> str:
+    """A digest of the contents, labels and splits of `dataset`, the same at whatever size its images are prepared."""
+    splits = dataset.splits(seed)
+    rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
+    return _digest(dataset, rows, (0, 0), dataset.channels)
+
+
 def _training_size(dataset: DataSet, rows: NDArray[np.int64], size: tuple[int, int]) -> tuple[int, int]:
     if (dataset.sizes[rows] == np.array(size)).all():
         return size

@@ -29,6 +29,9 @@ from nas.strategies import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nas.jobs.data_answer import DataAnswer
     from nas.jobs.trials import MakeAsker
     from nas.jobs.trials_answer import TrialsAnswer
 
@@ -84,13 +87,24 @@ def search(
 ) -> TrialsAnswer: ...
 
 
-def search(space: Any, **options: Any) -> SearchAnswer | TrialsAnswer:
-    """The best of `space` for a latency: by a model of `accuracy`, which costs nothing (`free_search`), or by
-    evaluations that cost, where `evaluate` is given (`nas.jobs.trials.search_trials`). Both say what they take."""
+@overload
+def search(
+    space: SearchSpace, *, latency: LatencyModel, data: str | Path, target_ms: float, **options: Any
+) -> DataAnswer: ...
+
+
+def search(space: Any, **options: Any) -> SearchAnswer | TrialsAnswer | DataAnswer:
+    """The best of `space` for a latency: by a model of `accuracy`, which costs nothing (`free_search`), by evaluations
+    that cost, where `evaluate` is given (`nas.jobs.trials.search_trials`), or trained on the images at `data`
+    (`nas.jobs.search_data.search_data`). Each says what it takes."""
     if "evaluate" in options:
         from nas.jobs.trials import search_trials  # with the askers' models, which a free search does without
 
         return search_trials(space, **options)
+    if "data" in options:
+        from nas.jobs.search_data import search_data  # with the askers' models as well
+
+        return search_data(space, **options)
     if isinstance(space, CodeSpace):
         raise InputError(
             f"{space.name} is a space of codes, of which no model predicts the accuracy; give evaluate, a function from"

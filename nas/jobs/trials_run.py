@@ -215,22 +215,6 @@ def run_trials(
     return outcome
 
 
-def resume_trials(
-    run: str, *, trials: int | None = None, storage: str | None = None, progress: OnProgress = silent
-) -> TrialsOutcome:
-    """Go on with the search of a run, with a greater budget where `trials` says one. `InputError` where the run is no
-    such search."""
-    inputs = RunStore(url=storage).get(run).inputs
-    if "study" not in inputs or "request" not in inputs:
-        raise InputError(
-            f"a run to go on with must be a search with --evaluate, but {run} is none; `nas runs list` shows all runs."
-        )
-    request = TrialsRequest.read(inputs["request"])
-    if trials is not None:
-        request = replace(request, trials=trials)
-    return run_trials(request, study=inputs["study"], storage=storage, progress=progress)
-
-
 class _Records:
     """Makes records of networks that were tried: predicted figures, with the measured accuracy."""
 

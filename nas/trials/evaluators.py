@@ -10,8 +10,8 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ class Evaluator:
 
     `name` is for people; `key` is its identity in the table of evaluations: name and a digest of its code and of what
     it holds (`nas.trials.identity`). `reference` is what finds it in another process, None where nothing does. `rungs`
-    are the epochs that it may be asked for, ascending, as its attribute `rungs` says; none without that.
+    are the epochs that it may be asked for, ascending, as its attribute `rungs` says; none without that. `settings` are
+    further arguments of each call, which JSON can hold. One that `resumes` leaves whole files alone and goes on from
+    what it finds at its place: then a job that is done again has the same `save`.
     """
 
     function: Function
@@ -37,6 +39,12 @@ class Evaluator:
     key: str
     reference: str | None
     rungs: tuple[int, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    resumes: bool = False
+
+    def call(self) -> Function:
+        """The function, with its settings given."""
+        return partial(self.function, **self.settings) if self.settings else self.function
 
     def required_reference(self) -> str:
         """The reference; `InputError` with the remedy where there is none."""

@@ -7,11 +7,13 @@ one worker it asks for the same points in the same order.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from nas.trials.executors.protocol import Executor, Job, Loss, Outcome
 from nas.trials.points import subject_of
 from nas.trials.question import Question
 from nas.trials.records import Proposal, Trial
-from nas.trials.rungs import last_promoted, promoted
+from nas.trials.rungs import best_of_its_kind, last_promoted, promoted
 from nas.trials.studies import Begun, Draft, Study
 
 _AGAIN: dict[Loss, int] = {"worker": 1, "machine": 5}
@@ -42,11 +44,14 @@ MOST_CONFIRMED, CONFIRMED_SHARE = 10, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How trials are run: seconds that one may take (None: any), and the folder for checkpoints, which all workers
-    share."""
+    """How trials are run: seconds that one may take (None: any); the folder for checkpoints, which all workers share;
+    whether the search's time is up, so that nothing more is begun once there is a first result; what kind of point a
+    code is, where the best of each kind goes on to the second rung, whatever others are worth."""
 
     limit_s: float | None = None
     checkpoints: Path
+    is_time_up: Callable[[], bool] = lambda: False
+    kind_of: Callable[[tuple[int, ...]], str] | None = None
 
 
 class Loop:
@@ -94,6 +99,8 @@ class Loop:
         while (free := self._executor.slots - len(self._under_way) - len(self._waited_for)) > 0:
             trials = self._study.trials()
             self._tell(trials)
+            if self._settings.is_time_up() and any(trial.curve for trial in trials):
+                return
             if not (self._promote(trials) or self._ask(trials, free)):
                 return
 
@@ -118,7 +125,9 @@ class Loop:
             return False
         trial = promoted(trials, rungs, self._worth)
         if trial is None and len(trials) >= self._question.budget:
-            trial = last_promoted(trials, self._worth)
+            kind_of = self._settings.kind_of
+            trial = None if kind_of is None else best_of_its_kind(trials, rungs, self._worth, kind_of)
+            trial = trial or last_promoted(trials, self._worth)
         if trial is not None:
             self._begin(self._study.take(trial, self._subject(trial.codes)), own=True)
         return trial is not None
@@ -182,8 +191,11 @@ class Loop:
 
     def _job(self, trial: Trial, checkpoint: str | None) -> Job:
         epochs = self._study.next_rung(trial.epochs, bool(trial.curve))
-        # Another name each time: of one that was killed half of a checkpoint may be there.
-        name = f"{trial.digest}-{trial.repeat}-{epochs}-{secrets.token_hex(4)}"
+        if self._evaluator.resumes:
+            content = json.dumps(self._study.next_key(trial).columns)
+            name = f"{trial.digest}-{trial.repeat}-{epochs}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+        else:  # another name each time: of one that was killed half of a checkpoint may be there
+            name = f"{trial.digest}-{trial.repeat}-{epochs}-{secrets.token_hex(4)}"
         return Job(
             number=trial.number,
             evaluator=self._evaluator,

@@ -25,6 +25,27 @@ def promoted(trials: Sequence[Trial], rungs: Sequence[int], worth: Worth) -> Tri
     return None
 
 
+def best_of_its_kind(
+    trials: Sequence[Trial], rungs: Sequence[int], worth: Worth, kind_of: Callable[[tuple[int, ...]], str]
+) -> Trial | None:
+    """A trial that goes on to the second rung as the best of its kind at the first one, once every trial is there. None
+    where the best of each kind has gone on, or may not."""
+    first = rungs[0]
+    if any(trial.state == "pending" and not trial.curve for trial in trials):
+        return None
+    best: dict[str, Trial] = {}
+    for trial in sorted(trials, key=lambda one: one.number):
+        kind = kind_of(trial.codes)
+        if _has(trial, first) and (
+            kind not in best or worth(trial, _at(trial, first)) > worth(best[kind], _at(best[kind], first))
+        ):
+            best[kind] = trial
+    for trial in best.values():
+        if trial.state == "stopped" and trial.epochs == first and worth(trial, _at(trial, first)) > float("-inf"):
+            return trial
+    return None
+
+
 def last_promoted(trials: Sequence[Trial], worth: Worth) -> Trial | None:
     """What goes on where all trials are spent and none has reached the last rung: the best of those that came
     farthest. None once one has, or none can."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -99,6 +99,20 @@ class Study:
 
         return self._tables.write(work)
 
+    def next_key(self, trial: Trial) -> EvaluationKey:
+        """The evaluation of a trial's next rung."""
+        return EvaluationKey(
+            digest=trial.digest,
+            evaluator=self._evaluator,
+            recipe=self._recipe,
+            epochs=self.next_rung(trial.epochs, bool(trial.curve)),
+            seed=trial.repeat,
+        )
+
+    def last_key(self, trial: Trial) -> EvaluationKey:
+        """The evaluation of the highest rung that a trial has."""
+        return replace(self.next_key(trial), epochs=trial.epochs)
+
     def take(self, trial: Trial, subject: str) -> Begun:
         """Claim the next evaluation of a trial that is pending, or stopped and now promoted."""
 
@@ -180,6 +194,13 @@ def study_trials(tables: Tables, name: str) -> list[Trial]:
     """The trials of the search `name`, in the order of their numbers; none where there is no such search."""
     with tables.reading() as session:
         return [] if session is None else _read(session, name, 0)
+
+
+def study_question(tables: Tables, name: str) -> Mapping[str, Any] | None:
+    """What the search `name` was asked when it was new; None where there is no such search."""
+    with tables.reading() as session:
+        row = None if session is None else session.get(StudyRow, name)
+        return None if row is None else dict(row.question)
 
 
 def _open(session: Session, name: str, question: Mapping[str, Any]) -> None:

@@ -271,3 +271,67 @@ climbs.rungs = (1, 3, 9)  # type: ignore[attr-defined]
 
 def worth(trial: Trial) -> float:
     return accuracy_of(SPACE.decode(trial.codes))
+
+
+def test_nothing_is_begun_once_time_is_up(searches: Searches) -> None:
+    """One result there must be; then the search ends with what it has."""
+    evaluator = read_evaluator(evaluate)
+    asked = question(10)
+    loop = Loop(
+        asked,
+        asker=Drawn(asked),
+        evaluator=evaluator,
+        study=searches.study("short", evaluator),
+        executor=InProcess(),
+        settings=Settings(checkpoints=searches.folder, is_time_up=lambda: True),
+    )
+    assert [trial.state for trial in loop.run()] == ["done"]
+
+
+def remembering(points: Sequence[Any], *, epochs: int, save: str, note: str) -> list[float]:
+    """Leaves the place that it was given, and what it was told besides."""
+    with Path(note).open("a", encoding="utf-8") as file:
+        file.write(f"{save}\n")
+    return [accuracy_of(point) for point in points]
+
+
+def test_what_resumes_has_one_place_for_each_evaluation(searches: Searches, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    evaluator = Evaluator(
+        function=remembering, name="remembering", key="remembering#1", reference=None, rungs=(1,),
+        settings={"note": str(note)}, resumes=True,
+    )  # fmt: skip
+    asked = question(3)
+    for name in ("one", "other"):
+        study = Study(
+            Evaluations(Tables(f"sqlite:///{tmp_path}/{name}.db")),
+            name,
+            evaluator=evaluator.key,
+            question={},
+            rungs=(1,),
+        )
+        settings = Settings(checkpoints=tmp_path / "checkpoints")
+        Loop(
+            asked, asker=Drawn(asked), evaluator=evaluator, study=study, executor=InProcess(), settings=settings
+        ).run()  # fmt: skip
+    places = note.read_text().splitlines()
+    assert places[:3] == places[3:] and len(set(places)) == 3
+
+
+def test_the_best_of_each_kind_has_a_second_rung(searches: Searches) -> None:
+    def rungs(points: Sequence[Any], *, epochs: int) -> list[float]:
+        return [accuracy_of(point) for point in points]
+
+    evaluator = Evaluator(function=rungs, name="rungs", key="rungs#1", reference=None, rungs=(1, 3))
+    asked = question(6)
+    study = Study(Evaluations(Tables(searches.url)), "kinds", evaluator=evaluator.key, question={}, rungs=(1, 3))
+    settings = Settings(checkpoints=searches.folder, kind_of=lambda codes: str(codes[0]))
+    trials = Loop(
+        asked, asker=Drawn(asked), evaluator=evaluator, study=study, executor=InProcess(), settings=settings
+    ).run()  # fmt: skip
+    best: dict[int, float] = {}
+    for trial in trials:
+        best[trial.codes[0]] = max(best.get(trial.codes[0], 0.0), trial.curve[0][1])
+    promoted = [trial for trial in trials if trial.state == "done"]
+    assert {trial.codes[0] for trial in promoted} == set(best) and len(best) > 1
+    assert all(trial.curve[0][1] == best[trial.codes[0]] for trial in promoted if len(promoted) == len(best))

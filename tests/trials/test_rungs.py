@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from nas.trials.records import State, Trial
-from nas.trials.rungs import last_promoted, promoted
+from nas.trials.rungs import best_of_its_kind, last_promoted, promoted
 
 RUNGS = (1, 3, 9)
 
@@ -65,3 +65,22 @@ def test_in_the_end_the_best_of_the_farthest_goes_on_until_one_is_through() -> N
     assert last_promoted([trials[0], trial(2, 0.5, 0.7, state="pending")], worth) is None
     assert last_promoted([trials[0], trial(2, 0.5, 0.7, 0.8, state="done")], worth) is None
     assert last_promoted([trial(0, state="failed")], worth) is None
+
+
+def odd_or_even(codes: tuple[int, ...]) -> str:
+    return "even" if codes[0] % 2 == 0 else "odd"
+
+
+def test_the_best_of_each_kind_goes_on_to_the_second_rung() -> None:
+    trials = [trial(0, 0.9, 0.95), trial(1, 0.5), trial(2, 0.8), trial(3, 0.6)]
+    found = best_of_its_kind(trials, RUNGS, worth, odd_or_even)
+    # Of the even ones the best has gone on; of the odd ones it is trial 3.
+    assert found is not None and found.number == 3
+    trials[3] = trial(3, 0.6, 0.65)
+    assert best_of_its_kind(trials, RUNGS, worth, odd_or_even) is None
+
+
+def test_a_kind_is_judged_when_all_of_it_is_there() -> None:
+    trials = [trial(0, 0.9), trial(1, state="pending")]
+    assert best_of_its_kind(trials, RUNGS, worth, odd_or_even) is None
+    assert best_of_its_kind([trial(1, 0.5, latency_ms=2.0)], RUNGS, worth, odd_or_even) is None

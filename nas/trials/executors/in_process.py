@@ -44,7 +44,7 @@ class InProcess:
 
 
 def _done(job: Job) -> Found:
-    return do(job.evaluator.function, job.point, epochs=job.epochs, seed=job.seed, load=job.load, save=job.save)
+    return do(job.evaluator.call(), job.point, epochs=job.epochs, seed=job.seed, load=job.load, save=job.save)
 
 
 def _within(job: Job, limit_s: float) -> Found:

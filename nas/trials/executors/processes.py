@@ -40,6 +40,11 @@ class Processes:
         self._selector = selectors.DefaultSelector()
         self._outcomes: list[Outcome] = []
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The numbers of the processes that there are."""
+        return tuple(worker.process.pid for worker in self._workers)
+
     def submit(self, job: Job) -> None:
         """Hand a job to an idle process, or to a new one. `InputError` for an evaluator that no other process finds."""
         request = f"{request_text(job)}\n".encode()

@@ -2,7 +2,7 @@
 
 As text, for processes elsewhere:
 
-    {"evaluate": "module:function", "path": [folder], "point": {...},
+    {"evaluate": "module:function", "settings": {...}, "path": [folder], "point": {...},
      "epochs": 3, "seed": 0, "load": path or null, "save": path or null}
     {"accuracy": 0.7, "reason": null, "seconds": 1.5, "worker": "host:4711", "checkpoint": path or null}
 """
@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def request_text(job: Job) -> str:
     return json.dumps(
         {
             "evaluate": job.evaluator.required_reference(),
+            "settings": dict(job.evaluator.settings),
             "path": [path or os.getcwd() for path in sys.path],
             "point": document_of(job.point),
             "epochs": job.epochs,
@@ -60,7 +62,8 @@ def perform(request: str) -> str:
     # Where this process looks for modules it may look after that where the driver does.
     sys.path += [path for path in asked.pop("path") if path not in sys.path and Path(path).exists()]
     try:
-        function, point = load_function(asked.pop("evaluate")), point_of(asked.pop("point"))
+        function = partial(load_function(asked.pop("evaluate")), **asked.pop("settings"))
+        point = point_of(asked.pop("point"))
     # Importing a user's module may raise anything, and is no fault of the worker's.
     except Exception as error:  # noqa: BLE001
         return json.dumps(asdict(Found(reason=f"{type(error).__name__}: {error}", worker=worker_name())))

@@ -1,0 +1,105 @@
+"""Who is trained fully: the best of each part that meet the target, by a stopwatch where the device is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.errors import InputError, TargetError, UnreachableError
+from nas.jobs.data_answer import Finalist, Part
+from nas.latency import DeviceHome, Estimate, LatencyModel
+from nas.measure.stopwatch import Stopwatch
+from nas.progress import OnProgress, Step
+from nas.runners.find import find_runner, is_reached
+from nas.runners.interval import measured
+from nas.runners.timing import Timing
+from nas.space import Architecture
+from nas.space.architecture import parse_architecture
+
+FINALISTS = 2
+"""So many of each part are trained fully."""
+
+TIMED, ROUNDS = 8, 60
+"""So many of each part are timed at first, in so many interleaved rounds: whoever is predicted to meet the target may
+not, and the next takes its place."""
+
+CEILING = 1.02
+"""A measured latency may lie so far above the target: two sessions differ by as much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A network that may become a finalist; `family` is its family, or its kind of block."""
+
+    part: Part
+    family: str
+    network: Architecture
+
+
+class Times:
+    """Latencies of candidates: measured in one session where `home` is reached, else predicted by `model`."""
+
+    def __init__(self, model: LatencyModel, home: DeviceHome | None, progress: OnProgress) -> None:
+        self._model, self._progress = model, progress
+        self._home = home if home is not None and is_reached(home) else None
+
+    @property
+    def are_measured(self) -> bool:
+        """Whether a stopwatch is asked."""
+        return self._home is not None
+
+    def of(self, networks: Sequence[Architecture]) -> list[Estimate | None]:
+        """The latency of each, None for one that the device does not run. All are timed in one session, in turns; a
+        device that is not there is not waited for: then they are predicted."""
+        if self._home is not None:
+            self._progress(Step(doing="timing finalists on the device", note=f"{len(networks)} networks"))
+            try:
+                with Stopwatch(self._home, find_runner(self._home), patience_s=()) as watch:
+                    session = watch.time([network.graph for network in networks], rounds=ROUNDS)
+                return [measured(one) if isinstance(one, Timing) else None for one in session.results]
+            except UnreachableError:
+                self._home = None
+        return [self._model.estimate(network) for network in networks]
+
+
+def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Times, limit_ms: float) -> list[Finalist]:
+    """The finalists: of each part, best first, the first `FINALISTS` that meet the limit; known ones of different
+    families. Raises `TargetError` where no searched one does."""
+    left = {"searched": list(searched), "known": list(known)}
+    chosen: dict[str, list[Finalist]] = {"searched": [], "known": []}
+    while True:
+        turn = [one for part in left.values() for one in part[:TIMED]]
+        left = {name: part[TIMED:] for name, part in left.items()}
+        latencies = times.of([one.network for one in turn]) if turn else []
+        ceiling = limit_ms * (CEILING if times.are_measured else 1.0)
+        for one, latency in zip(turn, latencies, strict=True):
+            own = chosen[one.part]
+            is_another = one.part == "searched" or one.family not in [other.family for other in own]
+            if latency is not None and latency.mean_ms <= ceiling and len(own) < FINALISTS and is_another:
+                own.append(Finalist(part=one.part, family=one.family, network=one.network, latency=latency))
+        if chosen["searched"] or not left["searched"]:
+            break
+    if not chosen["searched"]:
+        raise TargetError(
+            f"a network that was found must take at most {limit_ms:g} ms, but each of {len(searched)} takes longer on"
+            " the device than was predicted; build its table for this space (`nas lut build --space`), or ask for a"
+            " target that is lower by as much."
+        )
+    return [*chosen["searched"], *chosen["known"]]
+
+
+def read_finalist(document: Mapping[str, Any]) -> Finalist:
+    """What `Finalist.as_json` wrote. Raises `InputError` for another document."""
+    try:
+        latency = dict(document["latency"])
+        return Finalist(
+            part="known" if document["part"] == "known" else "searched",
+            family=str(document["family"]),
+            network=parse_architecture(document["architecture"], "a finalist"),
+            latency=Estimate(**{**latency, "warnings": tuple(latency["warnings"])}),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"a recorded finalist must have its network and latency, but: {error}; search anew."
+        ) from error

@@ -1,0 +1,351 @@
+"""A search on a user's images: known networks and those of a space, trained in the same rungs and the same final."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from nas.accuracy import PriorModel
+from nas.data import DataSet, contents_digest
+from nas.data.listing import SPLITS
+from nas.errors import NasError, TargetError
+from nas.evaluate import Limits
+from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
+from nas.jobs.data_course import Budget, Course
+from nas.jobs.data_finals import Candidate, Times, choose
+from nas.jobs.data_full import Final, FullTrainings, best_of
+from nas.jobs.data_ranks import ranked
+from nas.jobs.data_space import kind_of, rivals, space_for
+from nas.jobs.inherit import open_source
+from nas.jobs.trained import Teaching
+from nas.jobs.trials import Where, domain_of
+from nas.latency import DeviceHome, LatencyModel
+from nas.progress import OnProgress, Step, silent
+from nas.space import Architecture
+from nas.space.search_space import SearchSpace
+from nas.strategies import Goal
+from nas.training import DEFAULT, FINE_TUNE, Recipe, load_recipe
+from nas.trials.asker import Asker
+from nas.trials.askers import asker_named
+from nas.trials.evaluations import Evaluations
+from nas.trials.fastest import fastest
+from nas.trials.listed import Listed, ListedDomain
+from nas.trials.loop import Loop, Settings
+from nas.trials.question import Domain, Question
+from nas.trials.records import Trial
+from nas.trials.studies import Study, study_question, study_trials
+
+RUNG_BRANCHES = 1
+"""Re-parameterised layers have one branch in rungs, which costs half or less, and all in full trainings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataQuestion:
+    """What is asked: networks of `space` for the images of `dataset`, under a goal; `trials` of these are tried and up
+    to `baselines` known ones, trained by `recipe` as the `course` says, weights inherited from `init` where there is
+    one.
+    """
+
+    space: SearchSpace
+    dataset: DataSet = field(repr=False)
+    goal: Goal
+    course: Course
+    recipe: Recipe
+    trials: int = 30
+    baselines: int = 24
+    seed: int = 0
+    asker: str = "surrogate"
+    init: str | None = None
+    limits: Limits | None = None
+
+
+class DataSearch:
+    """The search; whatever it has trained is in the store of `where`, so one that is begun again goes on.
+
+    `home` is the device whose stopwatch is asked, if it is reached from here. The data set is read and the known
+    networks are fitted to the target here; nothing is trained before the answer is asked for.
+    """
+
+    def __init__(
+        self,
+        question: DataQuestion,
+        *,
+        latency: LatencyModel,
+        home: DeviceHome | None,
+        accuracy: PriorModel | None,
+        where: Where,
+        budget_s: float | None = None,
+        progress: OnProgress = silent,
+    ) -> None:
+        self._progress, self._where = progress, where
+        dataset = question.dataset
+        counts = np.bincount(dataset.splits(0), minlength=len(SPLITS)).tolist()
+        self.images = dict(zip(SPLITS, counts, strict=True))
+        self.classes = tuple(dataset.classes)
+        self.question = question = replace(question, space=space_for(question.space, dataset))
+        source = None if question.init is None else open_source(question.init)
+        self._teaching = Teaching(
+            path=str(dataset.path.resolve()),
+            contents=contents_digest(dataset),
+            recipe=question.recipe,
+            scratch=None if source is None else load_recipe(DEFAULT),
+            branches=RUNG_BRANCHES if source is None else None,
+            init=question.init,
+            init_digest=None if source is None else source.digest,
+            weights_from=question.course.epochs,
+        )
+        self._times = Times(latency, home, progress)
+        self._domain = domain_of(question.space, latency, accuracy=accuracy, limits=question.limits, progress=progress)
+        self._asked = Question(
+            domain=self._domain, goal=question.goal, budget=question.trials, seed=question.seed, noisy=True
+        )
+        self._asker = asker_named(question.asker, self._asked)
+        parent = source.module.architecture if source is not None else None
+        self.forms = rivals(
+            latency, question.goal.limit_ms, space=question.space, count=question.baselines, parent=parent,
+            progress=progress,
+        ) if question.baselines else []  # fmt: skip
+        self._budget = Budget(budget_s, where.workers)
+        self._accuracy = accuracy
+        self.study = f"data-{self._digest()}"
+
+    def first(self) -> Architecture:
+        """The network that is tried first. Raises `TargetError` where none of the space meets the target."""
+        proposals = self._asker.ask([], 1)
+        if not proposals or not self._meets(proposals[0].codes):
+            raise self._unmet()
+        network: Architecture = self._domain.point(proposals[0].codes)
+        return network
+
+    @property
+    def teaching(self) -> Teaching:
+        """How networks are trained in rungs."""
+        return self._teaching
+
+    def kept_text(self) -> str:
+        """How many trainings in rungs are kept."""
+        return f"{sum(len(trial.curve) for trial in self._before())} trainings in rungs are kept"
+
+    def answer(self) -> DataAnswer:
+        """Train in rungs, choose finalists, train these fully, and compare the best two on the test images.
+
+        Raises `TargetError` where nothing meets the target, `NasError` where nothing could be trained.
+        """
+        began = time.perf_counter()
+        self.first()
+        self._budget.begin(self._before())
+        known, listed = self._train_known()
+        searched = self._train_searched()
+        final = self._final(known, listed, searched)
+        full = FullTrainings(
+            f"{self.study}-final-{_state_digest([*known, *searched])}", final, teaching=self._teaching,
+            asked=self._asked, where=self._where, progress=_as("training finalists", self._progress),
+        )  # fmt: skip
+        finals, finished = full.run()
+        if best_of(finished, "searched") is None:
+            raise _nothing_trained(finals)
+        self._progress(Step(doing="measuring on test images"))
+        finished = full.tested(finished)
+        ours, theirs = best_of(finished, "searched"), best_of(finished, "known")
+        assert ours is not None
+        comparison = None if theirs is None else Comparison.of(ours, theirs)
+        question = self.question
+        networks = {form.network.digest: form.network for form in self.forms}
+        networks |= {trial.digest: self._domain.point(trial.codes) for trial in searched}
+        return DataAnswer(
+            study=self.study,
+            space=question.space.name,
+            space_size=question.space.size,
+            target_ms=question.goal.target_ms,
+            reward=question.goal.reward,
+            seed=question.seed,
+            asker=question.asker,
+            recipe=question.recipe.name,
+            rungs=question.course.rungs,
+            epochs=final.course.epochs,
+            classes=self.classes,
+            images=self.images,
+            best=ours if theirs is None or ours.validation >= theirs.validation else theirs,
+            searched=ours,
+            known=theirs,
+            finalists=tuple(finished),
+            comparison=comparison,
+            trials={"known": tuple(known), "searched": tuple(searched), "final": tuple(finals)},
+            names={digest: network.name for digest, network in networks.items()},
+            ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy),
+            seconds=time.perf_counter() - began,
+            notes=final.notes,
+            costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
+        )
+
+    def _train_known(self) -> tuple[list[Trial], ListedDomain]:
+        domain = ListedDomain([form.network for form in self.forms], [form.latency_ms for form in self.forms])
+        if not self.forms:
+            return [], domain
+        asked = replace(self._asked, domain=domain, budget=len(self.forms), noisy=False)
+        trials = self._run(
+            f"{self.study}-known",
+            asked,
+            Listed(range(len(self.forms))),
+            doing="training known networks",
+            document={"networks": [form.network.digest for form in self.forms]},
+            kind_of=lambda codes: kind_of(domain.point(codes)),
+            known=True,
+        )
+        return trials, domain
+
+    def _train_searched(self) -> list[Trial]:
+        trials = self._run(
+            self.study,
+            self._asked,
+            self._asker,
+            doing="training candidates",
+            document={"space": self.question.space.name},
+            kind_of=lambda codes: kind_of(self._domain.point(codes)),
+            known=False,
+        )
+        if not any(trial.curve for trial in trials):
+            raise _nothing_trained(trials)
+        return trials
+
+    def _run(
+        self,
+        name: str,
+        asked: Question,
+        asker: Asker,
+        *,
+        doing: str,
+        document: Mapping[str, Any],
+        kind_of: Callable[[tuple[int, ...]], str],
+        known: bool,
+    ) -> list[Trial]:
+        """The trials of one part, trained in rungs."""
+        evaluator = self._teaching.evaluator(self.question.course.rungs)
+        study = Study(
+            Evaluations(self._where.tables()),
+            name,
+            evaluator=evaluator.key,
+            recipe=self._teaching.recipe_key,
+            question=document,
+            rungs=evaluator.rungs,
+        )
+        settings = Settings(
+            limit_s=self._where.time_limit,
+            checkpoints=self._where.checkpoints.resolve(),
+            is_time_up=lambda: self._budget.is_up(self.question.course, study.trials(), known=known),
+            kind_of=kind_of,
+        )
+        return Loop(
+            asked,
+            asker=asker,
+            evaluator=evaluator,
+            study=study,
+            executor=self._where.executor(evaluator),
+            settings=settings,
+            progress=_as(doing, self._progress),
+        ).run()
+
+    def _final(self, known: Sequence[Trial], listed: ListedDomain, searched: Sequence[Trial]) -> Final:
+        """Who is trained fully, and how far: decided once, and kept as what the final is asked."""
+        before = study_question(self._where.tables(), f"{self.study}-final-{_state_digest([*known, *searched])}")
+        if before is not None:
+            return Final.read(before)
+        course, note = self._budget.course(self.question.course, [*known, *searched])
+        finalists = choose(
+            _candidates(searched, self._domain, "searched", kind_of),
+            _candidates(known, listed, "known", lambda network: network.family),
+            self._times,
+            self.question.goal.limit_ms,
+        )
+        kept = [
+            one for part in PARTS for one in [other for other in finalists if other.part == part][: course.finalists]
+        ]
+        notes = [note] if note else []
+        if not self._times.are_measured:
+            notes.append("The device is not reached from here, so latencies are predicted.")
+        if not any(one.part == "known" for one in kept):
+            notes.append("No known network that was tried meets the target, so there is none to compare with.")
+        return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
+
+    def _before(self) -> list[Trial]:
+        """The trials of both parts so far."""
+        tables = self._where.tables()
+        return [trial for name in (f"{self.study}-known", self.study) for trial in study_trials(tables, name)]
+
+    def _meets(self, codes: tuple[int, ...]) -> bool:
+        array = np.array([codes], dtype=np.int64)
+        return bool(
+            self._domain.latency_ms(array)[0] <= self.question.goal.limit_ms and self._domain.excess(array)[0] <= 0
+        )
+
+    def _unmet(self) -> TargetError:
+        codes, latency_ms = fastest(self._asked)
+        return TargetError(
+            f"a network must meet the target of {self.question.goal.target_ms:g} ms, but the fastest of"
+            f" {self.question.space.name}, {self._domain.point(codes).name}, takes {latency_ms:.4g} ms; raise the"
+            " target."
+        )
+
+    def _digest(self) -> str:
+        """What makes a search the same one when it is asked again, whatever its trials and budget."""
+        question, space = self.question, self.question.space
+        goal = question.goal
+        drawn = space.sample_codes(16, np.random.default_rng(0))
+        said = {
+            "space": [space.name, [[gene, list(map(repr, choices))] for gene, choices in space.genes.items()]],
+            "classes": space.num_classes,
+            "latency": [f"{ms:.6g}" for ms in self._domain.latency_ms(drawn).tolist()],
+            "excess": [f"{over:.6g}" for over in self._domain.excess(drawn).tolist()],
+            "goal": [goal.target_ms, goal.reward.as_json()],
+            "images": self._teaching.contents,
+            "recipe": self._teaching.recipe_key,
+            "course": [question.course.epochs, question.course.seeds],
+            "known": [form.network.digest for form in self.forms],
+            "asked": [question.seed, question.asker, self._times.are_measured],
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def usual_recipe(init: str | None) -> str:
+    """The recipe that networks are trained by where none was named."""
+    return DEFAULT if init is None else FINE_TUNE
+
+
+def _candidates(
+    trials: Sequence[Trial], domain: Domain, part: Part, family: Callable[[Architecture], str]
+) -> list[Candidate]:
+    """The points of trials, best first: of the highest rung that they reached, by their mean accuracy there."""
+    by_point: dict[tuple[int, ...], list[tuple[int, float]]] = {}
+    for trial in trials:
+        if trial.accuracy is not None and trial.state in ("done", "stopped"):
+            by_point.setdefault(trial.codes, []).append((trial.epochs, trial.accuracy))
+
+    def worth(codes: tuple[int, ...]) -> tuple[int, float]:
+        highest = max(epochs for epochs, _ in by_point[codes])
+        there = [accuracy for epochs, accuracy in by_point[codes] if epochs == highest]
+        return highest, sum(there) / len(there)
+
+    points = [domain.point(codes) for codes in sorted(by_point, key=worth, reverse=True)]
+    return [Candidate(part=part, family=family(network), network=network) for network in points]
+
+
+def _state_digest(trials: Sequence[Trial]) -> str:
+    """What trials have come to: a final belongs to that, and another one follows where there are more."""
+    said = [[trial.digest, trial.repeat, list(map(list, trial.curve))] for trial in trials]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def _nothing_trained(trials: Sequence[Trial]) -> NasError:
+    reasons = [trial.reason for trial in trials if trial.reason]
+    first = f"the first one: {reasons[0].rstrip('.')}" if reasons else "none was begun within the budget"
+    return NasError(f"a search needs one training that succeeds, but none did; {first}. Mend that, and search again.")
+
+
+def _as(doing: str, progress: OnProgress) -> OnProgress:
+    return lambda step: progress(replace(step, doing=doing))

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nas.errors import InputError
+from nas.jobs.data_course import Budget, Course, epoch_seconds
+from nas.jobs.data_plan import _in_rungs
+from nas.trials.records import Trial
+
+
+def trial(seconds: float, *epochs: int, reused: bool = False) -> Trial:
+    curve = tuple((number, 0.5) for number in epochs)
+    return Trial(
+        number=0, codes=(0,), digest="0", state="stopped", curve=curve, latency_ms=1.0, seconds=seconds, reused=reused
+    )  # fmt: skip
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(24, (2, 8)), (30, (3, 10)), (12, (1, 4)), (3, (1,)), (1, (1,)), (100, (9, 34))]
+)
+def test_rungs_are_a_twelfth_and_a_third(epochs: int, rungs: tuple[int, ...]) -> None:
+    assert Course(epochs=epochs).rungs == rungs
+
+
+def test_full_trainings_are_counted() -> None:
+    # Two finalists of each part once, and two more seeds of the best of each.
+    assert Course(epochs=24).full_trainings == 4 + 4
+    assert Course(epochs=24, seeds=1, finalists=1).full_trainings == 2
+    with pytest.raises(InputError, match="at least 1"):
+        Course(epochs=0)
+
+
+def test_seeds_go_first_then_finalists_then_epochs() -> None:
+    course = Course(epochs=10)  # 80 epochs
+    assert course.within(80.0, 1.0) == (course, None)
+    fewer, said = course.within(79.0, 1.0)
+    assert (fewer.seeds, fewer.finalists, fewer.epochs) == (2, 2, 10) and said is not None
+    assert "10 epochs, 2 seeds and 2 finalists" in said
+    fewer, _ = course.within(59.0, 1.0)
+    assert (fewer.seeds, fewer.finalists, fewer.epochs) == (1, 2, 10)
+    fewer, _ = course.within(39.0, 1.0)
+    assert (fewer.seeds, fewer.finalists, fewer.epochs) == (1, 1, 10)
+    fewer, _ = course.within(13.0, 1.0)
+    assert (fewer.seeds, fewer.finalists, fewer.epochs) == (1, 1, 6)
+    assert course.within(0.0, 1.0)[0].epochs == 1
+
+
+def test_the_seconds_of_an_epoch() -> None:
+    # Ten epochs in 30 seconds, two in 6; one that was paid for took what it took.
+    assert epoch_seconds([trial(30.0, 2, 8), trial(6.0, 2, reused=True)]) == 3.0
+    assert epoch_seconds([]) is None and epoch_seconds([trial(0.0)]) is None
+
+
+def test_time_is_kept_for_the_finalists() -> None:
+    clock = Clock()
+    budget = Budget(1000.0, 2, clock)
+    course, trials = Course(epochs=10), [trial(20.0, 2, 8)]
+    # 80 epochs of two seconds by two workers are 80 s; of the other 920 known networks have 40 %.
+    clock.now += 0.4 * 920 - 1
+    assert not budget.is_up(course, trials, known=True)
+    clock.now += 2
+    assert budget.is_up(course, trials, known=True) and not budget.is_up(course, trials, known=False)
+    clock.now = 100 + 919
+    assert not budget.is_up(course, trials, known=False)
+    clock.now += 2
+    assert budget.is_up(course, trials, known=False)
+    assert budget.course(course, trials)[1] is not None
+    # No more than 60 % are kept, however long full trainings would take.
+    assert not Budget(1000.0, 2, clock).is_up(Course(epochs=10_000), trials, known=False)
+
+
+def test_an_earlier_start_has_spent_some() -> None:
+    clock = Clock()
+    budget = Budget(100.0, 2, clock)
+    budget.begin([trial(60.0, 2), trial(500.0, 2, reused=True)])
+    assert budget.left == 70.0
+    assert Budget(None, 1, clock).left == math.inf
+    assert not Budget(None, 1, clock).is_up(Course(epochs=1), [], known=True)
+
+
+def test_epochs_in_rungs() -> None:
+    # Nine networks: nine times 2 epochs, then three, or one of each of five kinds, times 8.
+    assert _in_rungs(9, (2, 8), 1) == 18 + 24
+    assert _in_rungs(9, (2, 8), 5) == 18 + 40
+    assert _in_rungs(0, (2, 8), 0) == 0

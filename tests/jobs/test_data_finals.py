@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from nas.errors import InputError, TargetError
+from nas.jobs.data_answer import Finalist, Part
+from nas.jobs.data_finals import Candidate, Times, choose, read_finalist
+from nas.latency import Estimate, device_home, load_latency
+from nas.progress import silent
+from nas.space import Architecture
+from tests.training.examples import network
+
+
+def candidate(name: str, part: Part = "searched", family: str = "mbconv") -> Candidate:
+    return Candidate(part=part, family=family, network=network(name=name))
+
+
+class Stopwatch(Times):
+    """Says of networks what their names end with, in milliseconds; counts its sessions."""
+
+    def __init__(self, *, measures: bool = True) -> None:
+        self.sessions: list[int] = []
+        self._measures = measures
+
+    @property
+    def are_measured(self) -> bool:
+        return self._measures
+
+    def of(self, networks: Sequence[Architecture]) -> list[Estimate | None]:
+        self.sessions.append(len(networks))
+        return [
+            Estimate(mean_ms=float(one.name.rpartition(" ")[2]), low_ms=0.1, high_ms=9.0, source="measured")
+            if not one.name.startswith("broken")
+            else None
+            for one in networks
+        ]
+
+
+def names(found: Sequence[Finalist]) -> list[str]:
+    return [one.network.name for one in found]
+
+
+def test_the_best_that_meet_the_target_are_finalists() -> None:
+    searched = [candidate(f"s {ms}") for ms in (1.5, 0.9, 1.01, 0.8)]
+    known = [
+        candidate("v1 0.7", "known", "v1"), candidate("v1 0.6", "known", "v1"), candidate("v2 0.5", "known", "v2")
+    ]  # fmt: skip
+    times = Stopwatch()
+    # The most accurate is too slow; 1.01 is within what two sessions differ by. A family is there once.
+    assert names(choose(searched, known, times, 1.0)) == ["s 0.9", "s 1.01", "v1 0.7", "v2 0.5"]
+    assert times.sessions == [7]
+
+
+def test_a_predicted_latency_is_held_to_the_target_itself() -> None:
+    searched = [candidate("s 1.01"), candidate("s 0.9")]
+    assert names(choose(searched, [], Stopwatch(measures=False), 1.0)) == ["s 0.9"]
+
+
+def test_others_are_timed_where_none_of_the_first_meets_it() -> None:
+    searched = [candidate("s 2.0") for _ in range(9)] + [candidate("broken 0.1"), candidate("s 0.9")]
+    times = Stopwatch()
+    assert names(choose(searched, [], times, 1.0)) == ["s 0.9"]
+    assert times.sessions == [8, 3]
+
+
+def test_none_that_meets_it_is_an_error() -> None:
+    with pytest.raises(TargetError, match="each of 2 takes longer on the device"):
+        choose([candidate("s 2.0"), candidate("s 3.0")], [candidate("k 0.1", "known")], Stopwatch(), 1.0)
+
+
+def test_a_device_that_is_not_reached_is_predicted() -> None:
+    model = load_latency("iphone12")
+    times = Times(model, device_home("iphone12"), silent)
+    assert not times.are_measured
+    (estimate,) = times.of([network(resolution=32)])
+    assert estimate == model.estimate(network(resolution=32))
+    assert Times(model, device_home("local"), silent).are_measured
+
+
+def test_a_finalist_is_read_back() -> None:
+    latency = load_latency("iphone12").estimate(network(resolution=32))
+    found = Finalist(part="known", family="v1", network=network(resolution=32), latency=latency)
+    again = read_finalist(found.as_json())
+    assert again == found and again.network.digest == found.network.digest
+    with pytest.raises(InputError, match="a recorded finalist"):
+        read_finalist({"part": "known"})
