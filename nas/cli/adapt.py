@@ -11,6 +11,7 @@ from nas.cli.answer_options import accuracy_option, formats_option
 from nas.cli.limits import target_and_limits
 from nas.cli.names import known_device, known_network, known_recipe, known_source
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
 
@@ -78,3 +79,4 @@ def command(as_json: bool, storage: str | None, **options: Any) -> None:
         click.echo(adapt_text(outcome.found, outcome.run, page()))
     if outcome.fault is not None:
         raise outcome.fault
+    write_run_page(outcome.run, storage, quiet=as_json)

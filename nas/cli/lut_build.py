@@ -11,6 +11,8 @@ import click
 from nas.cli.device_option import device_option
 from nas.cli.names import known_space
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
+from nas.cli.storage import storage_option
 from nas.cli.terminal import page
 from nas.progress import Step
 
@@ -63,21 +65,34 @@ def plan(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @_request
-def build(as_json: bool, **options: Any) -> None:
+@storage_option
+def build(as_json: bool, storage: str | None, **options: Any) -> None:
     """Time whole networks, then write the device's table.csv and coefficients.json.
 
     Whatever was timed is kept: stopped at any moment and started again, it goes on.
     """
-    from nas.jobs.lut_build import TableRequest, build_table
+    from nas.jobs.lut_build import TableRequest, build_table, check_build
+    from nas.jobs.recorded import recorded
 
+    request = TableRequest(**options)
+    check_build(request)
+    words = ["nas", "lut", "build", "--device", request.home.name, "--space", request.space]
+    words += ["--budget", f"{request.budget_s:g}s", "--seed", str(request.seed)]
     with progress() as show:
-        found = build_table(TableRequest(**options), progress=lambda state: show(_step(state)), fitting=show)
+        run, found = recorded(
+            "build",
+            words,
+            request.home,
+            lambda: build_table(request, progress=lambda state: show(_step(state)), fitting=show),
+            storage=storage,
+        )
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
-        return
-    from nas.report.lut_text import built_text
+    else:
+        from nas.report.lut_text import built_text
 
-    click.echo(built_text(found, page()))
+        click.echo(built_text(found, page()))
+    write_run_page(run, storage, quiet=as_json)
 
 
 def _step(state: BuildProgress) -> Step:

@@ -35,6 +35,7 @@ MODULES = {
     "data": "nas.cli.data",
     "zoo": "nas.cli.zoo",
     "runs": "nas.cli.runs",
+    "report": "nas.cli.report",
 }
 """Command → the module whose `command` it is, in the order of the help page."""
 

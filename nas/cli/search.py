@@ -11,9 +11,11 @@ from nas.cli.answer_options import accuracy_option, formats_option
 from nas.cli.limits import target_and_limits
 from nas.cli.names import known_device, known_reward, known_space, known_strategy
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
 from nas.cli.trials_options import DATA_ONLY, TRIALS_ONLY, trials_options
+from nas.errors import NasError, TargetError
 
 if TYPE_CHECKING:
     from nas.jobs.data_run import DataOutcome
@@ -178,8 +180,15 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
             click.echo(targets_text(outcome.answers, outcome.run, page()))
         else:
             click.echo(search_text(outcome.answer, outcome.run, outcome.verification, page()))
-    if outcome.fault is not None:
-        raise outcome.fault
+    _ended(outcome.run, outcome.fault, storage, as_json)
+
+
+def _ended(run: str, fault: NasError | None, storage: str | None, as_json: bool) -> None:
+    """Write the page of a run that was recorded, whose targets may not all be met; raise its fault."""
+    if fault is None or isinstance(fault, TargetError):
+        write_run_page(run, storage, quiet=as_json)
+    if fault is not None:
+        raise fault
 
 
 def _is_given(name: str) -> bool:
@@ -223,7 +232,7 @@ def _on_data(options: dict[str, Any], storage: str | None, as_json: bool) -> Non
 
         request = DataRequest(**options, **({} if trials is None else {"trials": trials}))
         if not dry_run:
-            _show_data(run_data_search(request, storage=storage, progress=show), as_json)
+            _show_data(run_data_search(request, storage=storage, progress=show), storage, as_json)
             return
         plan = plan_data_search(request, storage=storage, progress=show)
     if as_json:
@@ -234,15 +243,14 @@ def _on_data(options: dict[str, Any], storage: str | None, as_json: bool) -> Non
         click.echo(data_plan_text(plan, page()))
 
 
-def _show_data(outcome: DataOutcome, as_json: bool) -> None:
+def _show_data(outcome: DataOutcome, storage: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
         from nas.report.data_search_text import data_search_text
 
         click.echo(data_search_text(outcome, page()))
-    if outcome.fault is not None:
-        raise outcome.fault
+    _ended(outcome.run, outcome.fault, storage, as_json)
 
 
 def _by_trials(
@@ -261,7 +269,7 @@ def _by_trials(
         if resume is not None:
             outcome = resume_search(resume, trials=trials, storage=storage, progress=show)
             if not isinstance(outcome, TrialsOutcome):
-                _show_data(outcome, as_json)
+                _show_data(outcome, storage, as_json)
                 return
         elif options["target_ms"] is None:
             raise InputError("a search with --evaluate needs a target, but there is none; add --target-latency.")
@@ -274,5 +282,4 @@ def _by_trials(
         from nas.report.trials_text import trials_text
 
         click.echo(trials_text(outcome, page()))
-    if outcome.fault is not None:
-        raise outcome.fault
+    _ended(outcome.run, outcome.fault, storage, as_json)

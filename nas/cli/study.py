@@ -11,6 +11,8 @@ import click
 
 from nas.cli.device_option import device_option
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
+from nas.cli.storage import storage_option
 from nas.cli.terminal import page, tell, wide_option
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def _study_options(function: Callable[..., None]) -> Callable[..., None]:
             "--rounds", type=click.IntRange(1, 100_000), help="Rounds of two runs.  [default: the study's own]"
         ),
         device_option,
+        storage_option,
         wide_option,
     ):  # fmt: skip
         function = option(function)
@@ -75,15 +78,23 @@ def attention(**options: Any) -> None:
     _run("attention", **options)
 
 
-def _run(kind: str, *, home: DeviceHome, rounds: int | None, report: Path | None, as_json: bool) -> None:
-    from nas.jobs.study import study
+def _run(
+    kind: str, *, home: DeviceHome, rounds: int | None, report: Path | None, storage: str | None, as_json: bool
+) -> None:
+    from nas.jobs.recorded import recorded
+    from nas.jobs.study import check_study, study
     from nas.report.study import study_text, write_report
 
+    words = ["nas", "study", kind, "--device", home.name, *([] if rounds is None else ["--rounds", str(rounds)])]
+    check_study(kind, home)
     with progress() as show:
-        found = study(kind, home, rounds=rounds, progress=show)
+        run, found = recorded(
+            "study", words, home, lambda: study(kind, home, rounds=rounds, progress=show), storage=storage
+        )
     if report is not None:
         for path in write_report(found, report):
             click.echo(f"wrote {path}", err=True)
     click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else study_text(found, page()))
     for text in found.warnings:
         tell("warning", text)
+    write_run_page(run, storage, quiet=as_json)

@@ -11,6 +11,7 @@ import click
 from nas.cli.answer_options import formats_option
 from nas.cli.names import known_network, known_recipe, known_source, trained_network
 from nas.cli.progress import progress
+from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page
 from nas.progress import silent
@@ -60,7 +61,9 @@ def command(as_json: bool, dry_run: bool, storage: str | None, **options: Any) -
         return
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
-        return
-    from nas.report.train_text import plan_text, train_text
+    else:
+        from nas.report.train_text import plan_text, train_text
 
-    click.echo(train_text(outcome, page()) if isinstance(outcome, TrainOutcome) else plan_text(outcome, page()))
+        click.echo(train_text(outcome, page()) if isinstance(outcome, TrainOutcome) else plan_text(outcome, page()))
+    if isinstance(outcome, TrainOutcome):
+        write_run_page(outcome.run, storage, quiet=as_json)

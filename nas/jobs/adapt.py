@@ -58,7 +58,7 @@ def adapt(
         models = Models(latency, judge, limits, known=yardstick, usual=(), aim=aim.column)
         beside = models.covered(known)
         records = NetworkRecords(models=models, known=beside, aim=aim, reward=REWARD, published=published)
-        start = records([network])[0]  # says what has no latency, before anything is shrunk
+        start = records.detailed([network])[0]  # says what has no latency, before anything is shrunk
         adaptation = ChannelAdaptation(models, divisor=divisor, persist=True)
 
         def report(share: float) -> None:
@@ -83,7 +83,7 @@ def adapt(
             limits=limits,
             evaluated=result.timed,
             exact=False,
-            best=records([best])[0],
+            best=records.detailed([best])[0],
             gain=gain_over_known(models, best, beside, at_most=aim.at_most),
             before_shrinking=None,
             after_shrinking=result.best.score,

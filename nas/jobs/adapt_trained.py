@@ -77,7 +77,7 @@ def adapt_trained(
     # Nobody asks this accuracy model: it completes the figures of networks.
     models = Models(latency, load_accuracy("imagenet"), limits, known=(), usual=(), aim=aim.column)
     records = NetworkRecords(models=models, known=(), aim=aim, reward=REWARD, published=published)
-    record = records([network])[0]  # says what has no latency, before anything is trained
+    record = records.detailed([network])[0]  # says what has no latency, before anything is trained
     inheritance = inherit_from(source, network, classes=tuple(data.classes), seed=tuning.seed)
     begun = _begun(network, inheritance, data, tuning, source, folder, stop, progress)
     origin = f"{source.digest}, trained for {begun.epochs}" if begun.epochs else source.digest
@@ -101,7 +101,9 @@ def adapt_trained(
     module = ended.module(best)
     progress(Step(doing="measuring on held-out images"))
     found = held_out(predictor(module.fuse(), _normalize(best)), data.test, len(data.classes))
-    chosen = _measured(records([best])[0], found.interval, found.accuracy, tuning.recipe.name, called or data.digest)
+    chosen = _measured(
+        records.detailed([best])[0], found.interval, found.accuracy, tuning.recipe.name, called or data.digest
+    )
     answer = SearchAnswer(
         space=network.name,
         space_size=size_around(network, divisor),

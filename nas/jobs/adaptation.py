@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.evaluate import Aim, Figures
+from nas.jobs.display import notebook_html
 from nas.jobs.network import Network
 from nas.jobs.search_answer import SearchAnswer
 from nas.space import Architecture
@@ -138,6 +139,9 @@ class Adaptation:
     def front(self) -> tuple[Network, ...]:
         """The Pareto front of latency and score over all states that were kept."""
         return self.answer.front
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The record of the contract, without `run` and `seconds`."""

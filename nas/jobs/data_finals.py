@@ -11,7 +11,7 @@ from nas.jobs.data_answer import Finalist, Part
 from nas.latency import DeviceHome, Estimate, LatencyModel
 from nas.measure.stopwatch import Stopwatch
 from nas.progress import OnProgress, Step
-from nas.runners.find import find_runner, is_reached
+from nas.runners.find import find_runner
 from nas.runners.interval import measured
 from nas.runners.timing import Timing
 from nas.space import Architecture
@@ -42,7 +42,7 @@ class Times:
 
     def __init__(self, model: LatencyModel, home: DeviceHome | None, progress: OnProgress) -> None:
         self._model, self._progress = model, progress
-        self._home = home if home is not None and is_reached(home) else None
+        self._home = home if home is not None and home.device.is_timed else None
 
     @property
     def are_measured(self) -> bool:

@@ -34,7 +34,6 @@ from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.build import BuildProgress
 from nas.progress import OnProgress, Step, silent
-from nas.runners.find import is_reached
 from nas.runs import RunHandle, RunStore
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
@@ -281,7 +280,7 @@ def _make(request: DataRequest, storage: str | None, progress: OnProgress) -> _M
 def _latency(home: DeviceHome, space: str, request: DataRequest, progress: OnProgress) -> LatencyModel:
     """The latency model of the device; where it has none it is built first, if that was asked for."""
     has_one = any((home.folder / name).exists() for name in (TABLE_FILE, COEFFICIENTS_FILE))
-    if has_one or not is_reached(home):
+    if has_one or not home.device.is_timed:
         return load_latency(home)
     if request.build is None:
         raise InputError(

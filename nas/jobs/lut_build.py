@@ -16,6 +16,7 @@ from nas.measure.plan import Item, further_items, generic_items, ordered, space_
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
 from nas.progress import OnProgress, Step, counted, silent
+from nas.runners.find import find_runner
 from nas.space.load import load_space
 from nas.space.search_space import SearchSpace
 
@@ -103,6 +104,15 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
     )
 
 
+def check_build(request: TableRequest) -> None:
+    """Raises `InputError` for what no build can do: too small a budget, a space of codes, a device out of reach,
+    a table that it would overwrite."""
+    check_budget(request.budget_s)
+    measured_space(request.space)
+    find_runner(request.home)
+    check_table(request.home)
+
+
 def build_table(
     request: TableRequest, *, progress: Callable[[BuildProgress], None], fitting: OnProgress = silent
 ) -> BuiltTable:
@@ -112,9 +122,8 @@ def build_table(
     `InputError` for a device that is not measured here as its `device.yaml` says, and where the budget is too small for
     a fit.
     """
-    check_budget(request.budget_s)
+    check_build(request)
     home, space = request.home, measured_space(request.space)
-    check_table(home)
     faults: dict[str, str] = {}
 
     def told(state: BuildProgress) -> None:

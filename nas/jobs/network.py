@@ -11,6 +11,7 @@ import numpy as np
 from nas.accuracy import AccuracyEstimate
 from nas.evaluate import Aim, Models, Simplicity
 from nas.graph.memory import BYTES_PER_NUMBER
+from nas.jobs.anatomy import Anatomy, anatomy
 from nas.latency import Estimate
 from nas.space import Architecture
 from nas.strategies import Reward
@@ -37,7 +38,8 @@ class Network:
     at the device's precision (None where that is not known). `reward` is by the lower bound of accuracy; `novelty` the
     distance to networks of published accuracy; `indistinguishable` says of a known network that the accuracy model
     cannot tell it from the answer (the 90 % interval of their difference holds 0). `also` are its latencies on further
-    devices, by their names. What an answer is made of, and nothing else, is counted (`simplicity`).
+    devices, by their names. What an answer is made of, and nothing else, is counted (`simplicity`). Where the time goes
+    (`anatomy`) is known of answers and of what stands beside them.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Network:
     memory_bytes: int | None = None
     also: Mapping[str, Estimate] = field(default_factory=dict)
     simplicity: Simplicity | None = None
+    anatomy: Anatomy | None = None
     indistinguishable: bool = False
     published: Published | None = None
     zoo: str | None = None
@@ -74,6 +77,7 @@ class Network:
             "simplicity": self.simplicity.as_json() if self.simplicity else None,
             "indistinguishable": self.indistinguishable,
             "architecture": self.architecture.as_mapping(),
+            "anatomy": self.anatomy.as_json() if self.anatomy else None,
             "zoo": self.zoo,
         }
 
@@ -119,9 +123,14 @@ class NetworkRecords:
             for i, network in enumerate(networks)
         ]
 
+    def detailed(self, networks: Sequence[Architecture]) -> list[Network]:
+        """The records of `networks`, in order, with their anatomies."""
+        found = zip(self(networks), networks, strict=True)
+        return [replace(record, anatomy=anatomy(network, self.models.latency)) for record, network in found]
+
     def beside(self, best: Architecture, networks: Sequence[Architecture], *, chosen: bool) -> list[Network]:
         """The records of `networks` that are put beside the answer `best`, which a search may have chosen."""
         if not networks:
             return []
         same = (~self.models.gains(best, networks, chosen=chosen).told_apart).tolist()
-        return [replace(r, indistinguishable=s) for r, s in zip(self(networks), same, strict=True)]
+        return [replace(r, indistinguishable=s) for r, s in zip(self.detailed(networks), same, strict=True)]

@@ -26,7 +26,7 @@ from nas.jobs.gain import gain_over_known
 from nas.jobs.network import Network, NetworkRecords
 from nas.jobs.ranking import Ranking
 from nas.jobs.search_answer import SearchAnswer
-from nas.jobs.told import best_so_far, reported
+from nas.jobs.told import History, best_so_far, reported
 from nas.jobs.unmet import unmet
 from nas.jobs.why import about_answer, against_target
 from nas.latency.published.cost_model import Floats
@@ -67,6 +67,7 @@ class OneSearch:
             *left_out(models, "networks to begin from", len(self._named), len(begin.named)),
         ]
         self._lifted: float | None = None
+        self._history = History()
 
     def run(self) -> SearchAnswer:
         """Search, shrink, answer. Raises `TargetError` where nothing met the target."""
@@ -95,7 +96,7 @@ class OneSearch:
             reward=self._whole.reward,
             rng=np.random.default_rng(self._whole.seed),
             initial=self._begin.initial(self._space),
-            progress=reported("searching", self._progress),
+            progress=self._history.kept(reported("searching", self._progress)),
         )
         return search_uniform(strategy, problem, task) if self._whole.simple else strategy.search(problem, task)
 
@@ -212,7 +213,7 @@ class OneSearch:
             limits=self.models.limits,
             evaluated=found.evaluated,
             exact=found.exact,
-            best=replace(records([best])[0], simplicity=counted),
+            best=replace(records.detailed([best])[0], simplicity=counted),
             gain=gain_over_known(self.models, best, self._known, at_most=self._aim.at_most),
             found_by=found_by if is_own else "known",
             is_point=_is_point(self._space, best),
@@ -223,6 +224,7 @@ class OneSearch:
             starts=tuple(records.beside(best, self._named, chosen=is_chosen)),
             also={one.device: one.target_ms for one in self.models.also},
             simple=self._whole.simple,
+            history=self._history.steps,
             cost=None if first == ranking.best else float(ranking.value[ranking.best] - ranking.value[first]),
             notes=tuple(dict.fromkeys(self._notes)),
         )

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.evaluate import Limits
+from nas.jobs.display import notebook_html
 from nas.jobs.gain import Gain
 from nas.jobs.network import Network
+from nas.jobs.told import HISTORY_SCHEMA
 from nas.strategies import Reward
 
 
@@ -25,7 +27,8 @@ class SearchAnswer:
     user named to begin from; `also` the targets on further devices, by their names; `gain` is over the best known
     network that meets the target (None where none does). `simple` says that only networks of one kind of block and one
     activation were searched; `cost` what the score of the answer lies below the best one that was found, for being
-    simpler (None: it has the best). `notes` say what a reader should know of the answer.
+    simpler (None: it has the best). `notes` say what a reader should know of the answer; `history` how the strategy's
+    best answer grew (`nas.jobs.told.History`).
     """
 
     space: str
@@ -50,6 +53,7 @@ class SearchAnswer:
     simple: bool = False
     cost: float | None = None
     notes: tuple[str, ...] = ()
+    history: tuple[tuple[int, float, float], ...] = ()
 
     @property
     def above_target_ms(self) -> float:
@@ -61,6 +65,9 @@ class SearchAnswer:
         """The target of a search that had one."""
         assert self.target_ms is not None
         return self.target_ms
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The search record of the contract, without `run` and `seconds`."""
@@ -89,6 +96,7 @@ class SearchAnswer:
             "score_before_shrinking": self.before_shrinking,
             "score_after_shrinking": self.after_shrinking,
             "notes": list(self.notes),
+            "history": {"schema": HISTORY_SCHEMA, "points": [list(step) for step in self.history]},
             "best": self.best.as_json(),
             "gain": self.gain.as_json() if self.gain else None,
             "front": [network.as_json() for network in self.front],

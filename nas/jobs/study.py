@@ -104,6 +104,7 @@ class Study:
         """The document of `nas study … --json`."""
         return {
             "study": self.kind,
+            "title": self.title,
             "device": self.device.name,
             "source": self.source,
             "environment": dict(self.environment),
@@ -132,16 +133,21 @@ def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: O
     cannot predict, as for numbers of threads, and where the first network cannot be timed.
     """
     experiment, device = EXPERIMENTS[kind], home.device
+    check_study(kind, home)
     if device.is_timed:
         return _measured(kind, home, rounds or experiment.rounds, progress)
-    if experiment.by_threads:
+    model, subjects = load_latency(home), list(experiment.subjects())
+    latencies = {(subject.name, device.threads): model.estimate(subject.graph) for subject in subjects}
+    return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
+
+
+def check_study(kind: str, home: DeviceHome) -> None:
+    """Raises `InputError` for a study that neither a stopwatch nor a model of the device can answer."""
+    if EXPERIMENTS[kind].by_threads and not home.device.is_timed:
         raise InputError(
             f"{home.file}: reach must say how to get to the device for a study of"
             f" {kind}, but got none, and no latency model knows of threads; name a device that is reached from here."
         )
-    model, subjects = load_latency(home), list(experiment.subjects())
-    latencies = {(subject.name, device.threads): model.estimate(subject.graph) for subject in subjects}
-    return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
 
 
 def _measured(kind: str, home: DeviceHome, rounds: int, progress: OnProgress) -> Study:

@@ -311,13 +311,15 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         formats=request.formats,
         progress=progress,
     )
-    outcome = _outcome(made, found, run=run.id, zoo=str(folder))
+    outcome = _outcome(made, found, run=run.id, zoo=str(folder), record=record)
     run.add_artefact("zoo", folder)
     run.finish(outcome.as_json())
     return outcome
 
 
-def _outcome(made: _Made, found: HeldOut, *, run: str, zoo: str) -> TrainOutcome:
+def _outcome(
+    made: _Made, found: HeldOut, *, run: str, zoo: str, record: Mapping[str, Any] | None = None
+) -> TrainOutcome:
     training = made.training
     return TrainOutcome(
         run=run,
@@ -329,6 +331,7 @@ def _outcome(made: _Made, found: HeldOut, *, run: str, zoo: str) -> TrainOutcome
         seconds=training.seconds,
         images_per_s=training.images_per_s,
         zoo=zoo,
+        training=record,
         inheritance=made.inheritance,
     )
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.data import Prepared
+from nas.jobs.display import notebook_html
 from nas.space import Architecture
 from nas.training import DEFAULT, FINE_TUNE, Recipe
 
 if TYPE_CHECKING:
     from nas.training.heldout import HeldOut
     from nas.training.inherit import Inheritance
+
+TRAINING_SCHEMA = 1
+"""The version of the document of how a network was trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,8 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainOutcome:
-    """A trained network: its accuracy on the held-out images, and its folder in the zoo."""
+    """A trained network: its accuracy on the held-out images, and its folder in the zoo; `training` is the record of
+    the zoo: classes, confusion matrix, recipe, epoch by epoch (None where another process wrote it)."""
 
     run: str
     architecture: Architecture
@@ -71,12 +76,16 @@ class TrainOutcome:
     seconds: float
     images_per_s: float
     zoo: str
+    training: Mapping[str, Any] | None = None
     inheritance: Inheritance | None = None
 
     @property
     def accuracy(self) -> float:
         """The share of the held-out images that it is right on, in [0, 1]."""
         return self.held_out.accuracy
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """The JSON of `nas train`."""
@@ -92,6 +101,7 @@ class TrainOutcome:
             "images_per_s": self.images_per_s,
             "zoo": self.zoo,
             "init": None if self.inheritance is None else self.inheritance.as_json(),
+            "training": None if self.training is None else {"schema": TRAINING_SCHEMA, **self.training},
         }
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nas.jobs.display import notebook_html
+from nas.jobs.trials_json import trial_json
 from nas.space import Architecture
 from nas.strategies import Goal, Reward, pareto_front
 from nas.strategies.problem import Evaluation
@@ -91,6 +93,17 @@ class TrialsAnswer:
     trials: tuple[Trial, ...]
     how_sure: float | None
     seconds: float
+
+    def _repr_html_(self) -> str:
+        best = {
+            "name": self.best.name,
+            "digest": self.best.digest,
+            "latency": {"mean_ms": self.best.latency_ms, "source": "by the latency given"},
+            "accuracy": {**self.best.as_json()["accuracy"], "metric": "accuracy"},
+        }
+        trials = [trial_json(trial, self.space) for trial in self.trials]
+        known = {"space": self.space, "target_ms": self.target_ms, "asker": self.asker, "evaluator": self.evaluator}
+        return notebook_html({**known, "budget": self.budget, "best": best, "trials": trials})
 
     @property
     def failed(self) -> int:

@@ -230,7 +230,7 @@ class _Records:
         accuracy = AccuracyEstimate(
             mean=tried.accuracy, low=tried.low, high=tried.high, recipe="the evaluator's", source="measured", data=""
         )
-        (predicted,) = self._predicted([tried.architecture])
+        (predicted,) = self._predicted.detailed([tried.architecture])
         return replace(predicted, accuracy=accuracy, reward=tried.reward)
 
 

@@ -53,6 +53,8 @@ def test_text_tells_the_rounds(workspace: Path, capsys: pytest.CaptureFixture[st
     rounds = text.partition("networks looked at:")[2].partition("\n\n")[0].splitlines()
     assert len(rounds) > 3
     assert max(map(len, rounds)) <= 80
+    page = Path(text.splitlines()[-1].removeprefix("Page: "))
+    assert "The way of the shrinking" in page.read_text()
 
 
 def test_a_target_out_of_reach_tells_what_was_reached(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

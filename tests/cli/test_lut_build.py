@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from nas.cli.main import main
-from nas.jobs.lut_build import measured_space
+from nas.jobs.device_record import device_record
+from nas.jobs.lut_build import measured_environment, measured_space
+from nas.latency import device_home
+from nas.measure.store import REFERENCE, TimingStore
 from nas.runners.find import find_runner
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document, tiny_document
@@ -85,6 +88,8 @@ def test_a_build_in_words_with_progress_on_stderr(
         "nas lut verify",
     ):
         assert words in out
+    page = Path(out.splitlines()[-1].removeprefix("Page: "))
+    assert "segments of tiny (measured)" in page.read_text()
     assert re.search(r"^timing: \d+ %, about \d+ s left, \d+ networks, reference [\d.]+ ms$", err, re.MULTILINE)
     assert main(["lut", "plan", *DEVICE, "--space", "tiny", "--budget", "40s"]) == 0
     assert "networks were timed before" in capsys.readouterr().out
@@ -198,7 +203,20 @@ def test_a_search_whose_answer_is_timed(built: Path, capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     for words in ("measured", "at the table's speed, mean of", "Predicted first, then timed", "round"):
         assert words in out
-    assert "timing the answer" in err
+    assert "timing the answer" in err and "there is no page" not in err
+    assert "Timed on the device" in Path(out.splitlines()[-1].removeprefix("Page: ")).read_text()
+
+
+def test_the_page_of_a_device_holds_what_was_timed_to_what_is_predicted(built: Path) -> None:
+    record = device_record(device_home("local"))
+    with TimingStore(built / "runs" / "lut" / "local.db", measured_environment(device_home("local"))) as store:
+        names = {timing.name for timing in store.timings() if timing.role != REFERENCE}
+    assert {one["name"] for one in record["compared"]} == names and record["notes"] == []
+    assert {one["source"] for one in record["compared"]} == {"measured"}
+    off = sorted(abs(one["predicted"]["mean_ms"] / one["ms"] - 1.0) for one in record["compared"])
+    assert off[len(off) // 2] < 0.1  # the fit has seen them all
+    assert main(["report", *DEVICE, "--out", str(built / "local.html")]) == 0
+    assert "local" in (built / "local.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +253,7 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
-    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify"):
+    for module in ("nas.measure.stopwatch", "nas.jobs.search_verify", "nas.jobs.lut_build"):
         monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -247,7 +265,7 @@ def test_a_place_that_takes_nothing_is_exit_code_1(fresh: Path, capsys: pytest.C
     (fresh / "runs").write_text("a file")
     assert main(["lut", "build", *DEVICE, "--space", "tiny"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error: ") and "local.db must be writable" in err
+    assert err.startswith("error: ") and "runs must be writable" in err
 
 
 @pytest.mark.parametrize("command", ["plan", "build", "verify"])

@@ -91,6 +91,11 @@ def test_json_is_the_contracts(workspace: Path, capsys: pytest.CaptureFixture[st
     assert document["evaluated"] > 0
     assert document["max_interval"] == 1.3
     best = document["best"]
+    evaluated, _, means = zip(*document["history"]["points"], strict=True)
+    assert list(evaluated) == sorted(evaluated) and all(0 < mean < 1 for mean in means)
+    for network in (best, *document["baselines"]):
+        parts = [network["anatomy"]["fixed_ms"], *(layer["ms"] for layer in network["anatomy"]["layers"])]
+        assert sum(parts) == pytest.approx(network["latency"]["mean_ms"])
     # The stem has h-swish, the blocks ReLU; 24 and 48 are this space's only choices for the first width.
     assert (best["simplicity"]["kinds"], best["simplicity"]["activations"]) == (1, 2)
     assert document["simpler"] is None or 0 <= document["simpler"]["cost"] <= 0.003
@@ -123,6 +128,8 @@ def test_text_names_sources_intervals_and_files(workspace: Path, capsys: pytest.
         assert words in text
     # Scores with penalties are no accuracies.
     assert "shrinking" not in text
+    page = Path(text.splitlines()[-1].removeprefix("Page: "))
+    assert page.parent.parent == workspace / "runs" and "For iphone12 at 0.8 ms: small-0.8ms-" in page.read_text()
 
 
 def test_a_run_is_recorded_and_repeats(

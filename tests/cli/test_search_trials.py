@@ -73,6 +73,7 @@ def test_the_document_has_the_answer_and_every_trial(capsys: pytest.CaptureFixtu
     best = found["best"]
     assert best["accuracy"]["mean"] == max(trial["accuracy"] for trial in found["trials"])
     assert best["accuracy"]["source"] == "measured" and best["latency"]["source"] == "modelled"
+    assert "Every trial" in Path("runs", found["run"], "page.html").read_text()
     assert parse_architecture(best["architecture"], "best").digest == best["digest"]
     assert best["params"] % 1000 / 1000 == best["accuracy"]["mean"] == best["reward"]
     assert (found["schema"], found["evaluated"], found["failed"], found["reused"]) == (2, 8, 0, 0)

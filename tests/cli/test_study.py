@@ -15,6 +15,13 @@ from nas.space import known_names
 PREDICTED = ("correlation", "activations", "blocks", "attention")
 
 
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the runs of the studies are recorded."""
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    return tmp_path
+
+
 @pytest.mark.parametrize("kind", PREDICTED)
 def test_a_study_prints_a_table_and_writes_a_page_and_a_picture(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

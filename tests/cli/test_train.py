@@ -69,6 +69,7 @@ def test_a_plan_and_a_text(capfd: pytest.CaptureFixture[str]) -> None:
     assert "2 epochs" in out and "images/s" in out
     out, _ = run(capfd, "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "1")
     assert "of 60 held-out images right" in out and "runs/zoo/tiny-photos" in out
+    assert "of the 60 held-out images" in Path(out.splitlines()[-1].removeprefix("Page: ")).read_text()
 
 
 @pytest.mark.parametrize(

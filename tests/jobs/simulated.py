@@ -32,6 +32,7 @@ def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner
     patch.setattr("nas.measure.plan._POOL", 100)
     patch.setattr("nas.measure.stopwatch.find_runner", lambda home: runner)
     patch.setattr("nas.jobs.search_verify.find_runner", lambda home: runner)
+    patch.setattr("nas.jobs.lut_build.find_runner", lambda home: runner)
     patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
     patch.setattr("nas.jobs.lut_build.further_items", lambda runtime: ())
     simulate_clock_and_files(patch, runner)

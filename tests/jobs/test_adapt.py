@@ -133,3 +133,10 @@ def test_a_question_that_cannot_be_asked(start: Architecture, latency: LatencyMo
 
 def test_the_quick_start_has_it() -> None:
     assert nas.adapt is adapt
+
+
+def test_a_notebook_shows_the_answer_without_a_script(half: Adaptation) -> None:
+    shown = half._repr_html_()
+    assert half.best.name in shown and f"{half.best.latency.mean_ms:.3f} ms" in shown
+    assert "<script" not in shown and "data:image/svg+xml;base64," in shown
+    assert half.answer._repr_html_().count("<table") == 1

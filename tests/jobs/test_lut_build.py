@@ -219,7 +219,8 @@ def test_what_cannot_be_built_is_refused(
 def test_devices_that_are_not_measured_here_are_refused(
     runner: SimulatedRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.measure.stopwatch.find_runner", find_runner)
+    for module in ("nas.measure.stopwatch", "nas.jobs.lut_build"):
+        monkeypatch.setattr(f"{module}.find_runner", find_runner)
     add_device(tmp_path, "odd", runtime="TensorFlow")
     add_device(tmp_path, "far", reach="bundle")
     add_device(tmp_path, "small-numbers", precision="int8")

@@ -17,8 +17,10 @@ import torch
 
 import nas
 from nas.errors import InputError, NasError
+from nas.jobs.page_document import run_document
 from nas.jobs.train import plan_training, run_train, train
 from nas.jobs.training import TrainRequest
+from nas.pages import page_of
 from nas.runs import RunStore
 from nas.training import load_recipe
 from nas.training.checkpoint import FILE, read_checkpoint
@@ -75,8 +77,15 @@ def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
     assert record.status == "done" and record.result == json.loads(json.dumps(outcome.as_json()))
     assert {one.kind for one in record.artefacts} == {"checkpoint", "zoo"}
     assert sorted(outcome.as_json()) == sorted(
-        ["run", "name", "digest", "data", "recipe", "epochs", "accuracy", "seconds", "images_per_s", "zoo", "init"]
-    )
+        ["run", "name", "digest", "data", "recipe", "epochs", "accuracy", "seconds", "images_per_s", "zoo", "init",
+         "training"]
+    )  # fmt: skip
+    assert outcome.as_json()["training"] == {"schema": 1, **training}
+    # Its page and its notebook say the same.
+    page = page_of(run_document(outcome.run))
+    assert page.headline.startswith(f"tiny is right on {100 * outcome.accuracy:.1f} % [")
+    assert [figure.name for figure in page.figures] == ["curve-accuracy", "curve-loss", "class-accuracy"]
+    assert page.headline in outcome._repr_html_()
 
 
 def test_the_file_is_as_accurate_and_other_data_are_refused(workspace: Path) -> None:

@@ -270,3 +270,10 @@ def test_two_searches_of_one_study_share_its_budget(url: str) -> None:
     assert len(results) == 3 and len({result.best.digest for result in results}) == 1
     trials = results[0].trials
     assert [trial.number for trial in trials] == list(range(15)) and len({trial.codes for trial in trials}) == 15
+
+
+def test_a_notebook_shows_the_answer_and_every_trial(url: str) -> None:
+    answer = search(url)
+    shown = answer._repr_html_()
+    assert f"reaches {100 * answer.best.accuracy:.1f} %" in shown and f"{answer.best.latency_ms:.3f} ms" in shown
+    assert "<script" not in shown and "data:image/svg+xml;base64," in shown
