@@ -37,11 +37,11 @@ def ranked(
         values = np.array(pairs, dtype=np.float64).reshape(-1, 2)
         correlation = rank_correlation(values[:, 0], values[:, 1], np.random.default_rng(0))
         if correlation is not None:
-            found.append(Ranked(by=by, of=f"{of} epochs", correlation=correlation))
+            found.append(Ranked(by=by, of=_epochs(of), correlation=correlation))
 
     for low, high in pairwise(ends):
         both = [curve for curve in first.values() if low in curve and high in curve]
-        add(f"{low} epochs", high, [(curve[low], curve[high]) for curve in both])
+        add(_epochs(low), high, [(curve[low], curve[high]) for curve in both])
     named = [(digest, curve[rungs[0]]) for digest, curve in first.items() if rungs[0] in curve and digest in networks]
     latency = {trial.digest: trial.latency_ms for trial in trials}
     add("parameters", rungs[0], [(networks[digest].params, value) for digest, value in named])
@@ -51,3 +51,7 @@ def ranked(
         said = accuracy.predict([networks[digest] for digest, _ in named]).tolist()
         add("published prior", rungs[0], list(zip(said, [value for _, value in named], strict=True)))
     return tuple(found)
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"

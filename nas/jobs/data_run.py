@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
 from nas.jobs.trained import on_test_images
+from nas.jobs.training import TRAINING_SCHEMA
 from nas.jobs.trials import Where
 from nas.jobs.trials_json import trial_json
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
@@ -43,6 +44,9 @@ from nas.training import load_recipe
 from nas.training.heldout import wilson
 from nas.trials.askers import check_asker
 from nas.zoo.formats import check_formats
+
+if TYPE_CHECKING:
+    from nas.training.heldout import HeldOut
 
 KIND = "search"
 NO_LIMITS = Limits(max_novelty=None, max_interval=None)
@@ -111,8 +115,8 @@ class DataRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataOutcome:
-    """A finished search: the answer, its networks' records, and the run that holds it. `fault` is what kept the answer
-    from being exported or recorded."""
+    """A finished search: the answer, its networks' records, the record of its best training, and the run that holds it.
+    `fault` is what kept the answer from being exported or recorded."""
 
     run: str
     seconds: float
@@ -121,6 +125,7 @@ class DataOutcome:
     best: Network
     front: tuple[Network, ...]
     baselines: tuple[Network, ...]
+    training: Mapping[str, Any]
     fault: NasError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -152,6 +157,7 @@ class DataOutcome:
             "comparison": None if answer.comparison is None else answer.comparison.as_json(),
             "finalists": [one.as_json() for one in answer.finalists],
             "ranked": [one.as_json() for one in answer.ranked],
+            "training": {"schema": TRAINING_SCHEMA, **self.training},
             "costs": {part: cost.as_json() for part, cost in answer.costs.items()},
             "notes": list(answer.notes),
             "front": [network.as_json() for network in self.front],
@@ -182,6 +188,7 @@ def run_data_search(request: DataRequest, *, storage: str | None = None, progres
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt(_goes_on(made.search, run, storage)) from error
             records = _Records(request, made, answer)
+            found, training = _training(request, made.search, answer)
             outcome = DataOutcome(
                 run=run.id,
                 seconds=time.perf_counter() - began,
@@ -190,8 +197,9 @@ def run_data_search(request: DataRequest, *, storage: str | None = None, progres
                 best=records.of(answer.best),
                 front=tuple(records.of(one) for one in _front(answer)),
                 baselines=tuple(records.of(one) for one in answer.finalists if one.finalist.part == "known"),
+                training=training,
             )
-            folder = _export(outcome, request, made.search, progress)
+            folder = _export(outcome, request, found, progress)
             outcome = replace(outcome, best=replace(outcome.best, zoo=str(folder)), seconds=time.perf_counter() - began)
             run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
@@ -319,7 +327,7 @@ class _Records:
             mean=mean, low=low, high=high, recipe=f"{answer.recipe}, {answer.epochs} epochs", source="measured",
             data=f"{self._data}{', validation images' if test is None else ''}",
         )  # fmt: skip
-        (predicted,) = self._predicted([one.finalist.network])
+        (predicted,) = self._predicted.detailed([one.finalist.network])
         reward = self._goal.reward.reward(np.array([mean]), np.array([latency.mean_ms]), self._goal.target_ms)
         return replace(predicted, latency=latency, accuracy=accuracy, reward=float(reward[0]))
 
@@ -349,17 +357,15 @@ def _gain(answer: DataAnswer) -> dict[str, Any] | None:
     }
 
 
-def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, progress: OnProgress) -> Path:
-    """Put the answer's best training into the zoo; its card has the test accuracy of that very training."""
+def _training(request: DataRequest, search: DataSearch, answer: DataAnswer) -> tuple[HeldOut, dict[str, Any]]:
+    """What the answer's best training says of the test images, and the record of that training."""
     from nas.training.preprocessing import preprocessing_for
-    from nas.zoo import export_architecture
 
-    answer, network = outcome.answer, outcome.best.architecture
-    seed = answer.best.best_seed
-    trained, teaching = answer.best.trained[seed], search.teaching
+    network, seed, teaching = answer.best.architecture, answer.best.best_seed, search.teaching
+    trained = answer.best.trained[seed]
     data = images_for(teaching, network)
     found = on_test_images(network, trained, data)
-    record = {
+    return found, {
         "data": request.data,
         "data_digest": data.digest,
         "classes": list(data.classes),
@@ -376,6 +382,13 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
         "init": None if request.init is None else {"parent": request.init, "share": trained.inherited},
         "history": [dict(one) for one in trained.history],
     }
+
+
+def _export(outcome: DataOutcome, request: DataRequest, found: HeldOut, progress: OnProgress) -> Path:
+    """Put the answer's best training into the zoo; its card has the test accuracy of that very training."""
+    from nas.zoo import export_architecture
+
+    answer, network = outcome.answer, outcome.best.architecture
     name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", f"{network.name}-{Path(request.data).stem}").replace("..", ".")
     return export_architecture(
         network,
@@ -384,9 +397,9 @@ def _export(outcome: DataOutcome, request: DataRequest, search: DataSearch, prog
         accuracy={**found.as_json(), "recipe": answer.recipe, "data": request.data},
         device=outcome.device,
         run=outcome.run,
-        seed=seed,
+        seed=outcome.training["seed"],
         weights={key: value.cpu().contiguous() for key, value in answer.best.module.state_dict().items()},
-        training=record,
+        training=outcome.training,
         formats=request.formats,
         progress=progress,
     )

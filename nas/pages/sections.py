@@ -7,6 +7,7 @@ from typing import Any
 
 from nas.errors import InputError
 from nas.pages import checks, devices, search, studies, training
+from nas.pages.finals import finals_section
 from nas.pages.parts import Fact, Page, Section
 from nas.pages.progress import progress_section
 from nas.pages.trials import trials_section
@@ -100,7 +101,9 @@ def _search_page(kind: str, result: Document, ends: list[Section]) -> Page:
     where = search.where_figures(whole)
     if where:
         sections.append(Section(name="where", title="Where the latency goes", figures=where))
-    for part in (progress_section(whole), trials_section(result), checks.verification_section(result)):
+    for part in (
+        progress_section(whole), finals_section(result), trials_section(result), checks.verification_section(result)
+    ):  # fmt: skip
         if part is not None:
             sections.append(part)
     best = mapping(first.get("best"))
@@ -110,7 +113,7 @@ def _search_page(kind: str, result: Document, ends: list[Section]) -> Page:
         headline=headline,
         lead=[line for one in answers or [result] for line in _led(one, several=bool(answers))],
         cards=search.cards(first),
-        sections=[*sections, *_files(best, best.get("zoo")), *ends],
+        sections=[*sections, *training.sections(result), *_files(best, best.get("zoo")), *ends],
         networks=networks,
         beside=search.beside(whole),
         missing=list(_missing(result, first)),

@@ -157,6 +157,33 @@ def trained(classes: int = 3) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def on_images() -> dict[str, Any]:
+    """A search on images: trials, two finalists of which the searched one has two trainings, and the best of these."""
+    finalist = {"params": 1, "macs": 2, "digest": "d", "inherited": None, "seconds": 9.0}
+    accuracy = {"mean": 0.76, "low": 0.73, "high": 0.79}
+    return {
+        **trials(), "training": trained()["training"],
+        "comparison": {
+            "searched": "answer", "known": "known-a", "difference": {"mean": 0.02, "low": 0.005, "high": 0.035},
+            "told_apart": True, "faster_ms": 0.1, "latency": "predicted",
+            "mcnemar": {"only_searched": 12, "only_known": 4, "p": 0.077}, "sentence": "Better by 2.0 points.",
+        },
+        "finalists": [
+            {
+                **finalist, "part": "searched", "family": "mbconv", "name": "answer", "accuracy": accuracy,
+                "latency": network()["latency"], "validation": {"0": 0.8, "1": 0.7}, "test": [0.77, 0.75],
+                "curves": {"0": [0.5, 0.8], "1": [0.4, 0.7]},
+            },
+            {
+                **finalist, "part": "known", "family": "x", "name": "known-a", "accuracy": None,
+                "latency": network()["latency"], "validation": {"0": 0.7}, "test": None, "curves": {"0": [0.6, 0.7]},
+            },
+        ],
+        "ranked": [{"by": "1 epoch", "of": "3 epochs", "spearman": 0.8, "low": 0.2, "high": 1.0, "networks": 5}],
+        "costs": {"known": {"trainings": 4, "epochs": 8, "seconds": 90.0, "reused": 1}},
+    }  # fmt: skip
+
+
 def device() -> dict[str, Any]:
     """A device with two published networks, and a known one that it does not cover."""
     latency = network()["latency"]
@@ -229,6 +256,7 @@ RESULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "search": ("search", search()),
     "verified": ("search", verified()),
     "trials": ("search", trials()),
+    "images": ("search", on_images()),
     "targets": ("search", targets()),
     "adapt": ("adapt", adapted()),
     "train": ("train", trained()),

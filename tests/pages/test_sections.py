@@ -147,6 +147,21 @@ def test_a_thousand_trials_are_counted_and_the_best_are_listed() -> None:
     assert len(table.rows) == 300 and table.note.startswith("The best 300; 700 more are")
 
 
+def test_a_search_on_images_shows_who_was_trained_fully_and_what_was_compared() -> None:
+    page = _page(documents.on_images())
+    finals = _section(page, "finals")
+    assert finals.texts[0] == "Better by 2.0 points." and "12 only answer has right, 4 only known-a" in finals.texts[1]
+    finalists, ranked, costs = finals.tables
+    assert [[cell.text for cell in row.cells] for row in finalists.rows] == [
+        ["answer", "of the space", "mbconv", "0.900", "76.0", "73.0–79.0", "75.0", "2"],
+        ["known-a", "known", "x", "0.900", "–", "–", "70.0", "1"],
+    ]
+    assert [cell.text for cell in ranked.rows[0].cells] == ["1 epoch", "3 epochs", "0.80", "0.20", "1.00", "5"]
+    assert [cell.text for cell in costs.rows[0].cells] == ["known networks", "4", "8", "1.5 min", "1"]
+    assert [list(line.y) for line in _figure(page, "finalists-curves").series] == [[50, 80], [40, 70], [60, 70]]
+    assert _section(page, "classes-section") and page.missing == []
+
+
 def test_an_adaptation_shows_its_way() -> None:
     page = _page(documents.adapted())
     way = _figure(page, "way").series[0]
