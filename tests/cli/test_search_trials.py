@@ -113,7 +113,8 @@ def test_the_text_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatc
     assert main([*COMMAND, "--trials", "6"]) == 0
     out = capsys.readouterr().out
     (outcome,) = outcomes
-    assert out.strip() == trials_text(outcome).strip()
+    text, _, page = out.partition("Page: ")
+    assert text.strip() == trials_text(outcome).strip() and page.strip().endswith("page.html")
     for words in ("measured by my_scores:score", "6 of 6 trials", "The asker random has no model", "Files: ", "Run: "):
         assert words in out
     narrow = trials_text(outcome, Page(width=80))

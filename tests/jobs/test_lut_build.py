@@ -320,7 +320,7 @@ def test_a_disk_that_fills_up_while_timing_loses_nothing(
     assert len(digests(stored())) == measured_space("tiny").size + len(few_generic_items())
 
 
-def _full(store: TimingStore, timings: object, *, seconds: float) -> None:
+def _full(store: TimingStore, timings: object, **how: object) -> None:
     with store._storing():
         raise sqlite3.OperationalError("database or disk is full")
 
