@@ -30,6 +30,7 @@ from scipy.stats import t as student
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
+from benchmarks.training_cifar import narrowed
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
 from nas.errors import NasError
@@ -41,8 +42,8 @@ from nas.jobs.inherit import Source
 from nas.latency import LatencyModel, load_latency
 from nas.nets import build, export_onnx
 from nas.progress import Step
-from nas.space import Architecture, load_architecture
-from nas.space.architecture import Layer, parse_architecture
+from nas.space import Architecture
+from nas.space.architecture import parse_architecture
 from nas.training import Recipe, load_recipe
 from nas.training.heldout import HeldOut, held_out
 from nas.training.loop import predictor
@@ -67,23 +68,7 @@ REPORT, KEPT = Path(__file__).with_suffix(".md"), Path(__file__).with_suffix(".j
 
 def network(width: float) -> Architecture:
     """The known network for 32 × 32 images at a width; channels are multiples of 8."""
-    known = load_architecture(KNOWN)
-    layers = [_narrower(layer, width) for layer in known.layers]
-    strided = [i for i, layer in enumerate(layers) if dict(layer.args).get("stride") == 2]
-    for number, place in enumerate(strided):
-        if number not in STRIDES:
-            layers[place] = layers[place].with_args(stride=1)
-    name = f"{KNOWN}-x{width:g}"
-    return replace(known, name=name, layers=tuple(layers), resolution=SIDE, num_classes=CLASSES, genes={})
-
-
-def _narrower(layer: Layer, width: float) -> Layer:
-    changes = {
-        key: max(8, 8 * round(int(value) * width / 8))
-        for key, value in layer.args
-        if key in ("out", "hidden") and int(value) > 0
-    }
-    return layer.with_args(**changes)
+    return narrowed(KNOWN, width, STRIDES, block=8)
 
 
 def fewer(data: Prepared, count: int) -> Prepared:

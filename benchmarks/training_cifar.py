@@ -68,11 +68,11 @@ def network(family: str) -> Architecture:
     return narrowed(*NETWORKS[family])
 
 
-def narrowed(name: str, width: float, kept: tuple[int, ...]) -> Architecture:
-    """The known network `name` for 32 × 32 images: a share of its widths, and only those of its strides that are
-    `kept`."""
+def narrowed(name: str, width: float, kept: tuple[int, ...], *, block: int = BLOCK) -> Architecture:
+    """The known network `name` for 32 × 32 images: a share of its widths, in multiples of `block`, and only those of
+    its strides that are `kept`."""
     known = load_architecture(name)
-    layers = [_narrower(layer, width) for layer in known.layers]
+    layers = [_narrower(layer, width, block) for layer in known.layers]
     strided = [i for i, layer in enumerate(layers) if dict(layer.args).get("stride") == 2]
     for number, place in enumerate(strided):
         if number not in kept:
@@ -81,9 +81,9 @@ def narrowed(name: str, width: float, kept: tuple[int, ...]) -> Architecture:
     return replace(known, name=label, layers=tuple(layers), resolution=SIDE, num_classes=CLASSES, genes={})
 
 
-def _narrower(layer: Layer, width: float) -> Layer:
+def _narrower(layer: Layer, width: float, block: int) -> Layer:
     changes = {
-        key: max(BLOCK, BLOCK * round(int(value) * width / BLOCK))
+        key: max(block, block * round(int(value) * width / block))
         for key, value in layer.args
         if key in ("out", "hidden") and int(value) > 0
     }

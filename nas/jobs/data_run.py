@@ -7,7 +7,7 @@ import re
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from nas.jobs.data_search import DataQuestion, DataSearch, usual_recipe
 from nas.jobs.data_space import default_space
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
-from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
+from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words, recorded_request
 from nas.jobs.trained import on_test_images
 from nas.jobs.training import TRAINING_SCHEMA
 from nas.jobs.trials import Where
@@ -106,11 +106,7 @@ class DataRequest:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DataRequest:
         """The request that a run recorded (`asdict`)."""
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key in known
-        }
-        return cls(**values)
+        return recorded_request(cls, document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.errors import InputError, NasError, TargetError
@@ -30,6 +30,8 @@ from nas.zoo.formats import check_formats
 
 if TYPE_CHECKING:
     from nas.jobs.search_verify import Verification
+
+Request = TypeVar("Request")
 
 
 SCHEMA = 2
@@ -267,6 +269,16 @@ def option_words(request: object, *names: str) -> list[str]:
             value = f"{value}B" if name in ("max_size", "max_memory") else value
             words += [f"--{name.replace('_', '-')}", str(value)]
     return words
+
+
+def recorded_request(kind: type[Request], document: Mapping[str, Any]) -> Request:
+    """The request of a `kind` of record that a run holds (`asdict`, through JSON); what the record does not know is
+    left out."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    values = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key in known
+    }
+    return kind(**values)
 
 
 def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequence[str], progress: OnProgress) -> Path:

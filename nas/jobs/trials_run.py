@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits, Models
 from nas.files import sha256
 from nas.jobs.network import Network, NetworkRecords
-from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words
+from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words, recorded_request
 from nas.jobs.trials import Asking, Where, domain_of
 from nas.jobs.trials_answer import TrialsAnswer, Tried
 from nas.jobs.trials_json import trial_json
@@ -84,11 +84,7 @@ class TrialsRequest:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> TrialsRequest:
         """The request that a run recorded (`asdict`)."""
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key in known
-        }
-        return cls(**values)
+        return recorded_request(cls, document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

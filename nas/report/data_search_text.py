@@ -7,8 +7,8 @@ from nas.jobs.data_plan import DataPlan
 from nas.jobs.data_run import DataOutcome
 from nas.report.page import PLAIN, Page
 from nas.report.table import numeric, table, textual
+from nas.report.train_text import duration_text
 
-_MINUTE = 60
 _PART = {"known": "known networks", "searched": "networks of the space", "final": "full trainings"}
 
 
@@ -68,7 +68,7 @@ def data_plan_text(plan: DataPlan, page: Page = PLAIN) -> str:
         f"{plan.baselines} known networks and {plan.trials} of the space would be trained in rungs of {rungs} epochs"
         f" on {plan.classes} classes (images: {counts}), and the finalists for {plan.full_epochs}:"
         f" {sum(plan.epochs.values()):,} epochs in all. {plan.network} takes {plan.epoch_s:.1f} s an epoch"
-        f" ({plan.images_per_s:.0f} images/s), so about {_duration(plan.seconds)} on {_workers(plan.workers)};"
+        f" ({plan.images_per_s:.0f} images/s), so about {duration_text(plan.seconds)} on {_workers(plan.workers)};"
         " other networks may take half or double of that."
     )
     return page.filled(text)
@@ -119,7 +119,7 @@ def _costs(answer: DataAnswer, page: Page) -> str:
         numeric("paid for before", 1),
     ]  # fmt: skip
     rows = [
-        (_PART[part], cost.trainings, cost.epochs, _duration(cost.seconds), cost.reused)
+        (_PART[part], cost.trainings, cost.epochs, duration_text(cost.seconds), cost.reused)
         for part, cost in answer.costs.items()
     ]
     return table(columns, rows, page)
@@ -135,10 +135,3 @@ def _workers(count: int) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = seconds / _MINUTE
-    return f"{minutes:.0f} min" if minutes < 2 * _MINUTE else f"{minutes / _MINUTE:.1f} h"
