@@ -3,10 +3,11 @@
     python -m benchmarks.inherit_cifar [--epochs 24] [--fine-tuning 12] [--seeds 3]
 
 Two parents, of which one is so narrow that it can spare little, learn classes 0 to 4. Ten children of each, shrunk at
-random to three quarters of its MACs or less, take slices of it, by norm and at random; the statistics of their norms
-are taken anew, and nothing is trained. Then 2,000 images of classes 5 to 9 train the first child of the wide parent
-from inherited weights, the same child from scratch, and the whole parent. It may be stopped and started again: what is
-finished, and each epoch of a parent, is kept in runs/benchmarks. The data are `cifar10/cifar10_15k.npz` of `NAS_DATA`.
+random to three quarters of its MACs or less, take slices of it, those that matter most and random ones; the statistics
+of their norms are taken anew, and nothing is trained. Then 2,000 images of classes 5 to 9 train the first child of the
+wide parent from inherited weights, the same child from scratch, and the whole parent. It may be stopped and started
+again: what is finished, and each epoch of a parent, is kept in runs/benchmarks. The data are
+`cifar10/cifar10_15k.npz` of `NAS_DATA`.
 """
 
 from __future__ import annotations
@@ -173,13 +174,13 @@ def _parent(architecture: Architecture, data: Prepared, epochs: int, path: Path)
 
 
 def _compared(child: Architecture, parent: GraphModule, data: Prepared) -> dict[str, Any]:
-    """The child's accuracy with slices by norm, and with several draws of random ones."""
-    by_norm = inherit_weights(child, parent)
+    """The child's accuracy with slices that matter, and with several draws of random ones."""
+    chosen = inherit_weights(child, parent)
     drawn = [inherit_weights(child, parent, draw=np.random.default_rng(1000 + i)).module for i in range(DRAWS)]
     return {
         "macs": child.macs,
-        "share": by_norm.share,
-        "norm": untrained_accuracy(by_norm.module, data),
+        "share": chosen.share,
+        "chosen": untrained_accuracy(chosen.module, data),
         "random": [untrained_accuracy(module, data) for module in drawn],
     }
 
@@ -192,12 +193,12 @@ def _report(found: Mapping[str, Any], options: argparse.Namespace) -> None:
         for child in children(parent):
             one = found[f"{name} {child.name}"]
             mean = statistics.mean(one["random"])
-            wins += one["norm"] > mean
-            rows.append((child.name, f"{one['macs'] / parent.macs:.2f}", one["norm"], mean, max(one["random"])))
-        header = ("child", "MACs", "by norm %", f"random, mean of {DRAWS} %", "best of them %")
+            wins += one["chosen"] > mean
+            rows.append((child.name, f"{one['macs'] / parent.macs:.2f}", one["chosen"], mean, max(one["random"])))
+        header = ("child", "MACs", "chosen %", f"random, mean of {DRAWS} %", "best of them %")
         parts.append(
             f"""The {name} parent, {parent.name}, is right on {found[f"{name} parent"]:.1f} % of the test images of its
-classes. Slices by norm are better than the mean of random ones in {wins} of {CHILDREN}.
+classes. The chosen slices are better than the mean of random ones in {wins} of {CHILDREN}.
 
 {tabulate(rows, header, "pipe", ".1f")}"""
         )

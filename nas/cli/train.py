@@ -37,6 +37,9 @@ from nas.progress import silent
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, order and augmentation."
 )
+@click.option(
+    "--all-images", is_flag=True, help="Train on the validation images too: at last, when nothing is left to choose."
+)
 @click.option("--resume", metavar="RUN", help="Go on with the same training where this run was stopped.")
 @click.option("--dry-run", is_flag=True, help="Say how long it will take, and train nothing.")
 @formats_option

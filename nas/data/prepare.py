@@ -29,15 +29,17 @@ def prepare(
     size: tuple[int, int],
     channels: int | None = None,
     seed: int = 0,
+    validation: bool = True,
     progress: OnProgress = silent,
 ) -> Prepared:
     """The images of `dataset` at `size` (height, width) with `channels` (1 or 3; by default as the data set has).
 
     Of each image the greatest centred part of the wanted proportions is scaled to `size`, or for training to `MARGIN`
     times it, so that crops of `size` can be drawn. Where all training images have the size already they keep their
-    pixels, and there is no margin. `seed` draws splits that are absent. Decoded images are kept under `runs/data`, and
-    made again when the data, the size or the splits are others. Raises `NasError` where the disk has no room, and where
-    a file changes while it is read.
+    pixels, and there is no margin. `seed` draws splits that are absent. Without `validation` the images of that split
+    are among those that train, for a training that nothing is chosen by; the digest is the same. Decoded images are
+    kept under `runs/data`, and made again when the data, the size or the splits are others. Raises `NasError` where the
+    disk has no room, and where a file changes while it is read.
     """
     channels = dataset.channels if channels is None else channels
     if min(size) < 1 or channels not in (1, 3):
@@ -47,11 +49,14 @@ def prepare(
     splits = dataset.splits(seed)
     rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
     digest = _digest(dataset, rows, size, channels)
+    if not validation:
+        rows |= {"train": np.flatnonzero(splits != SPLITS.index("test")), "val": rows["val"][:0]}
     sizes = {"train": _training_size(dataset, rows["train"], size), "val": size, "test": size}
     images = _stored(dataset, rows, sizes, channels)
     if images is None:
         # Another seed is not other data; each keeps its own.
         kind = f"{size[0]}x{size[1]}x{channels}" + (f"-seed{seed}" if dataset.findings.drawn else "")
+        kind += "" if validation else "-all"
         images = _cached(dataset, rows, sizes, channels, (kind, digest), progress)
     train, val, test = (
         Split(images=images[name], labels=dataset.labels[rows[name]], names=tuple(map(dataset.names.__getitem__, at)))

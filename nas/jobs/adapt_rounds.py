@@ -1,4 +1,4 @@
-"""The rounds of an adaptation with weights: candidates cut by norm, fine-tuned briefly, each done once and kept."""
+"""The rounds of an adaptation with weights: candidates cut, fine-tuned briefly, each done once and kept."""
 
 from __future__ import annotations
 

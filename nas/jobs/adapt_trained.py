@@ -1,8 +1,9 @@
 """NetAdapt as its paper has it: what is cut is fine-tuned before it is judged, on images that are held out for that.
 
 Yang et al., arXiv 1804.03230, section 3: each round makes every candidate, one for each width, just narrow enough for
-the round's latency, keeps its channels by norm, fine-tunes it briefly, and goes on with the best; a long fine-tuning at
-the end. The best is that of MobileNetV3 (arXiv 1905.02244, section 4.2): the change of accuracy over that of latency.
+the round's latency, keeps the channels that matter, fine-tunes it briefly, and goes on with the best; a long
+fine-tuning at the end. The best is that of MobileNetV3 (arXiv 1905.02244, section 4.2): the change of accuracy over
+that of latency.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DRY_STEPS, SCORED = 8, 250
 """How many steps, and how many images that are looked at, a dry run is timed by."""
 
-_TRAINING = ("data_digest", "recipe", "epochs", "seed", "branches", "teacher", "init")
+_TRAINING = ("data_digest", "images", "recipe", "epochs", "seed", "branches", "teacher", "init")
 """What tells one training of a network from another, in the record of a manifest."""
 
 
@@ -53,6 +53,7 @@ def train(
     seed: int = 0,
     teacher: str | None = None,
     branches: int | None = None,
+    all_images: bool = False,
     formats: Sequence[str] = ("onnx",),
     pixels: bool = False,
     resume: str | None = None,
@@ -65,10 +66,10 @@ def train(
     Without a `recipe` it is `small`, and with `init` `fine-tune`. `data` is a folder, `.npz` or `.csv` file
     (docs/your-data.md), or prepared already; `init` is what weights are inherited from: a trained network of the zoo,
     or a checkpoint in the form of timm or torchvision (`nas.inherit`); `teacher` a trained network of the zoo with the
-    same classes; with `pixels` each of the `formats` also has a file that takes pixels and says probabilities;
-    `resume` is the run of the same training that was stopped. A checkpoint is kept in the run's folder after each epoch
-    and every three minutes. Raises `InputError` for what does not fit before anything is trained, `NasError` where the
-    loss diverges or the disk is full.
+    same classes; with `all_images` the validation images are trained on as well; with `pixels` each of the `formats`
+    also has a file that takes pixels and says probabilities; `resume` is the run of the same training that was stopped.
+    A checkpoint is kept in the run's folder after each epoch and every three minutes. Raises `InputError` for what does
+    not fit before anything is trained, `NasError` where the loss diverges or the disk is full.
 
     Where `torchrun` has started several processes they train one network together, and all get the outcome.
     """
@@ -81,6 +82,7 @@ def train(
         teacher=teacher,
         seed=seed,
         branches=branches,
+        all_images=all_images,
         formats=tuple(formats),
         pixels=pixels,
         resume=resume,
@@ -132,7 +134,8 @@ def _timed(made: _Made) -> TrainPlan:
     each = training.time_steps(DRY_STEPS)
     part = _first(prepared.val, SCORED)
     began = time.perf_counter()
-    training.score(part)
+    if len(part):
+        training.score(part)
     looked = (time.perf_counter() - began) / max(1, len(part)) * len(prepared.val)
     counts = {"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)}
     return TrainPlan(
@@ -184,7 +187,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
-    prepared, data = prepared_images(request.data, network, progress)
+    prepared, data = prepared_images(request.data, network, progress, validation=not request.all_images)
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
             f"a teacher must know the classes of the data in their order, but {request.teacher} knows others; train one"
@@ -218,6 +221,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
         "epochs": training.epochs,
         "seed": request.seed,
         "branches": request.branches,
+        "images": len(prepared.train),
         "teacher": None
         if entry is None
         else {"name": entry.name, "digest": entry.manifest["files"]["model.safetensors"]},
@@ -246,12 +250,18 @@ def _source(request: TrainRequest) -> Source | None:
     return open_source(request.init)
 
 
-def prepared_images(data: str | Path | Prepared, network: Architecture, progress: OnProgress) -> tuple[Prepared, str]:
-    """The images at the network's size, and what they are called."""
+def prepared_images(
+    data: str | Path | Prepared, network: Architecture, progress: OnProgress, *, validation: bool = True
+) -> tuple[Prepared, str]:
+    """The images at the network's size, and what they are called; without `validation` all of them train that are not
+    held out."""
     if isinstance(data, Prepared):
+        if len(data.val) and not validation:
+            raise ValueError("images that are prepared have their splits; prepare them with validation=False")
         return data, data.digest[:16]
     size, channels = height_width(network.resolution), network.in_channels
-    return prepare(open_data(data, progress=progress), size=size, channels=channels, progress=progress), str(data)
+    opened = open_data(data, progress=progress)
+    return prepare(opened, size=size, channels=channels, validation=validation, progress=progress), str(data)
 
 
 def _train_to_the_end(training: Training, keep: Callable[[Training], None], progress: OnProgress) -> None:

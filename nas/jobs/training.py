@@ -33,6 +33,7 @@ class TrainRequest:
     teacher: str | None = None
     seed: int = 0
     branches: int | None = None
+    all_images: bool = False
     formats: tuple[str, ...] = ("onnx",)
     pixels: bool = False
     resume: str | None = None
@@ -57,8 +58,7 @@ class TrainRequest:
         words += ["--seed", str(self.seed)]
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]
-        if self.pixels:
-            words.append("--pixels")
+        words += [flag for flag, given in (("--all-images", self.all_images), ("--pixels", self.pixels)) if given]
         return shlex.join(words)
 
 

@@ -52,6 +52,22 @@ def write_images(path: Path, seed: int = 5) -> None:
     )
 
 
+def test_the_last_training_sees_all_images_that_are_not_held_out(workspace: Path) -> None:
+    """20 of the 200 training images are drawn for validation; without them there is no accuracy by epoch."""
+    plain = train(network(classes=5), data=workspace / "photos.npz", epochs=2, seed=3)
+    whole = train(network(classes=5), data=workspace / "photos.npz", epochs=2, seed=3, all_images=True)
+    first, last = (find_entry(Path(one.zoo).name).manifest["training"] for one in (plain, whole))
+    assert (first["images"], last["images"]) == (180, 200) and first["data_digest"] == last["data_digest"]
+    assert [one["accuracy"] for one in last["history"]] == [None, None]
+    assert plain.zoo != whole.zoo
+    found = held_out_of_files(find_entry(Path(whole.zoo).name), workspace / "photos.npz")
+    assert {one.correct for one in found.values()} == {last["correct"]}
+    assert page_of(run_document(whole.run))
+    assert "--all-images" in RunStore().get(whole.run).command
+    plan = plan_training(TrainRequest(network=network(classes=5), data=workspace / "photos.npz", all_images=True))
+    assert plan.images == {"train": 200, "val": 0, "test": 60}
+
+
 def test_from_images_to_a_network_that_knows_them(workspace: Path) -> None:
     outcome = nas.train(network(classes=5), data=workspace / "photos.npz", epochs=6, seed=3)
     assert outcome.accuracy > 0.8

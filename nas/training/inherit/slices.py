@@ -1,8 +1,8 @@
 """Which channel of a parent each channel of its descendant is.
 
 Channels that go through the same weights form a group: the graph's own channel groups, told apart where a
-concatenation, a shuffle, a split, groups or heads send them to different places. Of each group the channels with the
-largest weights are kept, in their order.
+concatenation, a shuffle, a split, groups or heads send them to different places. Of each group the channels that matter
+most are kept, in their order.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ def kept_channels(
             count = child.groups.get(node, 1)
             found[node, side] = _indices(ids, Place(nodes[node], side, count), member, parent)
     return found
+
+
+def losing_groups(child: Channels, parent: Channels, nodes: Mapping[int, int]) -> list[list[int]]:
+    """The parent's groups that have not as many channels in the child."""
+    ours = {group.signature: len(group.members) for group in _groups(child, nodes, excluded={0})}
+    theirs = _groups(parent, {node: node for node in nodes.values()}, excluded={*parent.image, *parent.output, 0})
+    return [group.members for group in theirs if ours.get(group.signature) != len(group.members)]
 
 
 def _groups(channels: Channels, nodes: Mapping[int, int], excluded: set[int]) -> list[_Group]:
@@ -111,8 +118,8 @@ def _drawn(
     importance: NDArray[np.float64],
     open_places: set[Place],
 ) -> tuple[list[int], frozenset[Place]]:
-    """As many channels as the group has members, the weightiest of the first candidate and then of the next; none that
-    another group has at one of its places. Also the places for which they hold."""
+    """As many channels as the group has members, the most important of the first candidate and then of the next; none
+    that another group has at one of its places. Also the places for which they hold."""
     chosen: list[int] = []
     places: set[Place] = set()
     for candidate in candidates:

@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas.graph.ops import Conv, Op
+from nas.graph.ops import Conv
 from nas.nets import GraphModule, build
-from nas.nets.fuse import fused_layer
 from nas.nets.layers import BranchSum, ConvNorm, NormLinear
 from nas.space import Architecture
 from nas.training.inherit.account import NO_LAYER, Anew, Inheritance, joined
 from nas.training.inherit.channels import Channels, channels_of
+from nas.training.inherit.importance import elimination_order, largest_channel
 from nas.training.inherit.pairs import paired_nodes
-from nas.training.inherit.slices import differing_heads, kept_channels
+from nas.training.inherit.slices import differing_heads, kept_channels, losing_groups
 
 COLOURS = 3
 Index = NDArray[np.int64]
@@ -39,8 +39,8 @@ def inherit_weights(
 ) -> Inheritance:
     """`child` in training form with the slices of `parent` (in training form, of an architecture) that fit it.
 
-    Channels are kept by norm: the mean, over the weights that a channel goes through, times their norms' scales, of its
-    squared norm relative to the mean channel's. `draw` keeps channels at random instead, for comparison.
+    Of channels that stand for one another those are kept that the layers behind them would miss most (`importance`).
+    `draw` keeps channels at random instead, for comparison.
     With `new_classes` the classifier starts anew, as it does where their number differs. New weights are drawn from
     `seed`. Statistics of batch norms are sliced too, and are those of the parent's inputs: take them anew before the
     network is used untrained.
@@ -50,7 +50,10 @@ def inherit_weights(
     module = build(child, seed=seed)
     layers, nodes = paired_nodes(child, parent.architecture)
     ours, theirs = channels_of(module.definition), channels_of(parent.definition)
-    importance = _importance(parent, theirs) if draw is None else draw.random(_largest(theirs) + 1)
+    if draw is None:
+        importance = elimination_order(parent, theirs, losing_groups(ours, theirs, nodes))
+    else:
+        importance = draw.random(largest_channel(theirs) + 1)
     left_out = differing_heads(ours, theirs, nodes)
     if new_classes or module.definition.output_shape != parent.definition.output_shape:
         left_out |= ours.output
@@ -72,44 +75,6 @@ def inherit_weights(
 def _unused_layers(parent: Architecture, used: set[int]) -> list[str]:
     layers = enumerate(parent.layers, start=1)
     return [f"layer{number:02d}_{layer.block}" for number, layer in layers if number not in used]
-
-
-def _largest(channels: Channels) -> int:
-    return max(int(ids.max(initial=0)) for ids in channels.sides.values())
-
-
-def _scaled_weight(op: Op, layer: nn.Module) -> Tensor:
-    """The weight times the scale of the norm behind it. It is not divided by the deviation, which is next to nothing
-    where a channel is dead, and would make that one the heaviest. Branches are merged."""
-    if isinstance(layer, ConvNorm) and layer.conv is not None and layer.norm is not None:
-        return layer.conv.weight.detach() * layer.norm.weight.detach()[:, None, None, None]
-    fused = fused_layer(op, layer)
-    assert isinstance(fused, nn.Conv2d | nn.Linear)
-    return fused.weight.detach()
-
-
-def _importance(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
-    """For each channel the mean, over the weights that it goes through, of its squared norm there relative to that of
-    the mean channel. Weights are those of the inference form, which are what a channel is worth whatever its norm."""
-    total, count = (np.zeros(_largest(channels) + 1) for _ in range(2))
-    for position, node in enumerate(parent.definition.nodes):
-        layer = parent.layer(position)
-        if not isinstance(layer, nn.Conv2d | nn.Linear | ConvNorm | BranchSum | NormLinear):
-            continue
-        weight = _scaled_weight(node.op, layer).double()
-        squares = weight.square().reshape(*weight.shape[:2], -1).sum(-1)
-        groups = channels.groups.get(position, 1)
-        for side, energy in (
-            ("out", squares.sum(1)),
-            ("in", squares.reshape(groups, -1, squares.shape[1]).sum(1).flatten()),
-        ):
-            ids = channels.sides.get((position, side))
-            if ids is not None:
-                relative = energy / energy.mean().clamp_min(1e-30)
-                np.add.at(total, ids, relative.cpu().numpy())
-                np.add.at(count, ids, 1)
-    mean: NDArray[np.float64] = total / np.maximum(count, 1)
-    return mean
 
 
 class _Slicer:
