@@ -28,6 +28,7 @@ from benchmarks.environment import environment_text
 from nas.jobs.trials_answer import TrialsAnswer
 from nas.runs import Tables
 from nas.trials.studies import study_trials
+from tests.jobs.data_killed import descendants
 from tests.runs.postgresql import running
 from tests.trials.killed import lines, repeats, search, start
 
@@ -83,15 +84,6 @@ class Node:
         for process in [*descendants(self._process.pid), self._process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that these did."""
-    found = []
-    with contextlib.suppress(FileNotFoundError):
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split():
-            found += [*descendants(int(child)), int(child)]
-    return found
 
 
 @contextlib.contextmanager

@@ -128,10 +128,11 @@ def train_to(place: Path, network: Architecture, teaching: Teaching, *, epochs: 
         "epochs": epochs,
         "seed": seed,
     }
+    under_way = place.with_name(f"{place.name}.part")
     if place.exists():
+        under_way.unlink(missing_ok=True)  # of one that was killed once its result was written
         return read_trained(place, network).accuracy
     training, inherited = begin(network, teaching, epochs=epochs, seed=seed)
-    under_way = place.with_name(f"{place.name}.part")
     if under_way.exists():
         checkpoint = read_checkpoint(under_way)
         check_question(under_way, checkpoint, question)

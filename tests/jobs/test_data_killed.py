@@ -2,91 +2,53 @@
 
 from __future__ import annotations
 
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nas.runs import Tables
-from nas.runs.models import EvaluationRow, TrialRow
+from tests.jobs.data_killed import Told, finish, killed_and_resumed, start, states
 from tests.jobs.test_train import write_images
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+LINES = 30
+"""Five trainings of one epoch and two of three tell 3 lines and 5 each."""
 
 
-def start(folder: Path, workers: int) -> subprocess.Popen[str]:
-    environment = os.environ | {
-        "NAS_WORKSPACE": str(folder), "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"
-    }  # fmt: skip
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.jobs.data_killed", str(folder), str(workers)],
-        cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+def folder_of(path: Path) -> Path:
+    path.mkdir()
+    write_images(path / "photos.npz")
+    return path
 
 
-def ended(folder: Path) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """What is recorded of trainings that have ended: key → accuracy, attempts, when."""
-    if not (folder / "runs" / "nas.db").exists():
-        return {}
-    with Tables(f"sqlite:///{folder}/runs/nas.db").reading() as session:
-        rows = [] if session is None else session.query(EvaluationRow).filter_by(state="done").all()
-        return {
-            (row.digest, row.recipe, row.epochs, row.seed): (row.accuracy, row.attempts, row.finished) for row in rows
-        }
-
-
-def finish(folder: Path, workers: int) -> dict[str, Any]:
-    process = start(folder, workers)
-    out, errors = process.communicate()
-    assert process.returncode == 0, errors
-    found: dict[str, Any] = json.loads(out)
-    return found
-
-
-def killed_and_resumed(folder: Path, workers: int, kills: int, seed: int) -> dict[str, Any]:
-    """The result of a search that got SIGKILL several times; no training that had ended was touched again."""
-    rng = random.Random(seed)
-    for number in range(kills):
-        process, before = start(folder, workers), ended(folder)
-        while process.poll() is None and len(ended(folder)) < len(before) + 1 + number % 2:
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0.0, 0.3))
-        kept = ended(folder)
-        assert {key: kept[key] for key in before} == before
-        if process.poll() is None:
-            # Workers have a session of their own; they end when their driver's pipe does.
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    before = ended(folder)
-    found = finish(folder, workers)
-    after = ended(folder)
-    assert {key: after[key] for key in before} == before
-    with Tables(f"sqlite:///{folder}/runs/nas.db").reading() as session:
-        assert session is not None
-        assert {row.state for row in session.query(EvaluationRow)} == {"done"}
-        assert {row.state for row in session.query(TrialRow)} <= {"done", "stopped"}
+def check(folder: Path, told: Told, kills: int) -> None:
+    """All trainings and trials have ended; none was done twice, none lost what its checkpoint held."""
+    evaluations, trials = states(folder)
+    assert evaluations == {"done"} and trials <= {"done", "stopped"}
     assert not list((folder / "runs" / "checkpoints").glob("*.part"))
-    return found
+    assert (told.twice, told.anew) == ((), ())
+    assert told.again <= kills
+
+
+def test_what_trainings_tell_is_read(tmp_path: Path) -> None:
+    """A goes on from its checkpoint, B begins anew though one was there, C is trained although it was whole."""
+    lines = ["begin a 0", "epoch a 1", "begin a 0", "restore a 1", "epoch a 2", "end a 0"]
+    lines += ["begin b 0", "epoch b 1", "epoch b 2", "begin b 0", "epoch b 1", "begin c 0", "end c 0", "epoch c 1"]
+    (tmp_path / "calls").write_text("\n".join(lines) + "\n")
+    told = Told.read(tmp_path / "calls")
+    assert (told.begun, told.went_on, told.epochs, told.again) == (5, 1, 6, 1)
+    assert (told.twice, told.anew) == (("c",), ("b",))
 
 
 def test_a_search_that_is_killed_loses_no_training(tmp_path: Path) -> None:
-    for name in ("killed", "whole"):
-        (tmp_path / name).mkdir()
-        write_images(tmp_path / name / "photos.npz")
-    found = killed_and_resumed(tmp_path / "killed", 1, kills=3, seed=4)
-    assert found == finish(tmp_path / "whole", 1)
+    killed, whole = folder_of(tmp_path / "killed"), folder_of(tmp_path / "whole")
+    found, kills = killed_and_resumed(killed, 3, 4, lines=LINES)
+    check(killed, Told.read(killed / "calls"), kills["driver"])
+    assert found == finish(start(whole))
 
 
 @pytest.mark.slow
 def test_nor_with_workers_at_ten_moments(tmp_path: Path) -> None:
-    (tmp_path / "killed").mkdir()
-    write_images(tmp_path / "killed" / "photos.npz")
-    found = killed_and_resumed(tmp_path / "killed", 2, kills=10, seed=5)
+    killed = folder_of(tmp_path / "killed")
+    found, kills = killed_and_resumed(killed, 10, 5, lines=LINES, workers_too=True, workers=2)
+    # A driver has two trainings under way, each of which may lose the epoch it is in.
+    check(killed, Told.read(killed / "calls"), 2 * kills["driver"] + kills["worker"])
     assert len(found["trials"]["searched"]) == 4
