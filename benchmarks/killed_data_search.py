@@ -35,8 +35,8 @@ _TEXT = """\
 
 {environment}
 
-A search of tiny networks of 32 pixels on 240 images, in rungs of 2 and 8 epochs and full trainings of 24. An epoch *done once more*
-is one that was under way, or had just ended, when its process was killed: a checkpoint is written behind each.
+A search of tiny networks of 32 pixels on 240 images, in rungs of 2 and 8 epochs and full trainings of 24. An
+epoch *done once more* had just ended when its process was killed: a checkpoint is written behind each.
 
 ## One training at a time
 

@@ -3,8 +3,8 @@
 A page marks a place with `<!-- transcript: nas … -->` and `<!-- /transcript -->`. The command is run in an empty
 workspace, its stdout a terminal of 80 columns without colour; what it prints replaces what stands between the two.
 
-A page that has `<!-- workspace: benchmarks.MODULE -->` gets one workspace for all its commands, which the module fills
-first (`python -m benchmarks.MODULE FOLDER`), and in which they run one after the other. RUN in a command is the last
+A page that has `<!-- workspace: MODULE -->` gets one workspace for all its commands, which a module of benchmarks or
+tests fills first (`python -m MODULE FOLDER`), and in which they run one after the other. RUN in a command is the last
 run there. Two more marks show stderr as well: `<!-- refused: nas … -->` for a command that must end with 1 or 2, and
 `<!-- interrupted: nas … -->` for a training that gets Ctrl-C after two epochs.
 """
@@ -27,8 +27,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MARKED = re.compile(r"(<!-- (transcript|refused|interrupted): (nas .+?) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-_SHARED = re.compile(r"<!-- workspace: (benchmarks\.\w+) -->")
+_SHARED = re.compile(r"<!-- workspace: ((?:benchmarks|tests)\.[\w.]+) -->")
 _CODES = {"transcript": (0,), "refused": (1, 2), "interrupted": (130,)}
+
+
+def commands(page: str) -> list[str]:
+    """The commands that `page` marks, in order."""
+    return [marks[3] for marks in _MARKED.finditer(page)]
 
 
 def refreshed(page: str) -> str:

@@ -87,8 +87,10 @@ def test_every_python_name_of_the_readme_exists(name: str) -> None:
     assert callable(getattr(nas, name))
 
 
-def test_the_transcript_of_the_readme_is_there() -> None:
-    assert re.search(r"<!-- transcript: (nas .+?) -->\n```text\n\$ \1\n.+?```\n<!-- /transcript -->", README, re.DOTALL)
+def test_the_transcripts_of_both_main_jobs_are_in_the_readme() -> None:
+    mark = r"<!-- transcript: (nas [^\n]+?) -->\n```text\n\$ \1\n.+?```\n<!-- /transcript -->"
+    first, second = re.findall(mark, README, re.DOTALL)
+    assert first == "nas search --target-latency 1ms --device iphone12" and "--data photos" in second
 
 
 def test_the_transcripts_of_your_data_are_there() -> None:

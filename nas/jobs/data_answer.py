@@ -208,8 +208,8 @@ class DataAnswer:
 
     `best` is the answer: the finalist with the best mean validation accuracy over its seeds of those that meet the
     target, searched or known. `searched` and `known` are the best of each part, `comparison` their difference on the
-    test images (None without a known network that meets the target). `trials` are those of each part. `notes` say what
-    was done otherwise than usual.
+    test images (None without a known network that meets the target). `trials` are those of each part, `proxies` what
+    networks said of themselves untrained, by digest. `notes` say what was done otherwise than usual.
     """
 
     study: str
@@ -232,6 +232,7 @@ class DataAnswer:
     trials: Mapping[str, tuple[Trial, ...]]
     names: Mapping[str, str]
     ranked: tuple[Ranked, ...]
+    proxies: Mapping[str, Mapping[str, float]]
     seconds: float
     notes: tuple[str, ...] = ()
     costs: Mapping[str, Cost] = field(default_factory=dict)

@@ -20,9 +20,11 @@ def ranked(
     networks: Mapping[str, Architecture],
     rungs: Sequence[int],
     accuracy: PriorModel | None,
+    proxies: Mapping[str, Mapping[str, float]],
 ) -> tuple[Ranked, ...]:
-    """For each rung how it ranked those that went on, and for parameters, multiply-adds, latency and the prior how they
-    ranked all by the first rung. First trainings alone; what has fewer than four networks is left out.
+    """For each rung how it ranked those that went on, and for parameters, multiply-adds, latency, the prior and
+    `proxies` (by digest) how they ranked all by the first rung. First trainings alone; what has fewer than four
+    networks is left out.
 
     Who went on was chosen by the lower rung, so what is left of a range is narrower than the range.
     """
@@ -50,6 +52,9 @@ def ranked(
     if accuracy is not None and named:
         said = accuracy.predict([networks[digest] for digest, _ in named]).tolist()
         add("published prior", rungs[0], list(zip(said, [value for _, value in named], strict=True)))
+    for name in dict.fromkeys(name for values in proxies.values() for name in values):
+        pairs = [(proxies[digest][name], value) for digest, value in named if name in proxies.get(digest, {})]
+        add(name, rungs[0], pairs)
     return tuple(found)
 
 

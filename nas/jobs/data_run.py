@@ -128,7 +128,12 @@ class DataOutcome:
         """The JSON of a search with accuracy that costs, as the contract has it, with what belongs to images."""
         answer = self.answer
         named = [
-            {**trial_json(trial, answer.space), "name": answer.names.get(trial.digest, trial.digest), "part": part}
+            {
+                **trial_json(trial, answer.space),
+                "name": answer.names.get(trial.digest, trial.digest),
+                "part": part,
+                "proxies": dict(answer.proxies.get(trial.digest, {})),
+            }
             for part, trials in answer.trials.items()
             for trial in trials
         ]

@@ -20,6 +20,7 @@ from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
 from nas.jobs.data_finals import Candidate, Times, choose
 from nas.jobs.data_full import Final, FullTrainings, best_of
+from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
 from nas.jobs.data_space import kind_of, rivals, space_for
 from nas.jobs.inherit import open_source
@@ -40,6 +41,9 @@ from nas.trials.loop import Loop, Settings
 from nas.trials.question import Domain, Question
 from nas.trials.records import Trial
 from nas.trials.studies import Study, study_question, study_trials
+from nas.trials.surrogate import Surrogate
+from nas.trials.surrogate.networks import model_of
+from nas.trials.surrogate.proxied import Proxied
 
 RUNG_BRANCHES = 1
 """Re-parameterised layers have one branch in rungs, which costs half or less, and all in full trainings."""
@@ -105,11 +109,15 @@ class DataSearch:
         self._asked = Question(
             domain=self._domain, goal=question.goal, budget=question.trials, seed=question.seed, noisy=True
         )
+        self._sheet = Sheet(self._teaching)
         self._asker = asker_named(question.asker, self._asked)
+        model = model_of(self._asked)
+        if isinstance(self._asker, Surrogate) and model is not None:
+            self._asker = Proxied(self._asked, self._asker, self._described, model)
         parent = source.module.architecture if source is not None else None
         self.forms = rivals(
             latency, question.goal.limit_ms, space=question.space, count=question.baselines, parent=parent,
-            progress=progress,
+            accuracy=accuracy, progress=progress,
         ) if question.baselines else []  # fmt: skip
         self._budget = Budget(budget_s, where.workers)
         self._accuracy = accuracy
@@ -158,6 +166,7 @@ class DataSearch:
         question = self.question
         networks = {form.network.digest: form.network for form in self.forms}
         networks |= {trial.digest: self._domain.point(trial.codes) for trial in searched}
+        said = self._proxies([networks[digest] for digest in dict.fromkeys(t.digest for t in (*known, *searched))])
         return DataAnswer(
             study=self.study,
             space=question.space.name,
@@ -178,9 +187,10 @@ class DataSearch:
             comparison=comparison,
             trials={"known": tuple(known), "searched": tuple(searched), "final": tuple(finals)},
             names={digest: network.name for digest, network in networks.items()},
-            ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy),
+            proxies=said,
+            ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy, said),
             seconds=time.perf_counter() - began,
-            notes=final.notes,
+            notes=(*final.notes, *filter(None, [self._sheet.note()])),
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 
@@ -272,6 +282,20 @@ class DataSearch:
         if not any(one.part == "known" for one in kept):
             notes.append("No known network that was tried meets the target, so there is none to compare with.")
         return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
+
+    def _described(self, codes: tuple[int, ...]) -> list[float] | None:
+        """What the surrogate reads of an untrained network; None for one that is refused."""
+        network: Architecture = self._domain.point(codes)
+        self._progress(Step(doing="looking at untrained networks", note=network.name))
+        return self._sheet.columns(network)
+
+    def _proxies(self, networks: Sequence[Architecture]) -> Mapping[str, Mapping[str, float]]:
+        """What networks say of themselves untrained, by digest."""
+        found: dict[str, Mapping[str, float]] = {}
+        for done, network in enumerate(networks):
+            self._progress(Step(doing="looking at untrained networks", done=done, of=len(networks), note=network.name))
+            found[network.digest] = self._sheet.values(network)
+        return found
 
     def _before(self) -> list[Trial]:
         """The trials of both parts so far."""

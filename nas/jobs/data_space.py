@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from nas.accuracy import PriorModel, load_accuracy
 from nas.data import DataSet
 from nas.errors import InputError
+from nas.jobs.data_parents import parent_forms
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, space_paths
@@ -57,13 +59,15 @@ def rivals(
     space: SearchSpace,
     count: int,
     parent: Architecture | None = None,
+    accuracy: PriorModel | None = None,
     progress: OnProgress = silent,
 ) -> list[Form]:
     """Up to `count` known networks that meet the target at the sizes of `space`, with its classes and channels.
 
     Each family has two placements of strides at each size, in up to three widths. All families are there once before
-    one is twice: the widest form of one placement first, then of the other, then narrower ones. Those of
-    `parent`, whose weights are inherited, come first. Empty where none meets the target.
+    one is twice: the widest form of one placement first, then of the other, then narrower ones. First come
+    those of `parent`, whose weights are inherited: itself or what NetAdapt makes of it by `accuracy` (the shipped
+    prior), then its widths. Empty where none meets the target.
     """
 
     def predicted(network: Architecture) -> float:
@@ -71,6 +75,9 @@ def rivals(
 
     members = [*([] if parent is None else [parent]), *family_members()]
     found: list[list[Form]] = []
+    if parent is not None:
+        progress(Step(doing="fitting known networks to the target", of=len(members), note=parent.name))
+        found.append(parent_forms(parent, latency, accuracy or load_accuracy("imagenet"), target_ms, space=space))
     for done, member in enumerate(members):
         progress(Step(doing="fitting known networks to the target", done=done, of=len(members), note=member.name))
         own: list[Form] = []

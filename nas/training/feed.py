@@ -50,17 +50,17 @@ class Feed:
         form = self._sizes.form(self._share(epoch, step))
         height, width = form.definition.input_shape[1:]
         if augment.is_plain:
-            values = _resized(self._normalize(torch.from_numpy(pixels).to(self._device)), (height, width))
+            values = resized(self._normalize(torch.from_numpy(pixels).to(self._device)), (height, width))
         else:
             images = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
-            images = _resized(self._augmentation(epoch, height, width)(images), (height, width))
+            images = resized(self._augmentation(epoch, height, width)(images), (height, width))
             values = self._normalize(images.permute(0, 2, 3, 1) * 255)
         batch = Batch(values=values, labels=torch.from_numpy(labels).to(self._device))
         return form, mixed(batch, augment, generator(self._seed, epoch, step, MIX_DRAWS))
 
     def plain(self, chosen: NDArray[np.int64]) -> Tensor:
         """The training images `chosen`, (n,), as they are evaluated: (n, c, h, w)."""
-        return _resized(self._normalize(self._batches.plain(chosen)).to(self._device), self._size)
+        return resized(self._normalize(self._batches.plain(chosen)).to(self._device), self._size)
 
     def _share(self, epoch: int, step: int) -> float:
         """The share of the network's size that a step trains at."""
@@ -79,8 +79,8 @@ class Feed:
         return self._augmentations[key]
 
 
-def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
-    """`images` (n, c, h, w) at `size`, (height, width)."""
+def resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    """`images` (n, c, h, w) at `size`, (height, width); themselves where they have it."""
     if images.shape[2:] == size:
         return images
     return functional.interpolate(images, size, mode="bilinear", antialias=True)

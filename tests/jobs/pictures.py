@@ -1,7 +1,11 @@
-"""A user's folder of pictures, drawn: six classes, uneven sizes, some files that are damaged."""
+"""A user's folder of pictures, drawn: six classes, uneven sizes, some files that are damaged.
+
+python -m tests.jobs.pictures FOLDER      draws FOLDER/photos, 1,200 pictures: the data of README.md's second search
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -73,3 +77,7 @@ def draw_pictures(folder: Path, count: int = 1200, *, damaged: int = 3, seed: in
         whole = next(iter(sorted(place.glob("*.jpg")))).read_bytes()
         (place / f"damaged{number}.jpg").write_bytes(whole[: len(whole) // 3] if number % 2 else b"not a picture")
     return folder
+
+
+if __name__ == "__main__":
+    draw_pictures(Path(sys.argv[1]) / "photos")

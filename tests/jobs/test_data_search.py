@@ -186,7 +186,7 @@ def test_inherited_weights_and_the_parent_as_a_rival(workspace: Path) -> None:
     parent = next(iter(SPACE.sample(1, np.random.default_rng(3)))).named("parent")
     trained = nas.train(parent, data=workspace / "photos.npz", epochs=2)
     found = search(workspace, init=trained.zoo, seeds=1, epochs=1, trials=2, baselines=2)
-    first = found.trials["known"][0].digest
-    assert found.names[first].startswith("parent-x")
+    first, second = (found.names[trial.digest] for trial in found.trials["known"])
+    assert first.startswith("parent@32") and second.startswith("parent-x")
     shares = {one.architecture.family: one.trained[0].inherited for one in found.finalists}
     assert all(share is not None for share in shares.values()) and max(filter(None, shares.values())) > 0.2
