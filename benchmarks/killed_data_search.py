@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.environment import environment_text
 from benchmarks.many_workers import cluster
-from tests.jobs.data_killed import Told, ended, finish, killed_and_resumed, start, states, told
+from tests.jobs.data_killed import Told, ended, finish, finished_without, killed_and_resumed, start, states
 from tests.jobs.test_train import write_images
 
 KILLS, SEED, LINES = 10, 0, 190
@@ -109,20 +109,8 @@ def ray(folder: Path) -> str:
     with cluster(folder, cpus=(1, 1), CALLS=str(place / "calls"), NAS_WORKSPACE=str(place)) as (address, nodes):
         os.environ["RAY_AUTH_MODE"] = "disabled"
         began = time.monotonic()
-        process = start(place, ray=address, **OPTIONS)
-        while told(place) < LINES // 3:
-            if process.poll() is not None:
-                raise SystemExit(process.communicate()[1])
-            time.sleep(0.1)
-        before = ended(place)
-        nodes[1].kill()
-        finish(process)
-        now = ended(place)
-        kept = all(now[key] == before[key] for key in before)
-    head = (
-        f"- One of two nodes got SIGKILL when {len(before)} trainings had ended; these are as they were:"
-        f" {'yes' if kept else 'NO'}."
-    )
+        _, kept = finished_without(place, nodes[1].kill, lines=LINES // 3, ray=address, **OPTIONS)
+    head = f"- One of two nodes got SIGKILL when {kept} trainings had ended; these are as they were."
     return "\n".join([head, *lines_of(place, time.monotonic() - began)])
 
 

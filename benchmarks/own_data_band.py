@@ -260,7 +260,7 @@ def trained(
 
 def ranking_text(found: Mapping[str, Any]) -> str:
     """The part of the report."""
-    over = found["against_short"]
+    over = found.get("against_short", {})
     rows = [
         (name, f"{one['spearman']:.2f}", f"{one['low']:.2f}–{one['high']:.2f}", _over_text(over.get(name)))
         for name, one in found["spearman"].items()

@@ -14,7 +14,9 @@ from nas.space import load_architecture
 from nas.space.architecture import parse_architecture
 from nas.zoo import find_entry
 from tests.jobs.pictures import draw_pictures
+from tests.jobs.simulated import simulate
 from tests.jobs.small import tiny_document
+from tests.measure.devices import SimulatedRunner
 
 ASK = ["search", "--data", "photos", "--device", "pixel3-cpu", "--target-latency", "0.3ms", "--space", "./small.yaml"]
 
@@ -91,6 +93,26 @@ def test_a_dry_run_says_how_long_it_takes(workspace: Path, capsys: pytest.Captur
     assert not (workspace / "runs" / "nas.db").exists() and not (workspace / "runs" / "checkpoints").exists()
     assert main(words) == 0
     assert "256 epochs in all" in capsys.readouterr().out
+
+
+def test_a_table_is_built_first_and_a_budget_kept(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a device of this machine without a table: built, used, and the finalists timed on it."""
+    runner = SimulatedRunner()
+    simulate(monkeypatch, workspace, runner)
+    monkeypatch.setattr("nas.jobs.data_finals.find_runner", lambda home: runner)
+    draw_pictures(workspace / "photos", 90, damaged=0)
+    words = [word if word != "pixel3-cpu" else "local" for word in ASK]
+    words += ["--trials", "3", "--baselines", "1", "--epochs", "1", "--seeds", "1", "--build", "1m", "--budget", "10m"]
+    found = document(capsys, *words)
+    assert (workspace / "latency_tables" / "local" / "table.csv").exists()
+    assert {one["latency"]["source"] for one in found["finalists"]} == {"measured"}
+    assert found["comparison"]["latency"] == "measured" and not any("budget" in note for note in found["notes"])
+    # The table is there: the same search again builds none.
+    processes = runner.processes
+    again = document(capsys, *words)
+    assert again["best"]["digest"] == found["best"]["digest"] and runner.processes == processes
 
 
 def test_what_does_not_go_together(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

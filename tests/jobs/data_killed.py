@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,22 @@ def killed_and_resumed(
     found, now = finish(process), ended(folder)
     assert {key: now[key] for key in kept} == kept
     return found, done
+
+
+def finished_without(
+    folder: Path, lose: Callable[[], None], *, lines: int, **options: Any
+) -> tuple[dict[str, Any], int]:
+    """What a search says whose machine is lost (`lose`) once so many lines were told, and how many trainings had ended
+    by then; these stay as they were."""
+    process = start(folder, **options)
+    while told(folder) < lines:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    kept = ended(folder)
+    lose()
+    found, now = finish(process), ended(folder)
+    assert {key: now[key] for key in kept} == kept
+    return found, len(kept)
 
 
 if __name__ == "__main__":

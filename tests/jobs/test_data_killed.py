@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.data_killed import Told, finish, killed_and_resumed, start, states
+from benchmarks.many_workers import cluster
+from tests.extras import needs
+from tests.jobs.data_killed import Told, finish, finished_without, killed_and_resumed, start, states
 from tests.jobs.test_train import write_images
 
 LINES = 30
-"""Five trainings of one epoch and two of three tell 3 lines and 5 each."""
+"""Five trainings of one epoch tell three lines each, three of three epochs five."""
 
 
 def folder_of(path: Path) -> Path:
@@ -51,4 +53,15 @@ def test_nor_with_workers_at_ten_moments(tmp_path: Path) -> None:
     found, kills = killed_and_resumed(killed, 10, 5, lines=LINES, workers_too=True, workers=2)
     # A driver has two trainings under way, each of which may lose the epoch it is in.
     check(killed, Told.read(killed / "calls"), 2 * kills["driver"] + kills["worker"])
+    assert len(found["trials"]["searched"]) == 4
+
+
+@pytest.mark.slow
+def test_nor_on_a_cluster_that_loses_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("ray")
+    killed = folder_of(tmp_path / "killed")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with cluster(tmp_path, cpus=(1, 1), CALLS=str(killed / "calls"), NAS_WORKSPACE=str(killed)) as (address, nodes):
+        found, _ = finished_without(killed, nodes[1].kill, lines=LINES // 3, ray=address, epochs=9)
+    check(killed, Told.read(killed / "calls"), 1)
     assert len(found["trials"]["searched"]) == 4

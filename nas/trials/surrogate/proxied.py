@@ -60,8 +60,8 @@ class Proxied:
             return whole[:count]
         able = [one for one in whole if one.why == ACQUISITION]
         with threadpool_limits(limits=1, user_api="blas"):
-            able = self._by_improvement(known, able) if able else able
-        return [*able, *(one for one in whole if one.why != ACQUISITION)][:count]
+            chosen = self._improving(trials, known, able, count) if able else []
+        return [*chosen, *(one for one in whole if one.why != ACQUISITION)][:count]
 
     def confirm(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """As `inner` does."""
@@ -85,16 +85,26 @@ class Proxied:
                 return found
             asked *= 2
 
-    def _by_improvement(self, known: Observed, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """The proposals by what another evaluation of each is worth, the best first."""
-        codes = np.array([one.codes for one in proposals], dtype=np.int64)
-        everyone = [*map(tuple, known.codes.tolist()), *(one.codes for one in proposals)]
+    def _improving(
+        self, trials: Sequence[Trial], known: Observed, proposals: Sequence[Proposal], count: int
+    ) -> list[Proposal]:
+        """Up to `count` proposals of the greatest improvement, each as if those before, and what is pending, had come
+        out as expected."""
+        tried = set(map(tuple, known.codes.tolist()))
+        pending = list(dict.fromkeys(t.codes for t in trials if t.state == "pending" and t.codes not in tried))
+        everyone = [*map(tuple, known.codes.tolist()), *pending, *(one.codes for one in proposals)]
         posterior = WithColumns(self._model, self._columns(everyone)).posterior(known)
         domain, goal = self._question.domain, self._question.goal
-        tried = posterior.believed(known.codes).mean
-        worth = goal.reward.reward(tried, domain.latency_ms(known.codes), goal.target_ms)
-        score = Improvement(domain=domain, goal=goal, posterior=posterior, best=float(worth.max())).evaluate(codes)
-        return [proposals[place] for place in np.argsort(-score.score, kind="stable").tolist()]
+        if pending:
+            posterior = posterior.supposing(np.array(pending, dtype=np.int64))
+        worth = goal.reward.reward(posterior.believed(known.codes).mean, domain.latency_ms(known.codes), goal.target_ms)
+        left, chosen = list(proposals), list[Proposal]()
+        while left and len(chosen) < count:
+            codes = np.array([one.codes for one in left], dtype=np.int64)
+            improvement = Improvement(domain=domain, goal=goal, posterior=posterior, best=float(worth.max()))
+            chosen.append(left.pop(int(np.argmax(improvement.evaluate(codes).score))))
+            posterior = posterior.supposing(np.array([chosen[-1].codes], dtype=np.int64))
+        return chosen
 
     def _columns(self, codes: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Floats]:
         """Standardised columns of points; what is not known of one is in the middle."""
