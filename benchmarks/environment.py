@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,18 @@ def environment_text(command: str) -> str:
         f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {_processor()}"
         f" ({os.cpu_count()} cores), {listed}."
     )
+
+
+def write_parts(report: Path, text: str, parts: Mapping[str, Callable[[Path], str]], command: str) -> None:
+    """Run the parts that the command line names behind FOLDER (all without), keep the lines of each in FOLDER, and
+    write `report`: `text` with those of all that were ever run there, by name, and the `environment`."""
+    folder = Path(sys.argv[1]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[2:] or parts:
+        (folder / f"{name}.md").write_text(parts[name](folder), encoding="utf-8")
+    kept = {name: folder / f"{name}.md" for name in parts}
+    texts = {name: path.read_text("utf-8") if path.exists() else "(not run)" for name, path in kept.items()}
+    report.write_text(text.format(environment=environment_text(command), **texts), encoding="utf-8")
 
 
 def _commit() -> str:

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import environment_text
+from benchmarks.environment import write_parts
 from benchmarks.many_workers import cluster
 from tests.jobs.data_killed import Told, ended, finish, finished_without, killed_and_resumed, start, states
 from tests.jobs.test_train import write_images
@@ -119,14 +118,7 @@ PARTS: dict[str, Callable[[Path], str]] = {"driver": driver, "workers": workers,
 
 def main() -> None:
     """Run the parts that are asked for (all), and write the report of all that were run."""
-    folder = Path(sys.argv[1]).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[2:] or PARTS:
-        (folder / f"{name}.md").write_text(PARTS[name](folder), encoding="utf-8")
-    parts = {name: folder / f"{name}.md" for name in PARTS}
-    texts = {name: path.read_text("utf-8") if path.exists() else "(not run)" for name, path in parts.items()}
-    environment = environment_text("python -m benchmarks.killed_data_search FOLDER")
-    REPORT.write_text(_TEXT.format(environment=environment, **texts), encoding="utf-8")
+    write_parts(REPORT, _TEXT, PARTS, "python -m benchmarks.killed_data_search FOLDER")
 
 
 if __name__ == "__main__":

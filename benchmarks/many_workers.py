@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import environment_text
+from benchmarks.environment import write_parts
 from nas.jobs.trials_answer import TrialsAnswer
 from nas.runs import Tables
 from nas.trials.studies import study_trials
@@ -241,14 +241,7 @@ PARTS: dict[str, Callable[[Path], str]] = {"ray": lost_node, "scaling": scaling,
 
 def main() -> None:
     """Run the parts that are asked for (all), and write the report of all that were run."""
-    folder = Path(sys.argv[1]).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[2:] or PARTS:
-        (folder / f"{name}.md").write_text(PARTS[name](folder), encoding="utf-8")
-    parts = {name: folder / f"{name}.md" for name in PARTS}
-    texts = {name: path.read_text("utf-8") if path.exists() else "(not run)" for name, path in parts.items()}
-    environment = environment_text("python -m benchmarks.many_workers FOLDER")
-    REPORT.write_text(_TEXT.format(environment=environment, **texts), encoding="utf-8")
+    write_parts(REPORT, _TEXT, PARTS, "python -m benchmarks.many_workers FOLDER")
 
 
 if __name__ == "__main__":
