@@ -149,6 +149,7 @@ def ranking(bench: Bench) -> dict[str, Any]:
             name: over_short(values, band) for name, values in scores.items() if name != f"{band.rungs[0]} epochs"
         },
         "reliability": [_json(one) for one in between],
+        "repeated": len(band.repeated),
         "seed_sd": float(band.repeated.std(axis=1, ddof=1).mean()),
     }
 
@@ -268,6 +269,7 @@ def ranking_text(found: Mapping[str, Any]) -> str:
     ]
     between = [f"{one['spearman']:.2f}" for one in found["reliability"] if one is not None]
     low, high = found["band"]
+    repeated = found.get("repeated", RELIABILITY)
     header = ("ranked by", "Spearman", "90 %", "more than the shortest rung")
     return f"""## Ranking
 
@@ -276,7 +278,7 @@ column is paired by networks.
 
 {tabulate(rows, header, "pipe", disable_numparse=True)}
 
-Two seeds of the shortest rung rank {RELIABILITY} networks alike with Spearman {", ".join(between)}; a network's
+Two seeds of the shortest rung rank {repeated} networks alike with Spearman {", ".join(between)}; a network's
 accuracy there has a standard deviation of {100 * found["seed_sd"]:.2f} points over seeds."""
 
 

@@ -7,8 +7,9 @@ The networks are those of `benchmarks.own_data ranking`, in its store of trainin
 All networks share their weights along channel groups: of each tensor a network has the slice that it would inherit from
 the largest network of its kinds of block, first channels first. A step trains four of them on one batch by the sandwich
 rule (Yu et al., arXiv 1903.05134): the largest and the smallest form of a drawn network, the network itself, and
-another one; all but the largest learn from the largest one's logits, in place. Before a network is judged its batch
-norms are taken anew. It has as much CPU time as the two-epoch rung of all networks takes, its own judging included.
+another one; gradients add up, and all but the largest learn from the largest one's logits, in place. Before a network
+is judged its batch norms are taken anew. It has as much CPU time as the two-epoch rung of all networks takes, its own
+judging included.
 
 It stays only if it ranks the networks better than that rung does, told apart in pairs. The training keeps a checkpoint
 each minute in runs/benchmarks, so it may be stopped and started again.
@@ -253,6 +254,8 @@ class Super:
         if optimizer is not None:
             schedule = training.schedule
             set_rates(optimizer, lr=schedule.lr(step), weight_decay=schedule.weight_decay(step))
+            if training.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(self._shared.parameters(), training.recipe.clip)
             optimizer.step()
 
     def _logits(self, network: Architecture, largest: Architecture, values: Tensor) -> Tensor:
