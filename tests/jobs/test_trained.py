@@ -59,6 +59,15 @@ def test_a_training_leaves_its_accuracy_curve_and_weights(workspace: Path) -> No
     assert not (workspace / "a.part").exists()
 
 
+def test_a_checkpoint_beside_a_result_is_left_over(workspace: Path) -> None:
+    """Of a training that was killed between the two."""
+    told = teaching(workspace)
+    accuracy = train_to(workspace / "a", network(), told, epochs=1, seed=0)
+    (workspace / "a.part").write_bytes((workspace / "a").read_bytes())
+    assert train_to(workspace / "a", network(), told, epochs=1, seed=0) == accuracy
+    assert not (workspace / "a.part").exists()
+
+
 def test_what_was_killed_goes_on_from_its_last_checkpoint(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = teaching(workspace)
     whole = train_to(workspace / "whole", network(), told, epochs=4, seed=1)
