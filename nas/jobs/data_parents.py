@@ -22,8 +22,8 @@ def parent_forms(
     """`parent` with the classes and channels of `space`, at each of its sizes, those nearest to its own first: as it is
     where it meets the target, else what NetAdapt makes of it; nothing where that does not meet it either.
 
-    NetAdapt ranks by the published prior and keeps one network a round: weights are cut by norm when they are
-    inherited, and tuned in the rungs, as those of all other networks are.
+    NetAdapt ranks by the published prior and keeps one network a round; which channels stay is settled when weights are
+    inherited, and they are tuned in the rungs, as those of all other networks are.
     """
     found = []
     own = height_width(parent.resolution)
