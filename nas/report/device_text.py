@@ -90,8 +90,12 @@ def check_text(found: DeviceCheck, page: Page = PLAIN) -> str:
 def level_note(now: Now) -> str:
     """How far today's speed is from the table's, in words."""
     assert now.level is not None
-    percent = 100.0 * (now.level - 1.0)
+    assert now.interval is not None
+    percent, low, high = (100.0 * (level - 1.0) for level in (now.level, *now.interval))
     count = sum(one.was_timed for one in now.compared) or len(now.compared)
     than = f"{abs(percent):.1f} % {'slower' if percent > 0 else 'faster'} than"
     compared = than if abs(percent) >= 0.05 else "as fast as"
-    return f"now {compared} when the table was built ({count} network{'s' * (count > 1)})"
+    return (
+        f"now {compared} when the table was built ({count} network{'s' * (count > 1)}; 90 % interval {low:+.1f} to"
+        f" {high:+.1f} %)"
+    )
