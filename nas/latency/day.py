@@ -78,10 +78,8 @@ def level_spread(manifest: Mapping[str, Any], looks: Sequence[Look]) -> LevelSpr
     usual = manifest.get(REFERENCE_MS)
     if not isinstance(usual, float) or not usual > 0.0:
         return LevelSpread()
-    count, spread = manifest.get(BATCHES), manifest.get(BATCH_SPREAD)
-    known = isinstance(count, int) and isinstance(spread, float) and count > 1 and 0.0 <= spread < 10.0
-    squares = float(spread) ** 2 * count if known else 0.0  # type: ignore[arg-type]
-    process = np.sqrt((_BATCHES_WORTH * _PROCESS**2 + squares) / (_BATCHES_WORTH + (count if known else 0)))
+    batches, spread = _batches(manifest)
+    process = np.sqrt((_BATCHES_WORTH * _PROCESS**2 + batches * spread**2) / (_BATCHES_WORTH + batches))
     hours: dict[str, list[float]] = {}
     for look in looks:
         hours.setdefault(look.time[:13], []).append(float(np.log(look.level * look.reference_ms / usual)) ** 2)
@@ -90,6 +88,14 @@ def level_spread(manifest: Mapping[str, Any], looks: Sequence[Look]) -> LevelSpr
     prior = (_DAY_OVER_PROCESS * process) ** 2
     day = np.sqrt((_LOOKS_WORTH * prior + days) / (_LOOKS_WORTH + len(hours)))
     return LevelSpread(process=float(process), day=float(day))
+
+
+def _batches(manifest: Mapping[str, Any]) -> tuple[int, float]:
+    """How many batches a table was built of, and how far they strayed; none where it does not tell, or had one."""
+    count, spread = manifest.get(BATCHES), manifest.get(BATCH_SPREAD)
+    if isinstance(count, int) and isinstance(spread, float) and count > 1 and 0.0 <= spread < 10.0:
+        return count, spread
+    return 0, 0.0
 
 
 def read_looks(path: Path) -> list[Look]:
