@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _THEN = {True: "when the table was built", False: "by the table"}
-_REACHED = {"local": "here", "ssh": "by ssh", "adb": "by adb"}
+_REACHED = {"local": "here", "ssh": "by ssh", "adb": "by adb", "ios": "by cable"}
 
 
 def devices_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:

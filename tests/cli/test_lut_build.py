@@ -257,7 +257,7 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
         monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "reach must be local, ssh or adb" in err and err.count("\n") == 1
+    assert out == "" and "reach must be local, ssh, adb or ios" in err and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

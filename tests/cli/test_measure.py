@@ -96,7 +96,7 @@ def test_a_bad_file_is_named_in_one_paragraph(case: str, workspace: Path, capsys
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["tiny.yaml", "--device", "iphone12"], "iphone12/device.yaml: reach must be local, ssh or adb"),
+        (["tiny.yaml", "--device", "iphone12"], "iphone12/device.yaml: reach must be local, ssh, adb or ios"),
         (["tiny.yaml", "--device", "odd"], "odd/device.yaml: runtime must be one that is measured here"),
         (["tiny.yaml", "--device", "locl"], "nearest: local"),
         (["m.onnx", "--device", "local-litert"], "m.onnx must be a .tflite file"),

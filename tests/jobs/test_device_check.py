@@ -112,7 +112,7 @@ def test_a_device_out_of_reach_is_refused(built: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     from nas.runners.find import find_runner
 
-    with pytest.raises(InputError, match="reach must be local, ssh or adb"):
+    with pytest.raises(InputError, match="reach must be local, ssh, adb or ios"):
         find_runner(device_home("iphone12"))
 
 

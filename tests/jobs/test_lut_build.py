@@ -226,9 +226,9 @@ def test_devices_that_are_not_measured_here_are_refused(
     add_device(tmp_path, "small-numbers", precision="int8")
     add_device(tmp_path, "graphics", compute_unit="GPU")
     for device, words in (
-        ("iphone12", "reach must be local, ssh or adb"),
+        ("iphone12", "reach must be local, ssh, adb or ios"),
         ("odd", "odd/device.yaml: runtime must be one that is measured here"),
-        ("far", "far/device.yaml: reach must be local, ssh or adb .* but got 'bundle'"),
+        ("far", "far/device.yaml: reach must be local, ssh, adb or ios .* but got 'bundle'"),
         ("small-numbers", r"small-numbers/device.yaml: precision must be .* \(float32\), but got 'int8'"),
         ("graphics", r"graphics/device.yaml: compute_unit must be .* \(CPU\), but got 'GPU'"),
     ):

@@ -325,7 +325,7 @@ def _first(search: Search) -> str:
 
 def test_devices_that_are_not_reached_are_refused() -> None:
     with pytest.raises(
-        InputError, match=r"^--verify times the answer on the device\. .*reach must be local, ssh or adb"
+        InputError, match=r"^--verify times the answer on the device\. .*reach must be local, ssh, adb or ios"
     ):
         check_reach(device_home("iphone12"))
     check_reach(device_home("local"))
