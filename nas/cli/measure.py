@@ -58,44 +58,26 @@ def command(
     as_json: bool,
 ) -> None:
     """Time a network on a device: a file of its runtime, a known name, an architecture file, or a zoo folder."""
-    if sustained_s is not None:
-        _sustained(home, network, sustained_s, threads, input_shapes, as_json)
-        return
     from nas.jobs.measure import measure
-
-    with progress() as show:
-        found = measure(home, network, threads=threads, rounds=rounds, input_shape=input_shapes, progress=show)
-    if as_json:
-        click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
-    else:
-        from nas.report.measure_text import measured_text
-
-        click.echo(measured_text(found, page()))
-    for text in found.warnings:
-        tell("warning", text)
-
-
-def _sustained(
-    home: DeviceHome,
-    network: str,
-    duration_s: float,
-    threads: tuple[int, ...],
-    input_shapes: tuple[str, ...],
-    as_json: bool,
-) -> None:
     from nas.jobs.measure_sustained import measure_sustained
+    from nas.report.measure_text import measured_text
+    from nas.report.sustained_text import sustained_text
 
-    if len(threads) > 1 or click.get_current_context().get_parameter_source("rounds") is not ParameterSource.DEFAULT:
+    if sustained_s is not None and (len(threads) > 1 or _is_given("rounds")):
         raise click.UsageError("--sustained runs with one number of threads for a time: leave --rounds out.")
     with progress() as show:
-        found = measure_sustained(
-            home, network, duration_s, threads=threads[0] if threads else None, input_shape=input_shapes, progress=show
-        )
-    if as_json:
-        click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
-    else:
-        from nas.report.sustained_text import sustained_text
+        if sustained_s is None:
+            found = measure(home, network, threads=threads, rounds=rounds, input_shape=input_shapes, progress=show)
+            text, record, warnings = measured_text(found, page()), found.as_json(), found.warnings
+        else:
+            long = measure_sustained(
+                home, network, sustained_s, threads=next(iter(threads), None), input_shape=input_shapes, progress=show
+            )
+            text, record, warnings = sustained_text(long, page()), long.as_json(), long.warnings
+    click.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else text)
+    for warning in warnings:
+        tell("warning", warning)
 
-        click.echo(sustained_text(found, page()))
-    for text in found.warnings:
-        tell("warning", text)
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
