@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +51,17 @@ _TEXT = """\
 {networks} networks of public libraries (`outside_networks.py` exports them; the table knows none of them), on
 {days} days, each a set of fresh processes: {times}. The table: {table}.
 *Plain loop*: {rounds} rounds of one run that is warm and two that are timed, one network after the other in one
-process, the mean of the fastest three quarters by the wall clock (`plain_loop.py`, which imports nothing of the
-program), before and behind the program's own protocol on that day; a network's time is the mean of both.
+process, the mean of the fastest three quarters (`plain_loop.py`, which imports nothing of the program), before and
+behind the program's own protocol on that day; a network's time is the mean of both. By the *wall* clock, as anybody
+would, and by the *thread*'s own, which a table is of. {load}
 
 ## Predicted against the plain loop
 
 {errors}
 
-*off together* is the median of measured over predicted, less 1; *within ±5 % without it* is what is left of the errors
-then. `--now` looked at the device first, in three processes, and brought the latencies to the level that it found.
-Intervals are those of 90 %; on each day all networks share the machine's level, so the days count, not the networks.
+*off together* is the median of measured over predicted, less 1; *without that* is what is left of the errors then.
+`--now` looked at the device first, in three processes, and brought the latencies to the level that it found. Intervals
+are those of 90 %; on each day all networks share the machine's level, so the days count, not the networks.
 
 ## The machine's level, or the protocol's
 
@@ -95,7 +98,8 @@ def run_day(home: DeviceHome, files: Sequence[Path]) -> None:
     for name in STEPS:
         if not (day / f"{name}.json").exists():
             print(f"{day.name}: {name}", file=sys.stderr)
-            record = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **steps[name]()}
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            record = {"time": now, "load": os.getloadavg()[0], **steps[name]()}
             write_bytes(day / f"{name}.json", json.dumps(record, indent=1).encode())
 
 
@@ -148,6 +152,7 @@ class Day:
             return np.array(found[step][key], dtype=np.float64)
 
         keys = ("mean_ms", "low_ms", "high_ms")
+        self.load = float(found["ours"]["load"])
         self.predicted = {key: numbers("predicted", key) for key in keys}
         self.now = {key: numbers("look", key) for key in keys}
         self.ours = numbers("ours", "typical_ms")
@@ -184,15 +189,17 @@ def report(home: DeviceHome) -> str:
     kinds: dict[str, Callable[[Day], dict[str, Floats]]] = {
         "without --now": lambda day: day.predicted, "with --now": lambda day: day.now
     }  # fmt: skip
-    for name, of in kinds.items():
-        each = [_scores(of(day), day.wall) for day in days]
+    clocks: dict[str, Callable[[Day], Floats]] = {"wall": lambda day: day.wall, "thread": lambda day: day.thread}
+    for (name, of), (clock, measured) in product(kinds.items(), clocks.items()):
+        each = [_scores(of(day), measured(day)) for day in days]
         for number, (day, scores) in enumerate(zip(days, each, strict=True), start=1):
             low, high = day.look["level_interval"]
             level = f"{day.look['level']:.3f} [{low:.3f}, {high:.3f}]" if name == "with --now" else ""
-            rows.append((name, number, level, *_percents(scores, 1)))
-        rows.append((name, "all", "", *_percents(np.mean(each, axis=0).tolist(), 1)))
+            rows.append((name, clock, number, level, *_percents(scores, 1)))
+        rows.append((name, clock, "all", "", *_percents(np.mean(each, axis=0).tolist(), 1)))
     headers = (
-        "", "day", "level looked at", "off together", "within ±5 %", "within ±10 %", "within ±5 % without it",
+        "", "clock", "day", "level looked at", "off together", "within ±5 %", "within ±10 %",
+        "within ±5 % without that",
         "inside the interval",
     )  # fmt: skip
     parts = [day.parts() for day in days]
@@ -208,6 +215,7 @@ def report(home: DeviceHome) -> str:
         times=", ".join(f"{day.time[:16]}Z" for day in days),
         table=f"{manifest.get('networks')} networks of {manifest.get('space')}, batches {_spread(manifest)} apart",
         rounds=ROUNDS,
+        load=f"The machine's load was {min(day.load for day in days):.1f} to {max(day.load for day in days):.1f}.",
         errors=tabulate(rows, headers=headers, tablefmt="github"),
         parts=tabulate(table, headers=("day", "machine", "protocol", "clock", "the plain loop"), tablefmt="github"),
         verdict=_verdict(np.array(parts)),
@@ -223,11 +231,11 @@ def _verdict(parts: Floats) -> str:
     sizes = np.abs(parts[:, :3]).mean(axis=0)
     names = ("the machine's level", "the protocol", "the clock")
     own = parts[:, 1] + parts[:, 2]
-    error = float(own.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else float("nan")
+    error = f"{100 * own.std(ddof=1) / np.sqrt(len(own)):.1f} %" if len(own) > 1 else "unknown, of one day"
     return (
         f"The greatest part, on the average over the days, is {names[int(sizes.argmax())]} ({100 * sizes.max():.1f} %);"
         f" protocol and clock together shift the plain loop by {100 * own.mean():+.1f} % (standard error over days"
-        f" {100 * error:.1f} %)."
+        f" {error})."
     )
 
 

@@ -32,7 +32,9 @@ _MEDIAN = 1.25
 
 
 STEADY = 0.05
-"""A reference that strays more than this between processes says little of the device's speed."""
+"""A reference that strays more than this between processes is warned of: something keeps the device busy."""
+_TELLS = 0.15
+"""One that strays more than this tells nothing of the device's speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def keep_level(home: DeviceHome, model: LatencyModel, level: float | None, *, st
     that. Nothing is kept where the table was not built here, and where the reference strayed too much to tell."""
     usual = usual_reference_ms(model)
     own = home.folder == home.own_folder
-    if level is None or usual is None or not own or stray > STEADY:
+    if level is None or usual is None or not own or stray > _TELLS:
         return
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     add_look(home.folder, Look(time=time, level=level, reference_ms=usual))
