@@ -115,10 +115,11 @@ def test_a_build_as_a_document(fresh: Path, capsys: pytest.CaptureFixture[str]) 
     found = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m")
     assert found.keys() == {
         "device", "folder", "networks", "rows", "space", "space_segments", "covered", "left_out", "half_width",
-        "faults", "manifest",
+        "half_width_any_day", "faults", "manifest",
     }  # fmt: skip
     assert Path(found["folder"]) == fresh / "latency_tables" / "local"
     assert found["left_out"].keys() == {"rows", "operators"}
+    assert 0.0 < found["half_width"] < found["half_width_any_day"]
     again = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m", "--restart", "--seed", "3")
     assert again["networks"] == found["networks"]
 
