@@ -82,3 +82,19 @@ def test_a_file_of_another_form_is_refused_by_its_row(tmp_path: Path, text: str,
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=rule):
         read_looks(path)
+
+
+@pytest.mark.parametrize(("process", "day"), [(0.01, 0.01), (0.01, 0.02), (0.01, 0.04), (0.02, 0.04)])
+def test_after_ten_looks_nine_tenths_of_other_days_are_inside(process: float, day: float) -> None:
+    """Made-up devices: 100 batches and ten looks of three processes each, then a process of another day. By 1,600 of
+    these the share is known within 2 %."""
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(200):
+        slow = np.expm1(process * rng.standard_normal(100))
+        levels = np.exp(day * rng.standard_normal(10) + process * rng.standard_normal(10) / np.sqrt(3))
+        looks = [look(f"{number:02d}T03", float(level)) for number, level in enumerate(levels, start=1)]
+        spread = level_spread({**BUILT, "batch_spread": batch_spread(slow)}, looks)
+        then = day * rng.standard_normal(8) + process * rng.standard_normal(8)
+        inside.append(np.mean(np.abs(then) <= 1.645 * spread.any_day))
+    assert 0.85 <= np.mean(inside) <= 0.95
