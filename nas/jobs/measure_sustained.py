@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError
 from nas.jobs.measure import check_threads, count_text, network_to_time, oversubscribed, sizes_of_inputs
 from nas.latency import Device, DeviceHome
 from nas.latency.way import ADB
-from nas.measure.stopwatch import Stopwatch
+from nas.measure.stopwatch import Network, Stopwatch
 from nas.measure.sustained import SHORTEST_S, Course, run_on
 from nas.onnx.sizes import InputShapes
 from nas.progress import OnProgress, Step, silent
@@ -72,8 +74,9 @@ def measure_sustained(
         note = count_text(count) if start is None else f"{start.typical_ms:.3g} ms at first"
         progress(Step(doing=f"running {network}", done=seconds, of=duration_s, note=note))
 
-    with Stopwatch(home, runner, patience_s=()) as watch:
-        course = run_on(watch, timed, duration_s, threads=count, input_shapes=shapes, progress=told)
+    with tempfile.TemporaryDirectory(prefix="nas-") as folder, Stopwatch(home, runner, patience_s=()) as watch:
+        file = _written_once(timed, Path(folder) / f"network{runner.suffix}")
+        course = run_on(watch, file, duration_s, threads=count, input_shapes=shapes, progress=told)
     early = (f"after {course.seconds:.0f} of {duration_s:.0f} s the runs ended: {course.ended}",) * bool(course.ended)
     return SustainedMeasurement(
         network=network,
@@ -84,3 +87,12 @@ def measure_sustained(
         course=course,
         warnings=(*oversubscribed((count,), course.environment), *early),
     )
+
+
+def _written_once(network: Network, path: Path) -> Path:
+    """The file of a network: nothing is written between batches, while the device would rest."""
+    if isinstance(network, Path):
+        return network
+    from nas.nets.untrained import write_untrained
+
+    return write_untrained(network(), path)

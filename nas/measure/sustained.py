@@ -7,15 +7,16 @@ a device, and what was timed before a batch fails, or somebody interrupts, is th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.errors import NasError
 from nas.graph.rows import Shape
-from nas.measure.stopwatch import Network, Stopwatch
+from nas.measure.stopwatch import Stopwatch
 from nas.runners.timing import Timing
 
 SHORTEST_S = 10.0
@@ -92,7 +93,7 @@ class Course:
 
 def run_on(
     watch: Stopwatch,
-    network: Network,
+    network: Path,
     duration_s: float,
     *,
     threads: int,
@@ -100,7 +101,7 @@ def run_on(
     progress: Callable[[float, Timing | None], None] = lambda seconds, last: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Course:
-    """Run `network` for `duration_s`, as long as the device is there and nobody interrupts.
+    """Run the network in a file for `duration_s`, as long as the device is there and nobody interrupts.
 
     Wall times count, as whoever waits for a result has them. Raises `InputError` where it cannot be run, and what
     `Stopwatch.time` raises where that ends the first batch; `KeyboardInterrupt` passes in the first batch.
@@ -109,6 +110,7 @@ def run_on(
     least, most = _BATCH_S
     batch_s = min(max(_BATCH_SHARE * duration_s, least), most)
     points: list[Point] = []
+    taken: list[tuple[int, float]] = []
     start: Timing | None = None
     rounds, ended, began, now = _FIRST_ROUNDS, "", clock(), 0.0
     while now < duration_s:
@@ -132,8 +134,9 @@ def run_on(
         start = start or timing
         state = {name: value for name, value in session.environment.items() if name not in base}
         points.append(Point(at_s=(then + now) / 2.0, runs_ms=timing.wall_ms, state=state))
+        taken.append((rounds, now - then))
         wanted_s = max(min(batch_s, duration_s - now), 0.0)
-        rounds = min(max(int(rounds * wanted_s / max(now - then, 1e-3)), 1), 10 * rounds, _MOST_ROUNDS)
+        rounds = min(max(int(wanted_s / _a_round_s(taken, timing)), 1), 10 * rounds, _MOST_ROUNDS)
     assert start is not None
     return Course(
         environment=base,
@@ -143,3 +146,11 @@ def run_on(
         points=tuple(points),
         ended=ended,
     )
+
+
+def _a_round_s(taken: Sequence[tuple[int, float]], last: Timing) -> float:
+    """What a round takes, without what a process takes around its rounds: by how much longer than the first the last
+    batch took, given (rounds, seconds) of each, and no less than its two runs."""
+    (first, first_s), (rounds, seconds) = taken[0], taken[-1]
+    runs_s = 2.0 * float(np.mean(last.wall_ms)) / 1e3
+    return max(runs_s, (seconds - first_s) / (rounds - first) if rounds > first else 0.0)
