@@ -39,6 +39,8 @@ from nas.runners.ssh import SshRunner
 from tests.runners.sshd import Server, running
 
 SPACE, SEED, ROUNDS, BUNDLED, CHECKED = "mobile-core", 23, 12, 30, 12
+_TABLES = {"by-wall": ("the bundle", "perf_counter"), "by-thread": ("the bundle, thread's clock", "thread_time")}
+"""A device → what its table is called, and the clock of the bundle's script."""
 _SSH = """\
 # A device that is reached by ssh
 
@@ -47,8 +49,7 @@ _SSH = """\
 {networks} networks of `{space}` (seed {seed}) and the reference, timed in {turns} turns: in each one process here, then
 one through an OpenSSH server on loopback (in every second turn the other way round). A network's time in a process is
 brought to the usual speed by the reference beside it. The table holds how far apart two processes find a network, over
-all pairs of processes: of both here, of both there, of one here and one there. The machine had other work (a
-load of {load:.0f} at the end).
+all pairs of processes: of both here, of both there, of one here and one there. {load}
 
 {ssh}
 
@@ -61,15 +62,15 @@ _BUNDLE = """\
 {environment}
 
 {bundled} networks of a bundle, timed once each by the script of its page in one process, in the order of `timings.csv`,
-the reference first and last, and imported; and the same networks timed by the program itself in batches. Both tables
-are held against the same {checked} fresh networks, timed afterwards.
+the reference first and last, and imported: by the wall clock, as the script is written, and in another process by the
+thread's clock in its place; and the same networks timed by the program itself in batches. All tables are held against
+the same {checked} fresh networks, timed afterwards.
 
 {bundle}
 
-The script takes the median of 50 runs, the build the mean of the fastest three quarters of its runs. Both go by the
-thread's clock here: the script's own is the wall clock, which on a machine with other work tells of that. The *level*
-is what all times of a table are off together (the median error), and is taken out of the last columns. The machine
-had other work (a load of {load:.0f} at the end).
+The script takes the median of 50 runs, the build the mean of the fastest three quarters of its runs by the thread's
+clock. The wall clock tells of whatever else the machine does. The *level* is what all times of a table are off together
+(the median error), and is taken out of the last columns. {load}
 """
 
 
@@ -106,9 +107,9 @@ def _in_turns(server: Server, folder: Path, count: int, turns: int) -> tuple[str
     return table, 100 * float(np.expm1(between.mean())), 100 * error
 
 
-def _timed_by_script(folder: Path) -> None:
+def _timed_by_script(folder: Path, clock: str) -> None:
     program = (folder / "README.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
-    program = program.replace("time.perf_counter()", "time.thread_time()")
+    program = program.replace("time.perf_counter()", f"time.{clock}()")
     subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -124,17 +125,24 @@ def _direct(bundle: Bundle) -> None:
     fit_table(home, measured_space(SPACE), timings, environment)
 
 
-def _bundles(workspace: Path) -> str:
-    new_device(NewDevice(name="direct", reach="local"))
-    _, place = new_device(NewDevice(name="bundled", reach="bundle"))
+def _bundled(name: str, workspace: Path, clock: str) -> Path:
+    """The folder of a bundle for a new device, timed by its script with a clock, and imported."""
+    _, place = new_device(NewDevice(name=name, reach="bundle"))
     found = LocalRunner(ONNX_RUNTIME).environment()
     text = place.read_text("utf-8").replace("chip: unknown until it is measured", f"chip: {found['chip']}")
     place.write_text(text.replace("runtime: ONNX Runtime\n", f"runtime: {found['runtime']}\n"), encoding="utf-8")
-    folder = workspace / "out"
-    make_bundle(BundleRequest(home=device_home("bundled"), out=folder, space=SPACE, networks=BUNDLED, seed=SEED))
-    _timed_by_script(folder)
-    import_bundle(device_home("bundled"), folder)
-    print("bundle imported", file=sys.stderr)
+    folder = workspace / f"{name}-networks"
+    make_bundle(BundleRequest(home=device_home(name), out=folder, space=SPACE, networks=BUNDLED, seed=SEED))
+    _timed_by_script(folder, clock)
+    import_bundle(device_home(name), folder)
+    print(f"{name}: imported", file=sys.stderr)
+    return folder
+
+
+def _bundles(workspace: Path) -> str:
+    new_device(NewDevice(name="direct", reach="local"))
+    for name, (_, clock) in _TABLES.items():
+        folder = _bundled(name, workspace, clock)
     _direct(read_bundle(folder))
     print("build done", file=sys.stderr)
     direct = device_home("direct")
@@ -142,14 +150,14 @@ def _bundles(workspace: Path) -> str:
     checked = verify_table(direct, SPACE, count=CHECKED, seed=SEED + 1)
     by_name = {one.digest: one.measured_ms for one in checked.networks}
     networks = {n.digest: n for n in measured_space(SPACE).sample(400, np.random.default_rng(SEED + 1))}
-    for name in ("direct", "bundled"):
+    for name, title in {"direct": "a build", **{name: title for name, (title, _) in _TABLES.items()}}.items():
         predicted = load_latency(device_home(name)).latency_ms([networks[digest] for digest in by_name])
         errors = predicted / np.array(list(by_name.values())) - 1.0
         level = float(np.median(errors))
         apart = np.abs((1.0 + errors) / (1.0 + level) - 1.0)
         rows.append(
             (
-                "a build" if name == "direct" else "the bundle", BUNDLED, f"{100 * np.median(np.abs(errors)):.1f} %",
+                title, BUNDLED, f"{100 * np.median(np.abs(errors)):.1f} %",
                 f"{100 * level:+.1f} %", f"{100 * np.median(apart):.1f} %", f"{100 * np.quantile(apart, 0.9):.1f} %",
             )
         )  # fmt: skip
@@ -157,9 +165,15 @@ def _bundles(workspace: Path) -> str:
     return tabulate(rows, headers=headers, tablefmt="github")
 
 
+def _load(before: float) -> str:
+    """What else the machine did, as its load tells it; one of it is the measurement's own in the end."""
+    return f"The machine's load was {before:.1f} at the beginning and {os.getloadavg()[0]:.1f} at the end."
+
+
 def main(arguments: list[str]) -> None:
     """Measure by the way that is named, and write its report."""
     way, numbers = arguments[0], [int(argument) for argument in arguments[1:]]
+    before = os.getloadavg()[0]
     said = {"environment": environment_text(" ".join(["python -m benchmarks.reach", *arguments])), "space": SPACE}
     with tempfile.TemporaryDirectory(prefix="nas-") as place:
         os.environ["NAS_WORKSPACE"] = place
@@ -169,7 +183,7 @@ def main(arguments: list[str]) -> None:
                 ssh, bias, error = _in_turns(server, Path(place), networks, turns)
             text = _SSH.format(
                 **said,
-                load=os.getloadavg()[1],
+                load=_load(before),
                 networks=networks,
                 seed=SEED,
                 turns=turns,
@@ -179,7 +193,7 @@ def main(arguments: list[str]) -> None:
             )
         else:
             bundle = _bundles(Path(place))
-            text = _BUNDLE.format(**said, load=os.getloadavg()[1], bundled=BUNDLED, checked=CHECKED, bundle=bundle)
+            text = _BUNDLE.format(**said, load=_load(before), bundled=BUNDLED, checked=CHECKED, bundle=bundle)
     Path(__file__).with_name(f"reach_{way}.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -73,12 +73,12 @@ def add_device(file: Path, as_json: bool) -> None:
 @click.option(
     "--reach",
     required=True,
-    type=click.Choice(["local", "ssh", "adb", "bundle"]),
-    help="The way there: this machine, ssh, a phone by adb, or by hand.",
+    type=click.Choice(["local", "ssh", "adb", "ios", "bundle"]),
+    help="The way there: this machine, ssh, a phone by adb, an iPhone connected to this Mac, or by hand.",
 )
 @click.option(
     "--runtime", type=click.Choice(["onnx", "litert", "coreml"]),
-    help="What runs networks on it.  [default: onnx; adb: litert]",
+    help="What runs networks on it.  [default: onnx; adb: litert; ios: coreml]",
 )  # fmt: skip
 @click.option("--host", default="", metavar="HOST", help="ssh: USER@HOST, or a name of your ssh configuration.")
 @click.option("--serial", default="", metavar="SERIAL", help="adb: which of several phones.")

@@ -7,18 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nas.errors import InputError, NasError
 from nas.latency import DeviceHome, LatencyModel, load_latency
+from nas.latency.day import level_spread
 from nas.latency.level import at_level
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
-from nas.measure.level import Now, look_now, usual_times
+from nas.measure.level import STEADY, Now, keep_level, look_now, usual_times
 from nas.measure.stopwatch import Stopwatch
 from nas.measure.store import MUST_AGREE, TimingStore, stored_environment
 from nas.progress import OnProgress, counted, silent
 from nas.runners.find import find_runner
-
-STEADY = 0.05
-"""A reference that strays more than this between processes says little of the device's speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class DeviceCheck:
 
 def check_device(home: DeviceHome, *, progress: OnProgress = silent) -> DeviceCheck:
     """Get to the device, ask what it is, and time the reference network there, a few others beside it where a table
-    says what they took. Nothing is stored.
+    says what they took. How fast it was is kept beside a table that was built here (`levels.csv`).
 
     Raises `InputError` for a device that is not timed from here, `UnreachableError` where it is not there.
     """
@@ -54,30 +54,38 @@ def check_device(home: DeviceHome, *, progress: OnProgress = silent) -> DeviceCh
         now = look_now(
             watch, model, _usual_times(home, environment), progress=counted("timing the reference", progress)
         )
+    others = _other_conditions(home, environment)
+    if model is not None and not others:
+        keep_level(home, model, now.level, stray=now.stray)
     return DeviceCheck(
         device=home.name,
         reach=home.device.reach,
         environment=environment,
         now=now,
-        warnings=(*_other_conditions(home, environment), *_unsteady(now)),
+        warnings=(*others, *_unsteady(now)),
     )
 
 
 def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[LatencyModel, Now]:
-    """The latency model of a device at the speed that it has now, and what says so.
+    """The latency model of a device at the speed that it has now, and what says so. Its intervals hold the look's error
+    and what processes are apart, in the place of what days are.
 
     Raises as `check_device` does, and `InputError` where the table has nothing to compare the speed with.
     """
     model = load_latency(home)
     with Stopwatch(home, find_runner(home), patience_s=()) as watch:
-        before = _usual_times(home, watch.environment())
+        environment = watch.environment()
+        before = _usual_times(home, environment)
         now = look_now(watch, model, before, progress=counted("looking at the device", progress))
     if now.level is None:
         raise InputError(
             f"--now needs a table that knows one of the networks that are timed for it, but that of {home.name} has"
             f" rows for none; build one (`nas lut build --device {home.name}`), or leave --now out."
         )
-    return at_level(model, now.level), now
+    if not _other_conditions(home, environment):
+        keep_level(home, model, now.level, stray=now.stray)
+    spread = level_spread(model.operators.manifest if model.operators else {}, ())
+    return at_level(model, now.level, float(np.hypot(now.error, spread.process))), now
 
 
 def has_table(home: DeviceHome) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nas.errors import InputError
 from nas.files import write_bytes
 from nas.latency.device import DEVICE_FILE, ROOM, Device, device_names, read_device
-from nas.latency.way import ADB, BUNDLE, LOCAL, SSH, WAYS
+from nas.latency.way import ADB, BUNDLE, IOS, LOCAL, SSH, WAYS
 from nas.resources import check_name, workspace
 
 RUNTIMES: Mapping[str, tuple[str, str, str, int]] = {
@@ -19,7 +19,7 @@ RUNTIMES: Mapping[str, tuple[str, str, str, int]] = {
     "coreml": ("Core ML", "Neural Engine", "float16", 0),
 }
 """A file format → its runtime, and the compute unit, precision and threads to begin with."""
-_USUAL = {LOCAL: "onnx", SSH: "onnx", ADB: "litert", BUNDLE: "onnx"}
+_USUAL = {LOCAL: "onnx", SSH: "onnx", ADB: "litert", IOS: "coreml", BUNDLE: "onnx"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ def new_device(asked: NewDevice) -> tuple[Device, Path]:
             raise InputError(f"{option} must come with --reach {way}, but got --reach {asked.reach}; leave it out.")
     if asked.reach == ADB and asked.runtime == "coreml":
         raise InputError("--runtime must be one of an Android phone (litert, onnx), but got 'coreml'.")
+    if asked.reach == IOS and asked.runtime not in (None, "coreml"):
+        raise InputError(f"--runtime must be coreml for --reach ios, but got {asked.runtime!r}.")
     content = device_text(asked).encode()
     with tempfile.TemporaryDirectory(prefix="nas-") as folder:
         tried = Path(folder) / DEVICE_FILE
@@ -123,6 +125,18 @@ cool_celsius: 38                 # a batch begins when the battery is no warmer 
 """
 
 
+def _ios(asked: NewDevice, title: str) -> str:
+    return """
+# It is connected to this Mac, in developer mode, and coremltools (8.3 or newer) times networks on it, by an app of its
+# own that Xcode signs. Write its chip above, such as Apple A17 Pro: coremltools does not tell it.
+reach: ios
+# udid: 00008130-0011223344556677   # of several connected devices
+team: ABCDE12345                   # your development team (Xcode, Settings, Accounts), or instead of it the next two
+# profile: 11111111-2222-3333-4444-555555555555   # a provisioning profile's UUID
+# bundle_id: com.example.modelrunner               # and its bundle identifier
+"""
+
+
 def _bundle(asked: NewDevice, title: str) -> str:
     return f"""
 # Nothing here gets there: `nas lut bundle --device {asked.name} --out DIR` writes networks for somebody to time, and
@@ -131,7 +145,7 @@ reach: bundle
 """
 
 
-_WAY = {LOCAL: _local, SSH: _ssh, ADB: _adb, BUNDLE: _bundle}
+_WAY = {LOCAL: _local, SSH: _ssh, ADB: _adb, IOS: _ios, BUNDLE: _bundle}
 assert tuple(_WAY) == WAYS
 _HERE = (
     "batch 1; interleaved rounds in a fresh process, each run after one that does not count; mean of the fastest three"
@@ -142,6 +156,8 @@ _PROTOCOL = {
     SSH: _HERE,
     ADB: "batch 1; interleaved rounds of the runtime's benchmark program; mean of the fastest three quarters of its"
     " means",
+    IOS: "batch 1; interleaved rounds of single calls by coremltools, each after one that does not count; mean of the"
+    " fastest three quarters",
     BUNDLE: "batch 1; the median of at least 50 runs, after 10 that do not count",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.errors import InputError
 from nas.latency import DeviceHome, load_latency
+from nas.latency.day import LEVELS_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
@@ -134,6 +135,8 @@ def build_table(
         environment = watch.environment()
         with TimingStore(home.timings, environment, restart=request.restart) as store:
             remove_dead_files(home)
+            if request.restart:  # what was looked at since is of another table
+                (home.own_folder / LEVELS_FILE).unlink(missing_ok=True)
             if store.seconds() < _for_timing(request):
                 items, budget_s = table_items(home, space, request.seed), _for_timing(request)
                 build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=told)

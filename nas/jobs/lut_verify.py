@@ -11,7 +11,9 @@ from nas.errors import InputError
 from nas.jobs.lut_build import measured_space
 from nas.jobs.lut_bundle import read_bundled
 from nas.latency import DeviceHome, load_latency
+from nas.latency.level import at_table_speed
 from nas.measure.check import Checked, TableCheck, check, usual_reference_ms
+from nas.measure.level import keep_level
 from nas.measure.plan import network_item
 from nas.measure.stopwatch import open_stopwatch
 from nas.measure.store import TimingStore
@@ -28,12 +30,14 @@ def verify_table(
 ) -> TableCheck:
     """Draw `count` networks of the space that no batch has timed, predict them, then time each in fresh processes.
 
+    Times and intervals are those of the table's speed; how fast the device was meanwhile is kept beside the table.
+
     Raises `InputError` for a device that is not measured here or has no table, a count below 1, a space whose networks
     were all timed, and where none of them can be timed.
     """
     if count < 1:
         raise InputError(f"the number of networks must be at least 1, but got {count}.")
-    space, model = measured_space(space_name), load_latency(home)
+    space, model = measured_space(space_name), at_table_speed(load_latency(home))
     with open_stopwatch(home) as watch:
         environment = watch.environment()
         done = _timed_before(home, environment)
@@ -59,6 +63,8 @@ def verify_table(
     }  # fmt: skip
     if not checked:
         raise InputError(next(iter(faults.values())))
+    speed = None if usual is None else float(np.mean([network.reference_ms for network in checked])) / usual
+    keep_level(home, model, speed)
     return TableCheck(
         device=home.name,
         space=space.name,
@@ -66,7 +72,7 @@ def verify_table(
         environment=environment,
         networks=checked,
         faults=faults,
-        speed=None if usual is None else float(np.mean([network.reference_ms for network in checked])) / usual,
+        speed=speed,
     )
 
 
@@ -77,7 +83,7 @@ def verify_times(home: DeviceHome, path: Path) -> TableCheck:
     Where the reference is timed in it, the times are brought to the table's speed by that. Raises `InputError` for bad
     times, and where all of its networks were imported before.
     """
-    model = load_latency(home)
+    model = at_table_speed(load_latency(home))
     found = read_bundled(home, path)
     done = _timed_before(home, found.environment)
     rows = [row for row in found.times.rows if row.network.digest not in done]

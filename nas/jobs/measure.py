@@ -94,8 +94,8 @@ def measure(
     counts = tuple(dict.fromkeys(threads)) or (device.threads,)
     if threads:
         check_threads(counts, runner.abilities.max_threads)
-    timed = _network(network, runner, device)
-    shapes = _input_shapes(timed, input_shape)
+    timed = network_to_time(network, runner, device)
+    shapes = sizes_of_inputs(timed, input_shape)
     timings = {}
     environment: Mapping[str, str] = {}
     with Stopwatch(home, runner, patience_s=()) as watch:
@@ -150,8 +150,9 @@ def _strays(timings: Mapping[int, Timing]) -> tuple[str, ...]:
     )
 
 
-def _network(network: str, runner: Runner, device: Device) -> Network:
-    """What to time: the file `network` itself where it is one, else the graph of the architecture."""
+def network_to_time(network: str, runner: Runner, device: Device) -> Network:
+    """What to time: the file `network` itself where it is one, else the graph of the architecture. Raises `InputError`
+    for a file that the runtime does not read."""
     kind = kind_of_file(network)
     if kind not in _SUFFIXES or (kind == ONNX and not is_onnx(network)):
         return load_architecture(network).graph
@@ -171,7 +172,7 @@ def _network(network: str, runner: Runner, device: Device) -> Network:
     return path
 
 
-def _input_shapes(timed: Network, given: InputShapes) -> dict[str, Shape]:
+def sizes_of_inputs(timed: Network, given: InputShapes) -> dict[str, Shape]:
     """The sizes of a file's inputs. Raises `InputError` where they are open and not given, or given and fixed."""
     shapes = parse_input_shapes(given)
     if isinstance(timed, Path) and kind_of_file(timed) == ONNX:

@@ -18,6 +18,7 @@ from nas.jobs.lut_build import refit_table
 from nas.jobs.network import Network
 from nas.jobs.search_answer import SearchAnswer
 from nas.latency import DeviceHome, LatencyModel, load_latency
+from nas.latency.level import without_days
 from nas.measure.check import Checked, check, usual_reference_ms
 from nas.measure.plan import network_item
 from nas.measure.stopwatch import open_stopwatch
@@ -117,10 +118,12 @@ def _timed(home: DeviceHome, networks: Sequence[Network]) -> _Timed:
     Raises `InputError` where the first cannot be timed.
     """
     items = [network_item(network.architecture, VERIFIED, home.runtime) for network in networks]
-    usual = usual_reference_ms(load_latency(home))
+    model = load_latency(home)
+    predicted = [without_days(network.latency, model) for network in networks]
+    usual = usual_reference_ms(model)
     with open_stopwatch(home) as watch:
         environment = watch.environment()
-        found, batches = check(watch, items, [network.latency for network in networks], usual)
+        found, batches = check(watch, items, predicted, usual)
     if isinstance(found[0], FileFault):
         raise found[0].error()
     pairs = zip(networks, found, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,20 +11,35 @@ from numpy import bool_
 from numpy.typing import NDArray
 
 from nas.graph.operators import OperatorTable
-from nas.latency.estimate import Source
+from nas.latency.day import HALF
+from nas.latency.estimate import Estimate, Source
 from nas.latency.model import LatencyModel
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
 
 
-def at_level(model: LatencyModel, level: float) -> LatencyModel:
-    """`model` of a device on which everything takes `level` times as long; intervals keep their relative width."""
+def at_table_speed(model: LatencyModel) -> LatencyModel:
+    """`model` for what is measured at the very speed that it is for, or brought to that: its intervals hold nothing of
+    how far the device's speed strays."""
+    return replace(model, level_sd=0.0)
+
+
+def without_days(estimate: Estimate, model: LatencyModel) -> Estimate:
+    """An estimate of `model` as `at_table_speed` gives it."""
+    half = math.log(estimate.high_ms / estimate.mean_ms)
+    spread = math.exp(math.sqrt(max(half**2 - (HALF * model.level_sd) ** 2, 0.0)))
+    return replace(estimate, low_ms=estimate.mean_ms / spread, high_ms=estimate.mean_ms * spread)
+
+
+def at_level(model: LatencyModel, level: float, deviation: float = 0.0) -> LatencyModel:
+    """`model` of a device on which everything takes `level` times as long, a figure whose logarithm has that
+    `deviation`: intervals hold it in the place of what days are apart."""
     rows = {
         key: replace(row, mean_ms=level * row.mean_ms, low_ms=level * row.low_ms, high_ms=level * row.high_ms)
         for key, row in model.rows.items()
     }
     operators = None if model.operators is None else _Slowed(model=model.operators, level=level)
-    return replace(model, rows=rows, operators=operators)
+    return replace(model, rows=rows, operators=operators, level_sd=deviation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,6 +20,7 @@ from nas.errors import InputError, UnknownOperatorError
 from nas.graph.graph import OWN_GRAPH, Graph, single
 from nas.graph.operators import OperatorTable
 from nas.latency.caution import cautious
+from nas.latency.day import HALF, LEVELS_FILE, LevelSpread, level_spread, read_looks
 from nas.latency.device import Device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
 from nas.latency.operator_model import OperatorModel
@@ -69,13 +70,16 @@ class SegmentCosts:
 class LatencyModel:
     """Latency on `device`: rows for the segments that have one, `operators` for the rest.
 
-    `rows` leaves out those that `operators` itself printed. A model is equal to itself alone, so it may be a key.
+    `rows` leaves out those that `operators` itself printed. `level_sd` is the deviation of the logarithm of the
+    device's speed, whenever a latency is asked for, about the one that the latencies are for. A model is equal to
+    itself alone, so it may be a key.
     """
 
     device: Device
     rows: Mapping[str, TableRow]
     operators: OperatorModel | None
     resolve: Resolver | None = None
+    level_sd: float = 0.0
 
     @property
     def runtime(self) -> Runtime:
@@ -151,11 +155,12 @@ class LatencyModel:
         """The central 90 % interval of n networks in ms: `mean_ms` (n,) with the fixed time, `sums` (n, k) of features.
 
         The widths of rows add up fully: a table's errors are common to its rows. What joins them is the rule of
-        `operators` (`OperatorModel.half_width`, as is `large`, for all networks or for each).
+        `operators` (`OperatorModel.half_width`, as is `large`, for all networks or for each). What the device's speed
+        strays by joins in squares.
         """
         own, rows_ms = sums[:, :-1], sums[:, -1]
         half = self.operators.half_width(mean_ms, own, rows_ms, large=large) if self.operators else rows_ms / mean_ms
-        spread = np.exp(half)
+        spread = np.exp(np.hypot(half, HALF * self.level_sd))
         return mean_ms / spread, mean_ms * spread
 
     def latency_ms(self, items: Iterable[object]) -> Floats:
@@ -278,7 +283,8 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
         )
     if operators:
         rows = {key: row for key, row in rows.items() if row.source != _MODELLED}
-    return LatencyModel(device=device, rows=rows, operators=operators, resolve=resolve)
+    spread = level_spread(operators.manifest, read_looks(folder / LEVELS_FILE)) if operators else LevelSpread()
+    return LatencyModel(device=device, rows=rows, operators=operators, resolve=resolve, level_sd=spread.any_day)
 
 
 def _read_operators(path: Path) -> OperatorModel:

@@ -14,11 +14,12 @@ from typing import Any
 from nas.documents import check_keys
 from nas.errors import InputError
 
-LOCAL, SSH, ADB, BUNDLE = "local", "ssh", "adb", "bundle"
-TIMED = (LOCAL, SSH, ADB)
+LOCAL, SSH, ADB, IOS, BUNDLE = "local", "ssh", "adb", "ios", "bundle"
+TIMED = (LOCAL, SSH, ADB, IOS)
 """The ways by which networks are timed from here; `bundle` is that somebody carries them there."""
 WAYS = (*TIMED, BUNDLE)
 _PLACE = re.compile(r"[A-Za-z0-9_\[:][A-Za-z0-9._:@%+\[\]-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SERIAL = re.compile(r"[A-Za-z0-9_\[:][A-Za-z0-9._:%()\[\]-]*")
 
 
@@ -56,8 +57,22 @@ class Adb:
     cool_celsius: float = 38.0
 
 
-Way = Ssh | Adb
-_RECORDS: Mapping[str, type[Ssh] | type[Adb]] = {SSH: Ssh, ADB: Adb}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ios:
+    """An iPhone or iPad that is connected to this Mac, which coremltools times.
+
+    `udid` says which, where there are several. coremltools runs an app of its own there, which Xcode signs: for the
+    development `team`, or by the provisioning `profile` (its UUID), whose bundle identifier is `bundle_id`.
+    """
+
+    udid: str = ""
+    team: str = ""
+    profile: str = ""
+    bundle_id: str = ""
+
+
+Way = Ssh | Adb | Ios
+_RECORDS: Mapping[str, type[Ssh] | type[Adb] | type[Ios]] = {SSH: Ssh, ADB: Adb, IOS: Ios}
 WAY_KEYS = tuple(dict.fromkeys(field.name for record in _RECORDS.values() for field in fields(record)))
 """The keys of `device.yaml` that belong to some way."""
 
@@ -115,6 +130,8 @@ def _value(key: str, value: object, where: str) -> Any:
             raise InputError(f'{where} must be a list of texts, such as ["--use_gpu=true"], but got {value!r}.')
         return tuple(_line(one, where) for one in value)
     text = _line(value, where)
+    if key in ("udid", "team", "profile", "bundle_id") and not _PLAIN.fullmatch(text):
+        raise InputError(f"{where} must be letters, digits and . _ -, but got {text!r}; see Xcode's window of devices.")
     plain = {"host": _PLACE, "jump": _PLACE, "serial": _SERIAL}.get(key)
     if plain is not None and not plain.fullmatch(text):
         example = (

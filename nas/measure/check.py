@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from nas.latency import Estimate, LatencyModel
+from nas.latency.day import REFERENCE_MS
 from nas.latency.published.cost_model import Floats
 from nas.measure.build import new_timing, reference_item
 from nas.measure.drift import at_usual_speed
@@ -258,5 +259,5 @@ def _as_batch(reference: Item, items: Sequence[Item], process: Process) -> list[
 
 def usual_reference_ms(model: LatencyModel) -> float | None:
     """The reference's time when the table was built, on the machine as it usually was; None for other tables."""
-    found = model.operators.manifest.get("reference_ms") if model.operators else None
+    found = model.operators.manifest.get(REFERENCE_MS) if model.operators else None
     return float(found) if isinstance(found, float) else None

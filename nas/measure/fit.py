@@ -15,6 +15,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from nas.files import write_bytes
+from nas.latency.day import BATCH_SPREAD, BATCHES, HALF, REFERENCE_MS, batch_spread, level_spread
 from nas.latency.device import DEVICE_FILE, Device
 from nas.latency.home import DeviceHome
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
@@ -56,14 +57,22 @@ class BuiltTable:
             "covered": self.covered,
             "left_out": dict(model.manifest["scores"]),
             "half_width": self.half_width,
+            "half_width_any_day": self.half_width_any_day,
             "faults": dict(self.faults),
             "manifest": dict(model.manifest),
         }
 
     @property
     def half_width(self) -> float:
-        """Half of the 90 % interval, of log latency, of a network all of whose segments have rows."""
+        """Half of the 90 % interval, of log latency, of a network all of whose segments have rows, at the table's
+        speed."""
         return self.regression.operators.floor
+
+    @property
+    def half_width_any_day(self) -> float:
+        """The same in some process on some day, as far as the batches of the build tell what those are apart."""
+        spread = level_spread(self.regression.operators.manifest, ())
+        return float(np.hypot(self.half_width, HALF * spread.any_day))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +174,9 @@ def fit_table(
         "environment": dict(environment),
         "space": space.name,
         "networks": networks,
-        "reference_ms": found.usual,
+        REFERENCE_MS: found.usual,
+        BATCHES: len(found.slow),
+        BATCH_SPREAD: batch_spread(found.slow),
         "calm_batches": f"{int((np.abs(found.slow) <= CALM).sum())} of {len(found.slow)}",
         "roles": {role: roles.count(role) for role in sorted(set(roles))},
         "split": "interval: networks left out one at a time",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from nas.errors import InputError
-from nas.latency import LatencyModel
+from nas.latency import DeviceHome, LatencyModel
+from nas.latency.day import HALF, Look, add_look
 from nas.measure.build import reference_item
 from nas.measure.check import usual_reference_ms
 from nas.measure.drift import usual_ms
@@ -22,6 +24,17 @@ from nas.space import known_network
 OTHERS = ("mobilenetv2-1.0", "mobileone-s0", "squeezenet-1.1")
 """Networks of other families, which are timed beside the reference."""
 PROCESSES, ROUNDS = 3, 10
+_APART, _APART_WORTH = 0.02, 2.0
+"""What networks' ratios to their table are usually apart (a deviation of the logarithm), and as how many ratios that
+counts."""
+_MEDIAN = 1.25
+"""The standard error of a median over that of a mean."""
+
+
+STEADY = 0.05
+"""A reference that strays more than this between processes is warned of: something keeps the device busy."""
+_TELLS = 0.15
+"""One that strays more than this tells nothing of the device's speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +64,26 @@ class Now:
     def level(self) -> float | None:
         """How many times as long as by the table everything takes: the median over the networks that were timed for
         it, over all where none was; None where the table knows none of them."""
-        if not self.compared:
-            return None
+        return float(np.exp(np.median(self._ratios))) if self.compared else None
+
+    @property
+    def error(self) -> float:
+        """The standard error of the logarithm of `level`, by how far the networks' ratios are apart."""
+        ratios = np.array(self._ratios or [0.0])
+        squares = _APART_WORTH * _APART**2 + float(((ratios - ratios.mean()) ** 2).sum())
+        return float(_MEDIAN * np.sqrt(squares / (_APART_WORTH + len(ratios) - 1.0) / len(ratios)))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of `level`; None where there is none."""
+        level, spread = self.level, float(np.exp(HALF * self.error))
+        return None if level is None else (level / spread, level * spread)
+
+    @property
+    def _ratios(self) -> list[float]:
+        """The logarithm of each network's time over that of the table: of those timed for it, of all where none was."""
         timed = [one for one in self.compared if one.was_timed] or self.compared
-        return float(np.exp(np.median([np.log(one.measured_ms / one.table_ms) for one in timed])))
+        return [float(np.log(one.measured_ms / one.table_ms)) for one in timed]
 
     def as_json(self) -> dict[str, Any]:
         """The record."""
@@ -66,6 +95,7 @@ class Now:
                 "stray": self.stray,
             },
             "level": self.level,
+            "level_interval": self.interval,
             "networks": [
                 {
                     "network": one.network,
@@ -92,6 +122,17 @@ def usual_times(timings: Sequence[StoredTiming]) -> dict[str, float]:
         for timing in timings
         if timing.role != REFERENCE and timing.batch in beside and timing.batch not in verified
     }
+
+
+def keep_level(home: DeviceHome, model: LatencyModel, level: float | None, *, stray: float = 0.0) -> None:
+    """Keep beside the table of a device how fast it was found: how wide an interval is that holds for any day comes of
+    that. Nothing is kept where the table was not built here, and where the reference strayed too much to tell."""
+    usual = usual_reference_ms(model)
+    own = home.folder == home.own_folder
+    if level is None or usual is None or not own or stray > _TELLS:
+        return
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    add_look(home.folder, Look(time=time, level=level, reference_ms=usual))
 
 
 def look_now(

@@ -90,9 +90,10 @@ class Stopwatch:
         threads: int | None = None,
         seed: int = 0,
         input_shapes: Mapping[str, Shape] | None = None,
+        cool: bool = True,
     ) -> TimingSession:
         """Time `networks` in one process, in `rounds` interleaved rounds; with `threads`, or the device's own; inputs
-        of `input_shapes` where a file leaves them open.
+        of `input_shapes` where a file leaves them open; from a `cool` device on, where it tells how warm it is.
 
         A network that cannot be written for the runtime, or that it cannot run, has a fault and costs no other its
         timing. Raises `UnreachableError` where the device stays away, `NasError` where the work fails otherwise.
@@ -110,6 +111,7 @@ class Stopwatch:
                 precision=device.precision,
                 compute_unit=device.compute_unit,
                 input_shapes=input_shapes or {},
+                cool=cool,
             )
             session = self._patiently(lambda: self.runner.time(job))
         results = iter(session.results)

@@ -15,7 +15,9 @@ from nas.errors import InputError
 from nas.printable import printable
 
 SCHEMA = 1
-_KINDS = {"best": "search", "answers": "search", "study": "study", "space_segments": "build"}
+_KINDS = {
+    "best": "search", "answers": "search", "study": "study", "space_segments": "build", "sustained_s": "sustained",
+}  # fmt: skip
 """A key of a document without a run → its kind; the first that is there counts."""
 _DEEPEST = 60
 
@@ -46,8 +48,9 @@ def of_result(result: Mapping[str, Any]) -> dict[str, Any]:
         kind = next((kind for key, kind in _KINDS.items() if key in result), "")
     if not kind:
         raise InputError(
-            "a page shows a document of search, adapt, train, study, lut build or lut verify (--json), but this one has"
-            f" the keys {', '.join(map(str, list(result)[:8]))}; name a run (`nas runs list`) or such a document."
+            "a page shows a document of search, adapt, train, study, lut build, lut verify or measure --sustained"
+            f" (--json), but this one has the keys {', '.join(map(str, list(result)[:8]))}; name a run (`nas runs"
+            " list`) or such a document."
         )
     return _document(kind, None, result)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas.errors import InputError
-from nas.pages import checks, devices, search, studies, training
+from nas.pages import checks, devices, search, studies, sustained, training
 from nas.pages.finals import finals_section
 from nas.pages.parts import Fact, Page, Section
 from nas.pages.progress import progress_section
@@ -60,6 +60,13 @@ def _page(document: Document) -> Page:
             kind="check",
             headline=checks.check_headline(result),
             sections=[*checks.check_sections(result), *ends],
+        )
+    if kind == "sustained":
+        return Page(
+            title=short(result.get("network")),
+            kind="sustained",
+            headline=sustained.sustained_headline(result),
+            sections=[*sustained.sustained_sections(result), *ends],
         )
     if kind == "train":
         missing = [] if result.get("training") else ["the classes, the curves and the confusion matrix of the training"]

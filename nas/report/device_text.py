@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _THEN = {True: "when the table was built", False: "by the table"}
-_REACHED = {"local": "here", "ssh": "by ssh", "adb": "by adb"}
+_REACHED = {"local": "here", "ssh": "by ssh", "adb": "by adb", "ios": "by cable"}
 
 
 def devices_text(records: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str:
@@ -90,8 +90,12 @@ def check_text(found: DeviceCheck, page: Page = PLAIN) -> str:
 def level_note(now: Now) -> str:
     """How far today's speed is from the table's, in words."""
     assert now.level is not None
-    percent = 100.0 * (now.level - 1.0)
+    assert now.interval is not None
+    percent, low, high = (100.0 * (level - 1.0) for level in (now.level, *now.interval))
     count = sum(one.was_timed for one in now.compared) or len(now.compared)
     than = f"{abs(percent):.1f} % {'slower' if percent > 0 else 'faster'} than"
     compared = than if abs(percent) >= 0.05 else "as fast as"
-    return f"now {compared} when the table was built ({count} network{'s' * (count > 1)})"
+    return (
+        f"now {compared} when the table was built ({count} network{'s' * (count > 1)}; 90 % interval {low:+.1f} to"
+        f" {high:+.1f} %)"
+    )

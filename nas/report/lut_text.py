@@ -268,8 +268,8 @@ def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -
             table(columns, scores, page),
             "",
             page.filled(
-                f"a network whose segments are all in the table has an interval of ±{100 * found.half_width:.1f} %;"
-                f" {further}"
+                f"a network whose segments are all in the table has an interval of ±{100 * found.half_width:.1f} % at"
+                f" the table's speed, of ±{100 * found.half_width_any_day:.1f} % on any day; {further}"
             ),
         )
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from nas.latency.device import Device
 from nas.latency.home import DeviceHome
 from nas.latency.way import Adb
 from nas.runners.adb_client import AdbClient
-from nas.runners.benchmark_output import PROGRAMS, Program
+from nas.runners.benchmark_output import PROGRAMS, Program, Told
 from nas.runners.protocol import RUNS_A_VISIT, Abilities, FileFault, TimingJob, TimingSession
 from nas.runners.timing import Timing
 
@@ -124,14 +124,15 @@ class AdbRunner:
             raise InputError(
                 f"{self.program.name} must be given files of fixed sizes, but got {dict(job.input_shapes)}."
             )
-        environment = {**self.environment(), **self._cooled()}
+        environment = {**self.environment(), **self._state(cool=job.cool)}
         with self._files(job) as names:
             found = self._rounds(job, names)
         return TimingSession(environment=environment, results=tuple(found))
 
     def _rounds(self, job: TimingJob, names: Mapping[Path, str]) -> list[Timing | FileFault]:
-        """What came of each file of the job."""
-        runs: list[list[float]] = [[] for _ in job.files]
+        """What came of each file of the job; how long it took to load, and its first run, are those of its first
+        visit."""
+        runs: list[list[Told]] = [[] for _ in job.files]
         faults: dict[int, FileFault] = {
             i: FileFault(path=path, text=f"a network to time must be a file, but {path} is none; export it first.")
             for i, path in enumerate(job.files)
@@ -146,10 +147,10 @@ class AdbRunner:
                     faults[i] = found
                 else:
                     runs[i].append(found)
-        return [faults.get(i) or Timing(wall_ms=tuple(own)) for i, own in enumerate(runs)]
+        return [faults.get(i) or _timing(own) for i, own in enumerate(runs)]
 
-    def _visit(self, path: Path, name: str, job: TimingJob) -> float | FileFault:
-        """The mean of the runs of one call, in ms, or why the program did not end well."""
+    def _visit(self, path: Path, name: str, job: TimingJob) -> Told | FileFault:
+        """What one call tells, or why the program did not end well."""
         arguments = self.program.arguments(self._place(name), job.threads, job.warm_up, RUNS)
         said = self._client.shell([self.way.program, *arguments, *self.way.options], timeout_s=_NOT_RUN_S)
         if not said.status:
@@ -191,14 +192,14 @@ class AdbRunner:
             self._client.shell(["rm", "-f", *map(self._place, away)])
         return there & wanted
 
-    def _cooled(self) -> dict[str, str]:
-        """The phone's state, once it is cool."""
+    def _state(self, *, cool: bool) -> dict[str, str]:
+        """The phone's state, once it is cool, or at once where it need not be."""
         until = time.monotonic() + _COOL_S
         while True:
             battery = dict(self._pairs(["dumpsys", "battery"], ":"))
             celsius = _whole(battery.get("temperature")) / 10.0
             status = _whole(dict(self._pairs(["dumpsys", "thermalservice"], ":")).get("Thermal Status"))
-            if celsius <= self.way.cool_celsius and status < _THROTTLED:
+            if not cool or (celsius <= self.way.cool_celsius and status < _THROTTLED):
                 break
             if time.monotonic() > until:
                 raise NasError(
@@ -243,6 +244,13 @@ class AdbRunner:
 
     def _place(self, name: str) -> str:
         return f"{self.way.folder.rstrip('/')}/{name}"
+
+
+def _timing(visits: Sequence[Told]) -> Timing:
+    first = visits[0]
+    return Timing(
+        wall_ms=tuple(visit.mean_ms for visit in visits), load_ms=first.load_ms, first_ms=first.first_ms
+    )  # fmt: skip
 
 
 def _whole(text: str | None) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from nas.errors import InputError
 from nas.latency.home import DeviceHome
-from nas.latency.way import TIMED, Adb, Ssh
+from nas.latency.way import TIMED, Adb, Ios, Ssh
 from nas.runners.adb import find_program, open_adb
-from nas.runners.engines import ENGINES, Engine
+from nas.runners.apple import AppleRunner
+from nas.runners.engines import CORE_ML, ENGINES, Engine
 from nas.runners.local import LocalRunner
 from nas.runners.protocol import Runner
 from nas.runners.ssh import SshRunner
@@ -28,6 +29,8 @@ def find_runner(home: DeviceHome) -> Runner:
     runner: Runner
     if isinstance(device.way, Adb):
         runner = open_adb(device, find_program(home))
+    elif isinstance(device.way, Ios):
+        runner = _apple(home)
     else:
         engine = _engine(home)
         runner = SshRunner(engine, device.way) if isinstance(device.way, Ssh) else LocalRunner(engine)
@@ -35,6 +38,14 @@ def find_runner(home: DeviceHome) -> Runner:
         threads=device.threads, precision=device.precision, compute_unit=device.compute_unit, where=str(home.file)
     )
     return runner
+
+
+def _apple(home: DeviceHome) -> AppleRunner:
+    if not CORE_ML.is_called(home.device.runtime):
+        raise InputError(
+            f"{home.file}: runtime must be {CORE_ML.title} for reach: ios, but got {home.device.runtime!r}."
+        )  # fmt: skip
+    return AppleRunner(home.device)
 
 
 def _engine(home: DeviceHome) -> Engine:

@@ -21,7 +21,8 @@ class TimingJob:
 
     `warm_up` is how often each file is run before the rounds. `threads` is 0 where the runtime decides. `precision` and
     `compute_unit` are what the runtime computes in and on. `input_shapes` are sizes of inputs, by name, that a file may
-    leave open. Raises `InputError` for numbers that no runner takes.
+    leave open. `cool` says whether a device that tells how warm it is is given time to cool down first. Raises
+    `InputError` for numbers that no runner takes.
     """
 
     files: tuple[Path, ...]
@@ -31,6 +32,7 @@ class TimingJob:
     precision: str = "float32"
     compute_unit: str = "CPU"
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    cool: bool = True
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.warm_up < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,14 @@ class Timing:
     Where a device tells no runs, the mean of a few stands for one (`nas.runners.adb`).
 
     `cpu_ms` is the clock of the thread that ran it, empty where several threads did or the device has no such clock.
+    `load_ms` is what the runtime took to load it in a fresh process, `first_ms` its first run there, by the wall clock;
+    None where nobody told. They are no part of what a timing is, and are kept in no file of timings.
     """
 
     wall_ms: tuple[float, ...]
     cpu_ms: tuple[float, ...] = ()
+    load_ms: float | None = field(default=None, compare=False)
+    first_ms: float | None = field(default=None, compare=False)
 
     @property
     def typical_ms(self) -> float:

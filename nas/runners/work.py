@@ -95,7 +95,12 @@ def _said(done: Finished, files: Sequence[Path], engine: Engine) -> list[dict[st
 def _result(found: Mapping[str, Any], path: Path, runtime: str) -> Timing | FileFault:
     """What the worker says of one file."""
     if "error" not in found:
-        return Timing(wall_ms=tuple(found["wall_ms"]), cpu_ms=tuple(found["cpu_ms"]))
+        return Timing(
+            wall_ms=tuple(found["wall_ms"]),
+            cpu_ms=tuple(found["cpu_ms"]),
+            load_ms=found["load_ms"],
+            first_ms=found["first_ms"],
+        )
     return FileFault(
         path=path,
         text=(

@@ -124,14 +124,19 @@ def answer(request: dict[str, Any], say: Say) -> None:
     for position, path in enumerate(request["files"]):
         say({"loading": position})
         try:
+            begun = time.perf_counter_ns()
             run = load(path, threads, unit, shapes, rng)
-            for _ in range(int(request["warm_up"])):
+            loaded = time.perf_counter_ns()
+            run()
+            first = time.perf_counter_ns()
+            for _ in range(int(request["warm_up"]) - 1):
                 run()
         # The runtimes raise exceptions of their own, without a common base.
         except Exception as error:  # noqa: BLE001
             results[position] = {"error": f"{error}"}
         else:
             runs[position] = run
+            results[position] |= {"load_ms": (loaded - begun) / 1e6, "first_ms": (first - loaded) / 1e6}
     say({"loading": None})
     for _ in range(int(request["rounds"])):
         for position, run in runs.items():

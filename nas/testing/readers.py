@@ -28,6 +28,7 @@ from nas.documents import parse_yaml, read_yaml
 from nas.errors import NasError
 from nas.files import sha256
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, read_operator_lists, write_operator_lists
+from nas.latency.day import LEVELS_FILE, read_looks
 from nas.latency.device import DEVICE_FILE, Device, read_device
 from nas.latency.home import DeviceHome
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, published_index, resolve_segments
@@ -441,6 +442,11 @@ READERS: tuple[Reader, ...] = (
         write=_shipped("latency_tables", f"iphone12/{COEFFICIENTS_FILE}", COEFFICIENTS_FILE),
     ),
     Reader(name="regression", kind="json", write=_regression, read=_prediction),
+    Reader(
+        name="looks", kind="text",
+        write=_text(LEVELS_FILE, "time,level,reference_ms\n2026-01-02T03:04:05+00:00,1.05,2.5\n"),
+        read=lambda folder: [look.level * look.reference_ms for look in read_looks(folder / LEVELS_FILE)],
+    ),
     Reader(name="networks", kind="text", write=_networks, read=_published),
     Reader(name="operator lists", kind="gzip", write=_lists, read=_listed),
     Reader(

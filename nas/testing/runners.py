@@ -56,6 +56,11 @@ class RunnerConformance:
         assert int(found["cores"]) >= 1
         assert found == runner.environment()
 
+    def test_it_tells_what_loading_and_the_first_run_took(self, runner: Runner, tmp_path: Path) -> None:
+        (timing,) = runner.time(self.job(runner, self.file(runner, tmp_path))).timings()
+        assert timing.load_ms is not None and timing.load_ms > 0.0
+        assert timing.first_ms is not None and timing.first_ms > 0.0
+
     def test_files_are_timed_in_their_order(self, runner: Runner, tmp_path: Path) -> None:
         widths = {"a": 256, "b": 8, "c": 256}
         files = [self.file(runner, tmp_path, name, width) for name, width in widths.items()]

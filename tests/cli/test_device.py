@@ -46,7 +46,7 @@ def test_a_check_tells_what_is_there(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["check", "iphone12"], "iphone12/device.yaml: reach must be local, ssh or adb"),
+        (["check", "iphone12"], "iphone12/device.yaml: reach must be local, ssh, adb or ios"),
         (["check", "locl"], "nearest: local"),
         (["new", "local", "--reach", "local"], "local is there already"),
         (["new", "mine", "--reach", "radio"], "'--reach'"),

@@ -115,10 +115,11 @@ def test_a_build_as_a_document(fresh: Path, capsys: pytest.CaptureFixture[str]) 
     found = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m")
     assert found.keys() == {
         "device", "folder", "networks", "rows", "space", "space_segments", "covered", "left_out", "half_width",
-        "faults", "manifest",
+        "half_width_any_day", "faults", "manifest",
     }  # fmt: skip
     assert Path(found["folder"]) == fresh / "latency_tables" / "local"
     assert found["left_out"].keys() == {"rows", "operators"}
+    assert 0.0 < found["half_width"] < found["half_width_any_day"]
     again = document(capsys, "lut", "build", *DEVICE, "--space", "tiny", "--budget", "5m", "--restart", "--seed", "3")
     assert again["networks"] == found["networks"]
 
@@ -257,7 +258,7 @@ def test_a_device_that_is_not_reached_is_refused_before_anything_is_done(
         monkeypatch.setattr(f"{module}.find_runner", find_runner)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "reach must be local, ssh or adb" in err and err.count("\n") == 1
+    assert out == "" and "reach must be local, ssh, adb or ios" in err and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

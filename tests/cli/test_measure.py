@@ -96,7 +96,7 @@ def test_a_bad_file_is_named_in_one_paragraph(case: str, workspace: Path, capsys
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["tiny.yaml", "--device", "iphone12"], "iphone12/device.yaml: reach must be local, ssh or adb"),
+        (["tiny.yaml", "--device", "iphone12"], "iphone12/device.yaml: reach must be local, ssh, adb or ios"),
         (["tiny.yaml", "--device", "odd"], "odd/device.yaml: runtime must be one that is measured here"),
         (["tiny.yaml", "--device", "locl"], "nearest: local"),
         (["m.onnx", "--device", "local-litert"], "m.onnx must be a .tflite file"),
@@ -122,3 +122,41 @@ def _assert_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], *w
     assert err.startswith("error: ") and err.count("\n") == 1
     for word in words:
         assert word in err
+
+
+def test_sustained_runs_for_a_time(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule of ten seconds apart, which would be ten seconds of this test."""
+    monkeypatch.setattr("nas.jobs.measure_sustained.SHORTEST_S", 0.1)
+    add_device(workspace, "mine")
+    tiny_onnx(workspace / "m.onnx")
+    assert main(["measure", "m.onnx", "--device", "mine", "--sustained", "1s", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["sustained_s"] == 1.0 and found["seconds"] >= 1.0 and found["ended"] == ""
+    assert {"load_ms", "first_ms", "p50_ms", "p90_ms", "change", "curve", "environment", "threads"} <= found.keys()
+    (workspace / "m.json").write_text(json.dumps(found), encoding="utf-8")
+    assert main(["report", "m.json"]) == 0
+    assert "run for" in (workspace / "m.html").read_text("utf-8")
+    capsys.readouterr()
+    assert main(["measure", "m.onnx", "--device", "mine", "--sustained", "1s"]) == 0
+    out = capsys.readouterr().out
+    assert "m.onnx on mine: measured," in out and "loading" in out and "p90 ms" in out
+
+
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        (["--sustained", "5s"], "--sustained must be at least 10s, but got 5 s"),
+        (["--sustained", "fast"], "--sustained must be a positive number with a unit"),
+        (["--sustained", "1m", "--threads", "1,2"], "one number of threads"),
+        (["--sustained", "1m", "--rounds", "30"], "leave --rounds out"),
+    ],
+)
+def test_what_sustained_cannot_do_is_said(
+    more: list[str], rule: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_device(workspace, "mine")
+    tiny_onnx(workspace / "m.onnx")
+    assert main(["measure", "m.onnx", "--device", "mine", *more]) == 2
+    assert rule in " ".join(capsys.readouterr().err.split())

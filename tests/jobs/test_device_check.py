@@ -12,6 +12,7 @@ from nas.jobs.device_check import check_device, model_now
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.search_run import SearchRequest, run_search
 from nas.latency import device_home, load_latency
+from nas.latency.day import LEVELS_FILE, read_looks
 from nas.measure.plan import REFERENCE_NETWORK
 from nas.runners.timing import Timing
 from tests.jobs.simulated import simulate, write_space
@@ -52,18 +53,24 @@ def test_the_level_is_told_and_applied(built: Path, runner: Slowed) -> None:
     found = check_device(home)
     assert found.now.level == pytest.approx(1.2, rel=0.01) and found.warnings == ()
     assert found.now.compared[0].network == REFERENCE_NETWORK
+    kept = read_looks(home.folder / LEVELS_FILE)
+    assert [one.level for one in kept] == [pytest.approx(1.2, rel=0.01)]
     model, now = model_now(home)
     assert now.level is not None and now.level == pytest.approx(1.2, rel=0.01)
     before = load_latency(home).estimate("mobilenetv2-1.0").mean_ms
     assert model.estimate("mobilenetv2-1.0").mean_ms == pytest.approx(now.level * before)
+    assert len(read_looks(home.folder / LEVELS_FILE)) == 2
+    assert 0.0 < model.level_sd < load_latency(home).level_sd
     record = found.as_json()
     assert record["device"] == "local" and record["reference"]["network"] == REFERENCE_NETWORK
 
 
 def test_another_chip_than_the_tables_is_told(built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "chip", "another")
+    kept = read_looks(device_home("local").folder / LEVELS_FILE)
     (warning,) = check_device(device_home("local")).warnings
     assert "are of chip 'numbers', but now it is 'another'" in warning
+    assert read_looks(device_home("local").folder / LEVELS_FILE) == kept
 
 
 def test_a_reference_that_strays_is_told(built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +82,10 @@ def test_a_reference_that_strays_is_told(built: Path, runner: Slowed, monkeypatc
         return time(job)
 
     monkeypatch.setattr(runner, "time", straying)
+    kept = read_looks(device_home("local").folder / LEVELS_FILE)
     (warning,) = check_device(device_home("local")).warnings
     assert "stray by 3" in warning and "let it cool" in warning
+    assert read_looks(device_home("local").folder / LEVELS_FILE) == kept
 
 
 def test_without_a_table_nothing_is_compared(built: Path, runner: Slowed, tmp_path: Path) -> None:
@@ -103,7 +112,7 @@ def test_a_device_out_of_reach_is_refused(built: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     from nas.runners.find import find_runner
 
-    with pytest.raises(InputError, match="reach must be local, ssh or adb"):
+    with pytest.raises(InputError, match="reach must be local, ssh, adb or ios"):
         find_runner(device_home("iphone12"))
 
 

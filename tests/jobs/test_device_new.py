@@ -21,7 +21,7 @@ def workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("runtime", [None, *RUNTIMES])
 @pytest.mark.parametrize("reach", WAYS)
 def test_what_is_written_is_a_device_whose_runner_is_found(reach: str, runtime: str | None) -> None:
-    if (reach, runtime) == ("adb", "coreml"):
+    if (reach, runtime) in (("adb", "coreml"), ("ios", "onnx"), ("ios", "litert")):
         return
     device, place = new_device(NewDevice(name="mine", reach=reach, runtime=runtime))
     home = device_home("mine")
@@ -46,6 +46,7 @@ def test_a_host_and_a_serial_go_into_the_file() -> None:
         ({"name": "a", "reach": "adb", "host": "h"}, "--host must come with --reach ssh, but got --reach adb"),
         ({"name": "a", "reach": "ssh", "serial": "h"}, "--serial must come with --reach adb"),
         ({"name": "a", "reach": "adb", "runtime": "coreml"}, "--runtime must be one of an Android phone"),
+        ({"name": "a", "reach": "ios", "runtime": "onnx"}, "--runtime must be coreml for --reach ios, but got 'onnx'"),
         ({"name": "a", "reach": "ssh", "host": 'x" # $(touch pwned)'}, "host must be a name of your ssh"),
     ],
 )

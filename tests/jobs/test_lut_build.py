@@ -23,6 +23,7 @@ from nas.jobs.lut import describe, predict
 from nas.jobs.lut_build import TableRequest, build_table, measured_space, plan_table, refit_table
 from nas.jobs.lut_verify import verify_table
 from nas.latency import DeviceHome, device_home, load_latency
+from nas.latency.day import LEVELS_FILE, Look, add_look, read_looks
 from nas.latency.table.rows import read_table
 from nas.measure.build import BATCH, BuildProgress
 from nas.measure.plan import space_keys
@@ -183,9 +184,12 @@ def test_a_restart_forgets(runner: SimulatedRunner) -> None:
     runner.chip = "other numbers"
     with pytest.raises(InputError, match="start anew with --restart"):
         build_table(ask(space="tiny"), progress=ignore)
+    looks = local().own_folder / LEVELS_FILE
+    add_look(looks.parent, Look(time="2026-01-02", level=1.5, reference_ms=1.0))
     build_table(ask(space="tiny", budget_s=1e4, restart=True), progress=ignore)
     with opened() as store:
         assert store.seconds() < 1.5 * before
+    assert not looks.exists()
 
 
 def test_a_fit_to_the_same_timings_gives_the_same_bytes(runner: SimulatedRunner, tmp_path: Path) -> None:
@@ -226,9 +230,9 @@ def test_devices_that_are_not_measured_here_are_refused(
     add_device(tmp_path, "small-numbers", precision="int8")
     add_device(tmp_path, "graphics", compute_unit="GPU")
     for device, words in (
-        ("iphone12", "reach must be local, ssh or adb"),
+        ("iphone12", "reach must be local, ssh, adb or ios"),
         ("odd", "odd/device.yaml: runtime must be one that is measured here"),
-        ("far", "far/device.yaml: reach must be local, ssh or adb .* but got 'bundle'"),
+        ("far", "far/device.yaml: reach must be local, ssh, adb or ios .* but got 'bundle'"),
         ("small-numbers", r"small-numbers/device.yaml: precision must be .* \(float32\), but got 'int8'"),
         ("graphics", r"graphics/device.yaml: compute_unit must be .* \(CPU\), but got 'GPU'"),
     ):
@@ -361,6 +365,14 @@ def test_a_check_tells_of_a_machine_that_became_slower(
     assert found["speed"] == pytest.approx(1.25, abs=0.03)
     assert found["by_the_clock"]["bias"] == pytest.approx(1 / 1.25 - 1.0, abs=0.05)
     assert found["bias"] == pytest.approx(0.0, abs=0.05)
+    home = local()
+    (kept,) = read_looks(home.folder / LEVELS_FILE)
+    assert kept.level == pytest.approx(found["speed"], rel=1e-4)
+    # That look, and two of what is usual: a third of the square of log 1.25 is most of it.
+    assert load_latency(home).level_sd == pytest.approx(np.log(1.25) / np.sqrt(3), rel=0.1)
+    (network, *_) = found["networks"]
+    at_its_speed = np.log(network["predicted"]["high_ms"] / network["predicted"]["mean_ms"])
+    assert at_its_speed < 1.645 * load_latency(home).level_sd
 
 
 def test_a_space_that_was_timed_whole_has_nothing_left_to_check(runner: SimulatedRunner) -> None:

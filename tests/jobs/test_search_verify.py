@@ -20,6 +20,7 @@ from nas.jobs.network import Network
 from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.search_verify import CEILING, FLOOR, MAX_ROUNDS, Verification, check_reach, verified_search
 from nas.latency import Estimate, LatencyModel, device_home, load_latency
+from nas.latency.level import without_days
 from nas.measure.build import new_timing, reference_item
 from nas.measure.check import ROUNDS, Checked
 from nas.measure.fit import Observations
@@ -170,7 +171,7 @@ def test_the_answer_comes_with_the_networks_of_the_front_that_are_nearest_the_ta
     assert max(distance[digest] for digest in checked[1:]) <= min(
         value for digest, value in distance.items() if digest not in checked
     )
-    assert part.checked[0].predicted == answer.best.latency
+    assert part.checked[0].predicted == without_days(answer.best.latency, load_latency("local"))
 
 
 def test_where_the_table_was_wrong_it_is_corrected_and_the_next_answer_is_timed_afresh(
@@ -324,7 +325,7 @@ def _first(search: Search) -> str:
 
 def test_devices_that_are_not_reached_are_refused() -> None:
     with pytest.raises(
-        InputError, match=r"^--verify times the answer on the device\. .*reach must be local, ssh or adb"
+        InputError, match=r"^--verify times the answer on the device\. .*reach must be local, ssh, adb or ios"
     ):
         check_reach(device_home("iphone12"))
     check_reach(device_home("local"))

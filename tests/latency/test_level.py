@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nas.latency import load_latency
-from nas.latency.level import at_level
+from nas.latency.level import at_level, at_table_speed, without_days
 from nas.latency.table.rows import TableRow
 from nas.space import known_network
 from tests.measure.devices import TINY
@@ -29,8 +31,6 @@ def test_rows_are_slower_as_well() -> None:
     row = TableRow(
         segment=segments[0].key, mean_ms=2.0, low_ms=1.0, high_ms=4.0, count=3, source="measured", date="2024"
     )
-    from dataclasses import replace
-
     with_row = replace(model, rows={row.segment: row})
     before, after = with_row.estimate(network), at_level(with_row, 2.0).estimate(network)
     assert after.mean_ms == pytest.approx(2.0 * before.mean_ms)
@@ -47,3 +47,18 @@ def test_what_is_kept_of_one_level_is_not_of_another() -> None:
     assert model.operators is not None
     first, second = at_level(model, 1.0).operators, at_level(model, 1.1).operators
     assert first is not None and second is not None and first.as_json() != second.as_json()
+
+
+def test_what_the_speed_strays_by_joins_the_interval_in_squares() -> None:
+    """A deviation of the logarithm of 0.1 is 0.1645 of half an interval of nine tenths."""
+    still = load_latency("iphone12")
+    straying = replace(still, level_sd=0.1)
+    before, after = still.estimate("mobilenetv2-1.0"), straying.estimate("mobilenetv2-1.0")
+    half = np.log(before.high_ms / before.mean_ms)
+    assert np.log(after.high_ms / after.mean_ms) == pytest.approx(np.hypot(half, 0.1645))
+    assert after.mean_ms == before.mean_ms and after.mean_ms**2 == pytest.approx(after.low_ms * after.high_ms)
+    assert at_table_speed(straying).estimate("mobilenetv2-1.0") == before
+    assert without_days(after, straying).high_ms == pytest.approx(before.high_ms)
+    now = at_level(straying, 2.0, 0.05).estimate("mobilenetv2-1.0")
+    assert now.mean_ms == pytest.approx(2.0 * before.mean_ms)
+    assert np.log(now.high_ms / now.mean_ms) == pytest.approx(np.hypot(half, 1.645 * 0.05))

@@ -6,10 +6,11 @@ import pytest
 
 from nas.errors import InputError
 from nas.latency.device import read_device
-from nas.latency.way import Adb, Ssh
+from nas.latency.way import Adb, Ios, Ssh
 from tests.latency.test_device import TEXT, write
 
 SSH = TEXT + "reach: ssh\nhost: me@board.local\n"
+IOS = TEXT + "reach: ios\n"
 ADB = TEXT + "reach: adb\nprogram: /data/local/tmp/benchmark_model\n"
 
 
@@ -21,6 +22,7 @@ def test_each_way_has_its_keys(tmp_path: Path) -> None:
         program="/data/local/tmp/benchmark_model", options=("--use_gpu=true",), serial="192.168.1.5:5555"
     )
     assert ssh.is_timed and adb.is_timed
+    assert read_device(write(tmp_path / "ios", IOS + "team: ABCDE12345\n")).way == Ios(team="ABCDE12345")
     bundle = read_device(write(tmp_path / "bundle", TEXT + "reach: bundle\n"))
     assert bundle.reach == "bundle" and bundle.way is None and not bundle.is_timed
 
@@ -37,10 +39,10 @@ def test_a_device_is_read_back_as_it_is_written(text: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (TEXT + "reach: carrier pigeon\n", "reach must be one of local, ssh, adb, bundle, or none"),
+        (TEXT + "reach: carrier pigeon\n", "reach must be one of local, ssh, adb, ios, bundle, or none"),
         (TEXT + "reach: ssh\n", "the key 'host' must be given"),
         (TEXT + "reach: adb\n", "the key 'program' must be given"),
-        (TEXT + "reach: local\nhost: a\n", "the key 'host' must come with a reach that has it (ssh, adb)"),
+        (TEXT + "reach: local\nhost: a\n", "the key 'host' must come with a reach that has it (ssh, adb, ios)"),
         (TEXT + "host: a\n", "but reach is 'none'"),
         (SSH + "serial: x\n", "keys must be known, but got 'serial'"),
         (SSH + "pyton: x\n", "did you mean 'python'?"),
@@ -54,6 +56,9 @@ def test_a_device_is_read_back_as_it_is_written(text: str, tmp_path: Path) -> No
         (SSH + "python: [a]\n", "python must be a text of one line"),
         (ADB + "serial: -s\n", "serial must be an adb serial"),
         (ADB + "options: --use_gpu=true\n", "options must be a list of texts"),
+        (IOS + "udid: a b\n", "udid must be letters, digits"),
+        (IOS + "team: $(touch pwned)\n", "team must be letters, digits"),
+        (IOS + "host: a\n", "keys must be known, but got 'host'"),
         (ADB + "cool_celsius: cold\n", "cool_celsius must be a temperature"),
         (ADB + "cool_celsius: 1000\n", "cool_celsius must be a temperature"),
     ],

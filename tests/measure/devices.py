@@ -144,7 +144,7 @@ class SimulatedRunner:
         if self.processes - 1 in self.disturbed:
             runs[1::2] *= 2.0
         self.now += 1.5 * float(runs.sum()) / 1e3
-        return Timing(wall_ms=tuple(runs.tolist()))
+        return Timing(wall_ms=tuple(runs.tolist()), load_ms=1.0, first_ms=float(runs[0]))
 
 
 def simulate_clock_and_files(patch: pytest.MonkeyPatch, runner: SimulatedRunner) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def test_a_network_that_was_not_timed_for_the_table_counts_where_no_other_does()
     known = Compared(network="b", measured_ms=1.1, table_ms=1.0)
     assert Now(reference_ms=(1.0,), compared=(guessed, known)).level == pytest.approx(1.1)
     assert Now(reference_ms=(1.0,), compared=(guessed,)).level == pytest.approx(3.0)
+
+
+def test_the_levels_error_is_that_of_a_median_of_so_many_ratios() -> None:
+    """Two ratios' worth of 2 % beside the own ones; with four that agree, sqrt(2 * 0.02² / 5 / 4) times 1.25."""
+    compared = tuple(Compared(network=str(i), measured_ms=1.1, table_ms=1.0) for i in range(4))
+    now = Now(reference_ms=(1.0,), compared=compared)
+    assert now.error == pytest.approx(1.25 * (2 * 0.02**2 / 5 / 4) ** 0.5)
+    assert now.interval is not None and now.interval[1] == pytest.approx(1.1 * 2.718281828 ** (1.645 * now.error))
+    apart = replace(now, compared=(*compared[:2], *(replace(one, measured_ms=1.3) for one in compared[2:])))
+    assert apart.error > 4 * now.error
+    assert Now(reference_ms=(1.0,), compared=()).interval is None
 
 
 def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

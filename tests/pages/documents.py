@@ -242,6 +242,21 @@ def check() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def sustained() -> dict[str, Any]:
+    """A network that ran for twenty seconds and was interrupted: a phone that warms and slows down by a tenth."""
+    curve = [
+        {"at_s": 2.0 + 4.0 * i, "runs": 100, "p50_ms": 10.0 + 0.25 * i, "p90_ms": 11.0 + 0.25 * i,
+         "state": {"battery": f"{30 + i} °C"}}
+        for i in range(5)
+    ]  # fmt: skip
+    return {
+        "network": "net-a", "device": "phone", "source": "measured", "sustained_s": 600.0, "threads": 4,
+        "runs_a_time": 5, "environment": {"chip": "N100"}, "seconds": 20.0, "ended": "it was interrupted",
+        "load_ms": 30.0, "first_ms": None, "runs": 500, "p50_ms": 10.5, "p90_ms": 11.8, "change": 0.1,
+        "curve": curve, "warnings": [],
+    }  # fmt: skip
+
+
 def run(result: dict[str, Any], kind: str) -> dict[str, Any]:
     """The record of a run with this result."""
     return {
@@ -263,6 +278,7 @@ RESULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "study": ("study", study()),
     "correlation": ("study", study(scores=True)),
     "build": ("build", build()),
+    "sustained": ("sustained", sustained()),
 }
 """Name → the kind of run, and its result."""
 

@@ -20,6 +20,7 @@ from tests.pages import documents
         (documents.study(), "study"),
         (documents.build(), "build"),
         (documents.check(), "check"),
+        (documents.sustained(), "sustained"),
         (documents.run(documents.trained(), "train"), "train"),
     ],
 )

@@ -218,6 +218,22 @@ def test_a_study_a_build_and_a_check() -> None:
     )
 
 
+def test_a_network_that_ran_for_minutes() -> None:
+    page = _page(documents.sustained())
+    assert page.headline == (
+        "net-a on phone, run for 20 s: 10.500 ms in the median; 10.0 % slower in the last fifth of the time than in the"
+        " first."
+    )
+    section = _section(page, "sustained")
+    assert section.notes == ["The runs ended before their time: it was interrupted."]
+    assert [fact.value for fact in section.facts] == ["30.000 ms", "–", "10.500 ms", "11.800 ms"]
+    (figure,) = section.figures
+    assert [list(series.y) for series in figure.series] == [
+        [10.0, 10.25, 10.5, 10.75, 11.0], [11.0, 11.25, 11.5, 11.75, 12.0],
+    ]  # fmt: skip
+    assert figure.series[0].texts[0] == "2 s: p50 10.000 ms (battery 30 °C)"
+
+
 def test_a_run_can_be_repeated_and_its_files_run() -> None:
     page = page_of(of_run(documents.run(documents.search(), "search")))
     facts = {fact.label: fact.value for fact in _section(page, "repeat").facts}

@@ -204,6 +204,16 @@ def test_a_batch_begins_when_the_phone_is_cool(phone: Phone, tmp_path: Path, mon
     assert found.environment["battery"] == "87 %, 36.1 °C, charging"
 
 
+def test_a_phone_that_is_to_stay_warm_is_timed_at_once(phone: Phone, tmp_path: Path) -> None:
+    phone.warm(450)
+    found = AdbRunner(LITERT, phone.way()).time(TimingJob(files=tiny(tmp_path, 8), rounds=2, cool=False))
+    assert found.environment["battery"] == "87 %, 45 °C, charging"
+    (timing,) = found.timings()
+    assert len(timing.wall_ms) == 2
+    assert timing.load_ms is not None and timing.load_ms > 0.0
+    assert timing.first_ms is not None and timing.first_ms > 0.0
+
+
 def test_a_phone_that_stays_warm_is_told(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     (phone.folder / "thermalservice").write_text("Thermal Status: 3\n")
     monkeypatch.setattr(adb, "_COOL_S", -1.0)

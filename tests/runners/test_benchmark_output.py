@@ -73,13 +73,23 @@ P90 Latency: 0.101519 s
 
 
 def test_the_mean_of_the_second_phase_is_read_in_ms() -> None:
-    assert read_litert(LITERT, 50) == pytest.approx(1240.27)
-    assert read_litert(TENSORFLOW_2_3, 50) == pytest.approx(0.0314759)
+    assert read_litert(LITERT, 50).mean_ms == pytest.approx(1240.27)
+    assert read_litert(TENSORFLOW_2_3, 50).mean_ms == pytest.approx(0.0314759)
+
+
+def test_loading_and_the_first_run_are_told_where_they_stand() -> None:
+    found = read_litert(LITERT, 50)
+    assert found.load_ms == pytest.approx(5.579) and found.first_ms == pytest.approx(1357.602)
+    found = read_litert(LITERT.replace("Init: 5579", "Init: nan"), 50)
+    assert found.load_ms is None and found.first_ms == pytest.approx(1357.602)
+    found = read_onnx(ONNX, 5)
+    assert found.load_ms == pytest.approx(217.932) and found.first_ms == 196.0
+    assert read_onnx(ONNX.replace("Session creation time cost", "Load"), 5).load_ms is None
 
 
 def test_runs_that_all_took_the_same_have_no_mean_of_their_own() -> None:
     text = TENSORFLOW_2_3.replace("count=15523 first=51 curr=32 min=28 max=51 avg=31.4759 std=0", "count=50 curr=32")
-    assert read_litert(text.replace("(avg): 31.4759", "(avg): 32"), 50) == 0.032
+    assert read_litert(text.replace("(avg): 31.4759", "(avg): 32"), 50).mean_ms == 0.032
 
 
 @pytest.mark.parametrize(
@@ -105,8 +115,8 @@ def test_another_form_of_litert_is_refused(text: str) -> None:
 
 
 def test_both_names_of_the_mean_are_read() -> None:
-    assert read_onnx(ONNX, 5) == 98.961997
-    assert read_onnx(ONNX.replace("cost total:", "cost:"), 5) == 98.961997
+    assert read_onnx(ONNX, 5).mean_ms == 98.961997
+    assert read_onnx(ONNX.replace("cost total:", "cost:"), 5).mean_ms == 98.961997
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,12 @@ def test_any_number_of_threads_will_do(threads: int) -> None:
     [
         (
             {"reach": ""},
-            "local/device.yaml: reach must be local, ssh or adb .* but got 'none'; .*import FILE --device local",
+            "local/device.yaml: reach must be local, ssh, adb or ios .* but got 'none'; .*import FILE --device local",
         ),
-        ({"reach": "bundle"}, "reach must be local, ssh or adb .* but got 'bundle'; `nas lut bundle --device local"),
+        (
+            {"reach": "bundle"},
+            "reach must be local, ssh, adb or ios .* but got 'bundle'; `nas lut bundle --device local",
+        ),
         (
             {"runtime": "ONNX Runtimes"},
             r"runtime must be one .* \(ONNX Runtime, LiteRT, Core ML\), but got 'ONNX Runtimes'",

@@ -83,7 +83,8 @@ class Dying:
         elif self.killer is None:
             lines.append({"loading": None})
         else:
-            lines += [{"loading": None}, {"results": [{"wall_ms": [1.0], "cpu_ms": []}] * len(names)}]
+            result = {"wall_ms": [1.0], "cpu_ms": [], "load_ms": 2.0, "first_ms": 3.0}
+            lines += [{"loading": None}, {"results": [result] * len(names)}]
         dies = "results" not in lines[-1]
         out = "".join(f"{json.dumps(line)}\n" for line in lines) + '{"resu' * dies
         return subprocess.CompletedProcess(command, -9 * dies, stdout=out, stderr="loading\nout of memory\n")

@@ -24,6 +24,7 @@ def test_it_says_what_it_loads_and_then_the_results(tmp_path: Path) -> None:
     assert said[:-1] == [{"loading": 0}, {"loading": 1}, {"loading": 2}, {"loading": None}]
     first, second, third = said[-1]["results"]
     assert [len(found[clock]) for found in (first, third) for clock in ("wall_ms", "cpu_ms")] == [6] * 4
+    assert all(found[name] > 0.0 for found in (first, third) for name in ("load_ms", "first_ms"))
     assert second.keys() == {"error"}
 
 
