@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.latency.device import Device
 from nas.latency.timed.regression import MIN_NETWORKS
+from nas.measure.few import FEW, LEAST
 from nas.measure.bundle import TIMINGS_FILE, Bundle
 
 _WHAT = {
@@ -60,7 +61,7 @@ Bring `{TIMINGS_FILE}` back into this folder, beside `manifest.json`, and run
 nas lut import {TIMINGS_FILE} --device {bundle.device}
 ```
 
-From {MIN_NETWORKS} timed networks on, the reference among them, that makes the table of the device; more of
+From {LEAST if bundle.wanted <= FEW else MIN_NETWORKS} timed networks on, the reference among them, that makes the table of the device; more of
 them make it better. You may import what you have, and import the same file again when there is more in it.
 """
 

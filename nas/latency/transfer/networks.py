@@ -25,7 +25,7 @@ from nas.latency.estimate import Source
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
 from nas.latency.transfer.features import Costs, Frame, costs_of_networks, costs_of_operators, frame_of
-from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, most_telling, root_of
+from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, most_informing, root_of
 
 SCHEMA = 1
 FORM = "transferred"
@@ -208,7 +208,9 @@ def leave_out(
     with threadpool_limits(limits=1, user_api="blas"):
         for number in np.unique(owner):
             out = owner == number
-            model = TransferredOperators(others=tuple(others), least=least, **_fit(costs.select(~out), latency_ms[~out]))
+            model = TransferredOperators(
+                others=tuple(others), least=least, **_fit(costs.select(~out), latency_ms[~out])
+            )
             features = model.frame.networks(costs.select(out))
             mean = np.maximum(features @ model.weights, _LEAST_SHARE * features[:, -1])
             ours[out] = np.log(mean / latency_ms[out])
@@ -219,9 +221,11 @@ def leave_out(
     return LeftOut(ours=ours, half_width=half, scaled=scaled)
 
 
-def telling(others: Sequence[OperatorModel], networks: Sequence[OperatorTable], count: int) -> list[int]:
-    """Positions of `count` of the networks that tell most together of a device of which nothing was measured yet
-    (D-optimal, greedily: the first of them are those of a smaller count)."""
+def telling(
+    others: Sequence[OperatorModel], networks: Sequence[OperatorTable], turns: Sequence[NDArray[np.bool_]]
+) -> list[int]:
+    """Positions of those networks that leave the latencies of all of them least unsure, on a device of which nothing
+    was measured yet; the i-th is one of those where `turns[i]` (n,) is true."""
     costs = costs_of_networks(_some(others), networks)
     levels = np.exp(-np.log(costs.elsewhere).mean(axis=0))
     frame = frame_of(costs, levels, np.full(len(levels), 1.0 / len(levels)))
@@ -230,7 +234,7 @@ def telling(others: Sequence[OperatorModel], networks: Sequence[OperatorTable], 
     deviations = np.repeat(amplitudes, frame.sizes)
     with threadpool_limits(limits=1, user_api="blas"):
         relative = np.column_stack([rows[:, :-1] / rows[:, -1:] * deviations, np.full(len(rows), CONSTANT)])
-        return most_telling(relative, noise, count)
+        return most_informing(relative, relative, noise, turns)
 
 
 def _some(others: Sequence[OperatorModel]) -> Sequence[OperatorModel]:

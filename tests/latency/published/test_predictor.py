@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
+from nas.latency.operator_file import read_operators
 from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
 from nas.latency.published.counts import NAMES as COUNTS_NAMES
 from nas.latency.published.counts import CountsModel
-from nas.latency.operator_file import read_operators
 from nas.latency.published.predictor import OperatorPredictor, make_predictor
 from nas.latency.published.simple import SimpleModel
 from nas.testing.operator_models import OperatorModelConformance
