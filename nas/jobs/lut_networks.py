@@ -224,7 +224,8 @@ def _published_rows(home: DeviceHome) -> list[PublishedRow]:
     rows = read_published(home.folder / NETWORKS_FILE)
     if len({row.network for row in rows}) < LEAST_NETWORKS:
         raise InputError(
-            f"{home.folder / NETWORKS_FILE} must hold at least {LEAST_NETWORKS} networks, but has {len(rows)}; add some."
+            f"{home.folder / NETWORKS_FILE} must hold at least {LEAST_NETWORKS} networks, but has {len(rows)}; add"
+            " some."
         )
     return rows
 

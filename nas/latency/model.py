@@ -1,8 +1,9 @@
 """What a network costs on a device: a fixed time plus its segments, each from one place.
 
 A segment with a row in the device's `table.csv` is served by that row; any other by the operator cost model, if
-the device has one; never by both. Rows whose source is *modelled*, or the model's and of which nothing was timed, are
-a printout of the cost model, for people to read: the model itself serves those segments. The source of a sum is that of its weakest part.
+the device has one; never by both. Rows whose source is *modelled*, and rows of the model's source of which nothing was
+timed, are a printout of the cost model, for people to read: the model itself serves those segments. The source of a sum
+is that of its weakest part.
 """
 
 from __future__ import annotations
