@@ -68,7 +68,7 @@ class TestBlend(OperatorModelConformance):
 def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, share: str, tmp_path: Path) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(of(costs).to_json(), encoding="utf-8")
-    again = read_operators(path)
+    again = read_back(path)
     assert again.to_json() == of(costs).to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
@@ -84,7 +84,7 @@ def test_counts_are_read_back_and_warned_about_where_no_activation_counts(
 ) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(of(costs).to_json(), encoding="utf-8")
-    again = read_operators(path)
+    again = read_back(path)
     assert again.to_json() == of(costs).to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
@@ -150,10 +150,16 @@ def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
     one = predictor()
     path = tmp_path / "coefficients.json"
     path.write_text(one.to_json(), encoding="utf-8")
-    again = read_operators(path)
+    again = read_back(path)
     assert again.to_json() == one.to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], one.costs(operators)[0])
+
+
+def read_back(path: Path) -> OperatorPredictor:
+    found = read_operators(path)
+    assert isinstance(found, OperatorPredictor)
+    return found
 
 
 def broken(**changes: object) -> str:
