@@ -129,15 +129,14 @@ def test_too_few_networks_and_two_sizes_are_refused(
     assert "must not both be given" in capsys.readouterr().err
 
 
-def test_few_networks_of_a_bundle_make_the_same_kind_of_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_networks_of_a_bundle_make_the_same_kind_of_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch, tmp_path, SimulatedRunner())
     write_space(tmp_path, small_document())
     add_phone(tmp_path)
     out = tmp_path / "out"
     made = make_bundle(BundleRequest(home=device_home("phone"), out=out, space="small", networks=8))
-    assert [network.role for network in made.bundle.networks] == ["reference", *["space", "space", "known"] * 2, "space"]
+    roles = [network.role for network in made.bundle.networks]
+    assert roles == ["reference", *["space", "space", "known"] * 2, "space"]
     assert "From 4 timed networks on" in (out / "README.md").read_text("utf-8")
 
     def latency(number: int, row: dict[str, str]) -> str:
