@@ -18,7 +18,7 @@ from nas.latency.device import Device
 from nas.latency.load import read_network
 from nas.latency.model import LatencyModel
 from nas.latency.published.rows import COLUMNS, PublishedRow
-from nas.space import Architecture
+from nas.space import Architecture, known_network
 from nas.space.seeds import known_as
 
 NEEDED = ("network", "latency_ms")
@@ -86,8 +86,7 @@ def _row(
         raise InputError(f"{where}: latency_ms must be a positive finite number, but got {given['latency_ms']!r}.")
     if not given["network"]:
         raise InputError(f"{where}: network must be given, but is empty.")
-    beside = path.parent / given["network"]
-    found = read_network(beside if beside.is_file() else given["network"])
+    found = _network(given["network"], path.parent, where)
     known = known_as(found) if isinstance(found, Architecture) else None
     name = known.name if known else Path(given["network"]).stem
     family = name.partition("-")[0] if known else name
@@ -108,6 +107,21 @@ def _row(
         **texts,
     )  # fmt: skip
     return row, None if known else operators_of_network(device, found)
+
+
+def _network(name: str, folder: Path, where: str) -> Architecture | Graph:
+    """The file of that name in `folder`, or the known network: a row opens no file elsewhere."""
+    try:
+        beside = (folder / name).resolve()
+        is_file = beside.is_relative_to(folder.resolve()) and beside.is_file()
+    except (OSError, RuntimeError, ValueError):  # no name of a file
+        is_file = False
+    if is_file:
+        return read_network(beside)
+    try:
+        return known_network(name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _step(printed: str) -> float:

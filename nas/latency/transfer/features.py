@@ -19,6 +19,8 @@ from nas.latency.published.cost_model import Floats
 CLASSES = ("dense", "pw", "dw", "other")
 NUM_PHYSICS = len(CLASSES) + 3
 """Multiply-adds of each class, elements moved, weights, a count."""
+_DEAREST = 50.0
+"""Times the average that a multiply-add of any class costs at most, before anything is known of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +82,16 @@ class Frame:
 
 
 def frame_of(costs: Costs, levels: Floats, shares: Floats) -> Frame:
-    """The frame in which physics and a fixed time weigh as much, over these networks, as the other devices' average."""
+    """The frame in which physics and a fixed time weigh as much, over these networks, as the other devices' average;
+    a multiply-add of a class that they hardly have, no more than `_DEAREST` average ones."""
     before = (costs.elsewhere * levels) @ shares
+    amounts = (costs.physics / before[:, None]).mean(axis=0)
+    macs = amounts[: len(CLASSES)]
+    macs[:] = np.maximum(macs, macs.sum() / _DEAREST)
     return Frame(
         levels=levels,
         shares=shares,
-        scales=1.0 / np.maximum((costs.physics / before[:, None]).mean(axis=0), 1e-12),
+        scales=1.0 / np.maximum(amounts, 1e-9),
         unit_ms=1.0 / float((1.0 / before).mean()),
     )
 

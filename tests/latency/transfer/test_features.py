@@ -27,6 +27,10 @@ def test_a_network_has_the_sums_of_its_operators_features_and_the_fixed_part() -
     assert whole[:, -1] == pytest.approx(average)
     fixed = frame.fixed(costs.fixed)[-1]
     assert whole[:, 2 : 2 + len(CLASSES)].sum(axis=1) == pytest.approx(average - fixed)
-    # Relative to the average, multiply-adds of all classes and the like weigh as much as one feature in the mean.
-    physics = costs.physics * frame.scales
-    assert (physics / average[:, None]).mean(axis=0)[costs.physics.any(axis=0)] == pytest.approx(1.0)
+    # Relative to the average, what is moved, the weights, a count, and multiply-adds weigh as much as one feature in the
+    # mean; a class with less than a fiftieth of all multiply-adds weighs less.
+    weight = (costs.physics * frame.scales / average[:, None]).mean(axis=0)
+    amounts = (costs.physics / average[:, None]).mean(axis=0)[: len(CLASSES)]
+    assert weight[len(CLASSES) :] == pytest.approx(1.0)
+    assert weight[: len(CLASSES)] == pytest.approx(np.minimum(50.0 * amounts / amounts.sum(), 1.0))
+    assert weight[: len(CLASSES)].min() < 1.0 == pytest.approx(weight[: len(CLASSES)].max())
