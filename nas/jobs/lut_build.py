@@ -16,7 +16,7 @@ from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.latency.transfer.networks import device_of
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
-from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few
+from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
@@ -163,7 +163,7 @@ def build_table(
                 items, budget_s = _asked_items(request, space, store.digests()), _for_timing(request)
                 build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=told)
             timings = store.timings()
-    if request.is_few:
+    if request.is_few and is_helped(timings):
         fitting(Step(doing="fitting what was timed"))
         return fit_few(home, space, timings, environment, helping_devices(home), faults=faults)
     if len(timings) < MIN_NETWORKS:
@@ -189,7 +189,7 @@ def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
     with TimingStore(home.timings, environment) as store:
         timings = store.timings()
     space = measured_space(table_space(home))
-    if is_from_few(home):
+    if is_from_few(home) and is_helped(timings):
         return fit_few(home, space, timings, environment, helping_devices(home))
     return fit_table(home, space, timings, environment)
 

@@ -38,6 +38,8 @@ from nas.space.search_space import SearchSpace
 
 FEW = 20
 """Up to so many networks, the reference among them, are chosen to tell most with other devices' help."""
+MOST_HELPED = 60
+"""Timed networks beyond which a device is fitted alone, as after a full build, whatever was asked for."""
 LEAST = LEAST_NETWORKS + 1
 """Networks that must be timed, the reference among them."""
 _POOL = 240
@@ -75,6 +77,11 @@ class FewTable:
             "faults": dict(self.faults),
             "manifest": dict(self.operators.manifest),
         }
+
+
+def is_helped(timings: Sequence[StoredTiming]) -> bool:
+    """Whether so few networks are timed that other devices help."""
+    return len({timing.digest for timing in timings}) <= MOST_HELPED
 
 
 def few_items(

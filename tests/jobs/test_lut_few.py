@@ -21,6 +21,7 @@ from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.table.rows import read_table
 from nas.latency.transfer.networks import TransferredOperators, device_of
 from nas.measure.few import FEW, FewTable, few_items
+from nas.measure.fit import BuiltTable
 from nas.measure.plan import REFERENCE_NETWORK
 from nas.pages import page_of
 from nas.pages.documents import of_device, of_result
@@ -100,6 +101,17 @@ def test_it_serves_whatever_asks_for_a_table(
         assert "the operator costs of iphone12" in capsys.readouterr().out.replace("\n", " ")
     assert main(["lut", "fit", "--device", "local", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["others"] == ["iphone12", "pixel3-cpu"]
+
+
+def test_of_many_timings_the_device_alone_is_fitted(
+    built: tuple[Path, FewTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = built
+    files = {path: path.read_bytes() for path in (folder / "latency_tables" / "local").iterdir()}
+    monkeypatch.setattr("nas.measure.few.MOST_HELPED", COUNT - 1)
+    assert isinstance(refit_table(local()), BuiltTable)
+    for path, content in files.items():
+        path.write_bytes(content)
 
 
 def test_more_networks_add_to_those_that_are_there(built: tuple[Path, FewTable]) -> None:

@@ -27,8 +27,8 @@ def test_a_network_has_the_sums_of_its_operators_features_and_the_fixed_part() -
     assert whole[:, -1] == pytest.approx(average)
     fixed = frame.fixed(costs.fixed)[-1]
     assert whole[:, 2 : 2 + len(CLASSES)].sum(axis=1) == pytest.approx(average - fixed)
-    # Relative to the average, what is moved, the weights, a count, and multiply-adds weigh as much as one feature in the
-    # mean; a class with less than a fiftieth of all multiply-adds weighs less.
+    # Relative to the average, what is moved, weights, a count and multiply-adds weigh as much as one feature;
+    # a class with less than a fiftieth of all multiply-adds weighs less.
     weight = (costs.physics * frame.scales / average[:, None]).mean(axis=0)
     amounts = (costs.physics / average[:, None]).mean(axis=0)[: len(CLASSES)]
     assert weight[len(CLASSES) :] == pytest.approx(1.0)
