@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nas.jobs.search import search
     from nas.jobs.train import train
     from nas.latency import load_latency
-    from nas.latency.transfer import fit_latency, fit_operators
+    from nas.latency.few import fit_latency
+    from nas.latency.transfer.operators import fit_operators
     from nas.nets import build, export_onnx
     from nas.onnx.reader import read_onnx as load_graph
     from nas.space import Architecture, load_architecture, load_space
@@ -35,8 +36,8 @@ _HOMES = {
     "adapt": "nas.jobs.adapt",
     "build": "nas.nets",
     "export_onnx": "nas.nets",
-    "fit_latency": "nas.latency.transfer",
-    "fit_operators": "nas.latency.transfer",
+    "fit_latency": "nas.latency.few",
+    "fit_operators": "nas.latency.transfer.operators",
     "inherit": "nas.jobs.inherit",
     "load_accuracy": "nas.accuracy",
     "load_architecture": "nas.space",

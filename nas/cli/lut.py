@@ -19,6 +19,7 @@ from nas.cli.terminal import page, tell, wide_option
 from nas.progress import Step, counted
 
 if TYPE_CHECKING:
+    from nas.jobs.lut_networks import FromNetworks
     from nas.latency import DeviceHome
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -46,13 +47,15 @@ def show(home: DeviceHome, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
+    from nas.report.few_text import shares_text
     from nas.report.lut_text import costs_text, coverage_text
 
     click.echo(f"{home.name}: {record['rows']} segments in the table")
     if record["coverage"]:
         click.echo(coverage_text(record["coverage"], page()))
     if record["coefficients"]:
-        click.echo(costs_text(record, page()))
+        text = shares_text if "others" in record["manifest"] else costs_text
+        click.echo(text(record, page()))
 
 
 @command.command("import")
@@ -67,12 +70,17 @@ def show(home: DeviceHome, as_json: bool) -> None:
 )
 @_JSON
 def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[str, ...], as_json: bool) -> None:
-    """Take over what was measured elsewhere: timings.csv of a bundle, files like table.csv, lookup tables of
-    once-for-all, ProxylessNAS, NSGANetV2, or PaddleSlim's operators."""
+    """Take over what was measured elsewhere: timings.csv of a bundle, a CSV file of networks and latencies (network,
+    latency_ms), files like table.csv, lookup tables of once-for-all, ProxylessNAS, NSGANetV2, or PaddleSlim's
+    operators."""
     from nas.jobs.lut_import import Imported, import_any
+    from nas.jobs.network_times import is_network_times
 
     if any(is_bundled(path) for path in files):
         import_times(home, files, as_json)
+        return
+    if any(is_network_times(path) for path in files):
+        _import_networks(home, files, as_json)
         return
 
     found = import_any(home, files, activations)
@@ -87,23 +95,47 @@ def import_files(files: tuple[Path, ...], home: DeviceHome, activations: tuple[s
         click.echo(imported_operators_text(home.name, found, page()))
 
 
+def _import_networks(home: DeviceHome, files: Sequence[Path], as_json: bool) -> None:
+    """Import whole networks and their latencies, and tell what came of them."""
+    from nas.errors import InputError
+    from nas.jobs.lut_networks import import_networks
+
+    if len(files) > 1:
+        raise InputError(f"latencies of networks must be imported by themselves, but got {len(files)} files.")
+    with progress() as show:
+        show(Step(doing="fitting the networks"))
+        _tell_networks(import_networks(home, files[0]), as_json)
+
+
+def _tell_networks(found: FromNetworks, as_json: bool) -> None:
+    from nas.report.few_text import from_networks_text
+
+    text = from_networks_text(found, page())
+    click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if as_json else text)
+
+
 @command.command()
 @device_option
 @_JSON
 def fit(home: DeviceHome, as_json: bool) -> None:
-    """Fit operator costs to the device's networks.csv, or to its timings; write coefficients.json and table.csv."""
+    """Fit operator costs to the device's networks.csv, or to its timings; write coefficients.json and table.csv. Other
+    devices help where they helped before, or where its calibration.yaml names them (devices)."""
     from nas.jobs.lut import fit_device
     from nas.jobs.lut_build import has_timings
+    from nas.jobs.lut_networks import fit_from_networks, helped_by
 
     if has_timings(home):
         from nas.jobs.lut_build import refit_table
-        from nas.report.lut_text import built_text
+        from nas.report.few_text import any_built_text
 
         with progress() as show:
             show(Step(doing="fitting what was timed"))
             built = refit_table(home)
-        text = built_text(built, page(), reached=home.device.is_timed)
+        text = any_built_text(built, page(), reached=home.device.is_timed)
         click.echo(json.dumps(built.as_json(), indent=1) if as_json else text)
+        return
+    if helped_by(home):
+        _tell_networks(fit_from_networks(home), as_json)
         return
 
     with progress() as show:
@@ -161,7 +193,7 @@ def verify(
 
     A device that is measured from here: fresh networks are predicted, then timed. One that was timed with a bundle: the
     networks of another bundle (--times). Any other: networks and families of networks.csv are left out of the
-    calibration.
+    calibration, or of the fit that other devices help.
     """
     if home.device.is_timed or times is not None:
         record, text, paths = _check(home, space, networks, seed, times, report)
@@ -204,6 +236,7 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
     from nas.errors import InputError
     from nas.jobs.lut import verify_device
     from nas.jobs.lut_build import has_timings
+    from nas.jobs.lut_networks import helped_by, verify_from_networks
     from nas.latency.load import NETWORKS_FILE
     from nas.latency.published.scores import summary
     from nas.report.latency_text import left_out_text
@@ -213,6 +246,15 @@ def _left_out_scores(home: DeviceHome, report: Path | None) -> tuple[dict[str, A
             f"{home.name} is timed with bundles, so --times must name the times of one that was not imported; write it:"
             f" `nas lut bundle --device {home.name} --seed 1 --out DIR`."
         )
+    if helped_by(home):
+        if report is not None:
+            raise InputError(
+                f"{home.name} is known from few networks, of which there is no report; leave --report out."
+            )
+        from nas.report.few_text import left_out_networks_text
+
+        own = verify_from_networks(home).as_json()
+        return {"device": home.name, **own}, left_out_networks_text(home.name, own, page()), ()
     with progress() as show:
         found = verify_device(home, counted("leaving out networks and families", show))
     record = summary(found)
@@ -253,7 +295,8 @@ def predict(
         segments = [{"segment": key, "mean_ms": ms} for key, ms in found.segments]
         record = {
             "network": network, "device": home.name, **found.facts.as_json(), "latency": estimate.as_json(),
-            "published": published, "segments": segments, **({"level": now.level} if now else {}),
+            "published": published, "segments": segments, **({"model": found.model} if found.model else {}),
+            **({"level": now.level} if now else {}),
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,16 +18,16 @@ from nas.graph import Graph, OperatorTable, Segment
 from nas.graph.graph import single
 from nas.latency import Device, DeviceHome, Estimate, LatencyModel, load_latency
 from nas.latency.device import DEVICE_FILE, ROOM, read_device
-from nas.latency.estimate import SOURCES
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, load_calibration, published_index, read_network
-from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments
+from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.latency.printed import segment_rows
 from nas.latency.published.calibrate import FEW, FOLDS, Calibrated
 from nas.latency.published.predictor import OperatorPredictor, make_predictor
 from nas.latency.published.rows import Calibration, PublishedRow
 from nas.latency.published.scores import Verification, read_plan, verify
 from nas.latency.published.validate import LeftOut, Progress, fit_and_judge
 from nas.latency.table.coverage import coverage
-from nas.latency.table.rows import TableRow, read_table, table_text
+from nas.latency.table.rows import read_table, table_text
 from nas.onnx.sizes import InputShapes
 from nas.resources import check_name, workspace
 from nas.space import Architecture, known_names, known_network
@@ -133,26 +133,6 @@ def table_segments() -> list[Segment]:
     return list(found.values())
 
 
-def segment_rows(model: LatencyModel, segments: Sequence[HasSegments]) -> list[TableRow]:
-    """A row of a table for each segment as `model` sees it, with its interval; sorted by key."""
-    costs = model.segment_costs([s.key for s in segments], [s.operators for s in segments])
-    low, high = model.segment_bounds(costs)
-    date = str(model.operators.manifest.get("date", "")) if model.operators else ""
-    rows = [
-        TableRow(
-            segment=segment.key,
-            mean_ms=float(costs.mean_ms[i]),
-            low_ms=float(low[i]),
-            high_ms=float(high[i]),
-            count=0,
-            source=SOURCES[int(costs.source[i])],
-            date=date,
-        )
-        for i, segment in enumerate(segments)
-    ]
-    return sorted(rows, key=lambda row: row.segment)
-
-
 def verify_device(home: DeviceHome, progress: Progress) -> Verification:
     """The nested scores of a device's calibration; a minute or two of computing."""
     with threadpool_limits(limits=1, user_api="blas"):
@@ -183,13 +163,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """A network's latency, what it is of, what others published of it, and its segments with the time of all images
-    there."""
+    """A network's latency, what it is of, what others published of it, its segments with the time of all images there,
+    and what the model is made of, where other devices helped."""
 
     estimate: Estimate
     facts: Facts
     published: list[PublishedRow]
     segments: list[tuple[str, float]]
+    model: str = ""
 
 
 def predict(
@@ -224,7 +205,14 @@ def predict(
         ),
         published=published_index(home).find(operators) if graph.batch == 1 else [],
         segments=[(s.key, float(ms * often)) for s, ms in zip(segments, costs.mean_ms, strict=True)],
+        model=_helped_words(model),
     )
+
+
+def _helped_words(model: LatencyModel) -> str:
+    """What latencies are made of that other devices helped with, "" of others."""
+    manifest = model.operators.manifest if model.operators else {}
+    return str(manifest["model"]) if "others" in manifest and "model" in manifest else ""
 
 
 def add_device(file: Path) -> tuple[Device, Path]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from nas.errors import InputError
+from nas.jobs.lut_few import helping_devices, is_from_few
 from nas.latency import DeviceHome, load_latency
 from nas.latency.day import LEVELS_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.latency.timed.regression import MIN_NETWORKS
+from nas.latency.transfer.networks import device_of
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
+from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
@@ -27,24 +32,33 @@ FIT_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRequest:
-    """What a user asks of `nas lut plan` and `nas lut build`; `budget_s` is for all batches, of earlier starts too."""
+    """What a user asks of `nas lut plan` and `nas lut build`: to time for `budget_s`, earlier starts included, or so
+    many `networks`, the reference and those that were timed before among them, in whatever time that takes."""
 
     home: DeviceHome
     space: str = "mobile"
     budget_s: float = 1200.0
+    networks: int | None = None
     seed: int = 0
     restart: bool = False
+
+    @property
+    def is_few(self) -> bool:
+        """Whether so few networks are asked for that other devices help."""
+        return self.networks is not None and self.networks <= FEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePlan:
     """What a build would do: networks by role, the segments of the space and how many of them would be timed, seconds
-    in all, and what is there already."""
+    in all, and what is there already. Where they are few: their names, and the devices that help (`others`)."""
 
     device: str
     space: str
     environment: dict[str, str]
     roles: dict[str, int]
+    chosen: tuple[str, ...]
+    others: tuple[str, ...]
     space_segments: int
     covered: int
     covered_thrice: int
@@ -67,8 +81,9 @@ def measured_space(name: str) -> SearchSpace:
 
 def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> TablePlan:
     """What `build_table` would do, after a look of a second or two at the device; nothing is stored."""
-    check_budget(request.budget_s)
+    _check_size(request)
     home, space = request.home, measured_space(request.space)
+    others = helping_devices(home) if request.is_few else []
     progress(Step(doing="looking at the device"))
     with open_stopwatch(home) as watch:
         environment = watch.environment()
@@ -80,8 +95,9 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
                     _count(seen, {segment.key for segment in timing.segments})
         pace = look(watch)
     roles: dict[str, int] = {}
+    chosen: list[str] = []
     seconds, left = 0.0, _for_timing(request) - spent
-    for batch in batches(table_items(home, space, request.seed), done):
+    for batch in batches(_asked_items(request, space, done), done):
         progress(Step(doing="choosing networks", done=seconds, of=left))
         expected = pace.seconds(batch)
         if seconds + expected > left:
@@ -89,6 +105,7 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
         seconds += expected
         for item in batch:
             roles[item.role] = roles.get(item.role, 0) + 1
+            chosen.append(item.name)
             _count(seen, {segment.key for segment in item.segments})
     keys = space_keys(space, counted("counting the segments of the space", progress))
     return TablePlan(
@@ -96,28 +113,33 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
         space=space.name,
         environment=environment,
         roles=roles,
+        chosen=tuple(chosen) if request.is_few else (),
+        others=tuple(map(device_of, others)),
         space_segments=len(keys),
         covered=sum(key in seen for key in keys),
         covered_thrice=sum(seen.get(key, 0) >= 3 for key in keys),
-        seconds=seconds + request.budget_s - _for_timing(request),
+        seconds=seconds + (FIT_SECONDS if request.networks else request.budget_s - _for_timing(request)),
         timed_before=len(done),
         spent_before_s=spent,
     )
 
 
 def check_build(request: TableRequest) -> None:
-    """Raises `InputError` for what no build can do: too small a budget, a space of codes, a device out of reach,
-    a table that it would overwrite."""
-    check_budget(request.budget_s)
+    """Raises `InputError` for what no build can do: too small a budget, too few networks, a space of codes, a device
+    out of reach, a table that it would overwrite."""
+    _check_size(request)
     measured_space(request.space)
     find_runner(request.home)
     check_table(request.home)
+    if request.is_few:
+        helping_devices(request.home)
 
 
 def build_table(
     request: TableRequest, *, progress: Callable[[BuildProgress], None], fitting: OnProgress = silent
-) -> BuiltTable:
-    """Time networks until the budget is spent, then write device.yaml, table.csv and coefficients.json.
+) -> BuiltTable | FewTable:
+    """Time networks until the budget is spent or as many as were asked for are timed, then write device.yaml, table.csv
+    and coefficients.json: of few networks with the help of other devices.
 
     A build that was stopped goes on. `progress` is told of the timing, `fitting` of what comes after it. Raises
     `InputError` for a device that is not measured here as its `device.yaml` says, and where the budget is too small for
@@ -138,9 +160,12 @@ def build_table(
             if request.restart:  # what was looked at since is of another table
                 (home.own_folder / LEVELS_FILE).unlink(missing_ok=True)
             if store.seconds() < _for_timing(request):
-                items, budget_s = table_items(home, space, request.seed), _for_timing(request)
+                items, budget_s = _asked_items(request, space, store.digests()), _for_timing(request)
                 build(watch, store, items, budget_s=budget_s, pace=look(watch), progress=told)
             timings = store.timings()
+    if request.is_few and is_helped(timings):
+        fitting(Step(doing="fitting what was timed"))
+        return fit_few(home, space, timings, environment, helping_devices(home), faults=faults)
     if len(timings) < MIN_NETWORKS:
         raise InputError(
             f"--budget must leave time for at least {MIN_NETWORKS} networks, but {len(timings)} were timed in"
@@ -150,8 +175,9 @@ def build_table(
     return fit_table(home, space, timings, environment, faults=faults)
 
 
-def refit_table(home: DeviceHome) -> BuiltTable:
-    """Fit the table of a device again to the timings that are there, for the space that it was built for.
+def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
+    """Fit the table of a device again to the timings that are there, for the space that it was built for; with the help
+    of other devices where they helped before.
 
     Raises `InputError` where there are none.
     """
@@ -162,7 +188,10 @@ def refit_table(home: DeviceHome) -> BuiltTable:
         )
     with TimingStore(home.timings, environment) as store:
         timings = store.timings()
-    return fit_table(home, measured_space(table_space(home)), timings, environment)
+    space = measured_space(table_space(home))
+    if is_from_few(home) and is_helped(timings):
+        return fit_few(home, space, timings, environment, helping_devices(home))
+    return fit_table(home, space, timings, environment)
 
 
 def measured_environment(home: DeviceHome) -> dict[str, str]:
@@ -212,7 +241,34 @@ def table_items(home: DeviceHome, space: SearchSpace, seed: int) -> Iterator[Ite
     return ordered(generic_items(runtime, seed), space_items(space, runtime, seed), further_items(runtime))
 
 
+def chosen_items(home: DeviceHome, space: SearchSpace, count: int, seed: int) -> Iterator[Item]:
+    """The networks of a table of `count`, the reference apart: where they are few those that tell most."""
+    if count > FEW:
+        return islice(table_items(home, space, seed), count - 1)
+    return iter(few_items(space, home.runtime, helping_devices(home), count - 1, seed))
+
+
+def _asked_items(request: TableRequest, space: SearchSpace, done: set[str]) -> Iterator[Item]:
+    """What is timed for what was asked, in its order, without what is `done`."""
+    if request.networks is None:
+        return table_items(request.home, space, request.seed)
+    asked = chosen_items(request.home, space, request.networks, request.seed)
+    return islice((item for item in asked if item.digest not in done), max(request.networks - 1 - len(done), 0))
+
+
+def _check_size(request: TableRequest) -> None:
+    if request.networks is None:
+        check_budget(request.budget_s)
+    elif request.networks < LEAST:
+        raise InputError(
+            f"--networks must be at least {LEAST}, the reference among them, but got {request.networks}; 20 are a good"
+            " beginning."
+        )
+
+
 def _for_timing(request: TableRequest) -> float:
+    if request.networks is not None:
+        return math.inf
     return max(request.budget_s - FIT_SECONDS, 0.6 * request.budget_s)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nas.errors import InputError
 from nas.files import write_bytes
 from nas.jobs.lut_build import check_table, measured_environment, measured_space, table_items
+from nas.jobs.lut_few import helping_devices
 from nas.latency import DeviceHome
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
@@ -28,6 +30,7 @@ from nas.measure.bundle import (
 from nas.measure.bundle_files import write_networks
 from nas.measure.bundle_page import page_text
 from nas.measure.bundle_times import FilledTimes, read_times, require_believable, timings_text
+from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table, timings_digest
 from nas.measure.plan import Item
 from nas.measure.store import MUST_AGREE, REFERENCE, NewTiming, StoredTiming, TimingStore
@@ -85,16 +88,17 @@ class MadeBundle:
 def make_bundle(request: BundleRequest, *, progress: OnProgress = silent) -> MadeBundle:
     """Write a bundle, or what lacks of it: files that are there are not written again, and `timings.csv` never is.
 
-    The networks are those that a build of this space and seed would time first, without what was timed before. Raises
+    The networks are those that a build of this space and seed would time first, or, where they are few, with
+    `--networks`; without what was timed before. Raises
     `InputError` for fewer networks than a table needs, a format that cannot be written here, and a folder that holds
     another bundle; before anything is written.
     """
     home, folder = request.home, request.out
     formats = request.formats or (default_format(home.device),)
     check_formats(formats)
-    if request.networks < MIN_NETWORKS:
+    if request.networks < LEAST:
         raise InputError(
-            f"--networks must be at least {MIN_NETWORKS} to fit a table to, the reference among them, but got"
+            f"--networks must be at least {LEAST} to fit a table to, the reference among them, but got"
             f" {request.networks}; ask for more."
         )
     space = measured_space(request.space)
@@ -111,7 +115,7 @@ def make_bundle(request: BundleRequest, *, progress: OnProgress = silent) -> Mad
         bundle = _going_on(bundle, folder)
     else:
         write_manifest(bundle, folder)
-    items = _untimed_items(home, space, request.seed, environment, progress)
+    items = _untimed_items(request, space, environment, progress)
     found = write_networks(bundle, folder, items, home.runtime, progress)
     write_bytes(folder / SPACE_FILE, space_path(request.space).read_bytes())
     write_bytes(folder / PAGE_FILE, page_text(found.bundle, home.device).encode())
@@ -140,15 +144,19 @@ def _going_on(asked: Bundle, folder: Path) -> Bundle:
 
 
 def _untimed_items(
-    home: DeviceHome, space: SearchSpace, seed: int, environment: Mapping[str, str], progress: OnProgress
+    request: BundleRequest, space: SearchSpace, environment: Mapping[str, str], progress: OnProgress
 ) -> Iterator[Item]:
     """The networks that a build would time, without those that were timed before."""
     progress(Step(doing="choosing networks"))
-    done: set[str] = set()
+    home, done = request.home, set[str]()
     if home.timings.exists():
         with TimingStore(home.timings, environment) as store:
             done = store.digests()
-    yield from (item for item in table_items(home, space, seed) if item.digest not in done)
+    items = table_items(home, space, request.seed)
+    if request.networks <= FEW:
+        # One that no format holds leaves its place to the next.
+        items = iter(few_items(space, home.runtime, helping_devices(home), 2 * FEW + len(done), request.seed))
+    yield from (item for item in items if item.digest not in done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +173,13 @@ class ImportedBundle:
     elsewhere: int
     timed: int
     folder: Path
-    table: BuiltTable | None
+    table: BuiltTable | FewTable | None
+    least: int = MIN_NETWORKS
 
     @property
     def needed(self) -> int:
         """How many networks more must be timed for a table."""
-        return max(0, MIN_NETWORKS - self.timed)
+        return max(0, self.least - self.timed)
 
     @property
     def reference_ms(self) -> tuple[float, ...]:
@@ -217,11 +226,15 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
             store.add_batch(_new_timings(change, bundle, items), seconds=0.0, called=bundle.identity)
         timings = store.timings()
     timed = len({timing.digest for timing in timings})
-    table = None
-    if timed >= MIN_NETWORKS and not _is_fitted(home, space, timings):
+    is_few = bundle.wanted <= FEW and timed <= FEW
+    least = LEAST if is_few else MIN_NETWORKS
+    table: BuiltTable | FewTable | None = None
+    if timed >= least and not _is_fitted(home, space, timings):
         progress(Step(doing="fitting what was timed"))
+        others = helping_devices(home) if is_few else []
         _take_along(home)
-        table = fit_table(home, space, timings, environment)
+        fit = partial(fit_few, others=others) if is_few else fit_table
+        table = fit(home, space, timings, environment)
     return ImportedBundle(
         device=home.name,
         times=times,
@@ -232,6 +245,7 @@ def import_bundle(home: DeviceHome, path: Path, *, progress: OnProgress = silent
         timed=timed,
         folder=home.own_folder,
         table=table,
+        least=least,
     )
 
 

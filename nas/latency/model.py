@@ -1,8 +1,9 @@
 """What a network costs on a device: a fixed time plus its segments, each from one place.
 
 A segment with a row in the device's `table.csv` is served by that row; any other by the operator cost model, if
-the device has one; never by both. Rows whose source is *modelled* are a printout of the cost model, for people to
-read: the model itself serves those segments. The source of a sum is that of its weakest part.
+the device has one; never by both. Rows whose source is *modelled*, and rows of the model's source of which nothing was
+timed, are a printout of the cost model, for people to read: the model itself serves those segments. The source of a sum
+is that of its weakest part.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.contents import read_json
 from nas.errors import InputError, UnknownOperatorError
 from nas.graph.graph import OWN_GRAPH, Graph, single
 from nas.graph.operators import OperatorTable
@@ -23,12 +23,11 @@ from nas.latency.caution import cautious
 from nas.latency.day import HALF, LEVELS_FILE, LevelSpread, level_spread, read_looks
 from nas.latency.device import Device
 from nas.latency.estimate import SOURCES, WEAKNESS, Estimate, Source
+from nas.latency.operator_file import read_operators
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats, Ints
-from nas.latency.published.predictor import read_predictor
 from nas.latency.published.warnings import is_large
 from nas.latency.table.rows import TableRow, read_table, shortened
-from nas.latency.timed.regressor import FORM, regressor_of_json
 from nas.runtimes import Runtime, find_runtime, usual_key
 
 TABLE_FILE, COEFFICIENTS_FILE = "table.csv", "coefficients.json"
@@ -273,7 +272,7 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
     """The latency model of `device` from the files in `folder`."""
     table, coefficients = folder / TABLE_FILE, folder / COEFFICIENTS_FILE
     rows = read_table(table) if table.exists() else {}
-    operators = _read_operators(coefficients) if coefficients.exists() else None
+    operators = read_operators(coefficients) if coefficients.exists() else None
     if not rows and operators is None:
         how = "measure" if device.is_timed else "fit or import"
         command = f"nas lut {'build' if device.is_timed else 'fit'} --device {device.name}"
@@ -282,14 +281,11 @@ def read_latency_model(device: Device, folder: Path, *, resolve: Resolver | None
             f" `{command}`."
         )
     if operators:
-        rows = {key: row for key, row in rows.items() if row.source != _MODELLED}
+        rows = {key: row for key, row in rows.items() if not _is_printed(row, operators)}
     spread = level_spread(operators.manifest, read_looks(folder / LEVELS_FILE)) if operators else LevelSpread()
     return LatencyModel(device=device, rows=rows, operators=operators, resolve=resolve, level_sd=spread.any_day)
 
 
-def _read_operators(path: Path) -> OperatorModel:
-    """The operator costs at `path`, of either form. Raises `InputError` naming the file for anything else."""
-    record = read_json(path, "a coefficients file (JSON)", remedy="restore it, or fit it again: `nas lut fit`")
-    if isinstance(record, dict) and record.get("form") == FORM:
-        return regressor_of_json(record, path)
-    return read_predictor(path)
+def _is_printed(row: TableRow, operators: OperatorModel) -> bool:
+    """Whether a row is a printout of the operator costs: nothing was timed for it."""
+    return row.source == _MODELLED or (row.source == operators.source and row.count == 0)

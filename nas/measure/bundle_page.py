@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.latency.device import Device
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.bundle import TIMINGS_FILE, Bundle
+from nas.measure.few import FEW, LEAST
 
 _WHAT = {
     "onnx": "ONNX files (opset 20), for ONNX Runtime and whatever else reads them",
@@ -16,6 +17,7 @@ _WHAT = {
 def page_text(bundle: Bundle, device: Device) -> str:
     """The page of instructions, in Markdown."""
     threads = device.threads or "as many as the runtime likes"
+    least = LEAST if bundle.wanted <= FEW else MIN_NETWORKS
     formats = "\n".join(f"* `{name}/`: {_WHAT[name]}" for name in bundle.formats)
     return f"""\
 # Networks to time on {bundle.device}
@@ -60,7 +62,7 @@ Bring `{TIMINGS_FILE}` back into this folder, beside `manifest.json`, and run
 nas lut import {TIMINGS_FILE} --device {bundle.device}
 ```
 
-From {MIN_NETWORKS} timed networks on, the reference among them, that makes the table of the device; more of
+From {least} timed networks on, the reference among them, that makes the table of the device; more of
 them make it better. You may import what you have, and import the same file again when there is more in it.
 """
 

@@ -99,7 +99,9 @@ def predicted_figure(name: str, networks: Sequence[Document]) -> Figure:
 
 
 def build_headline(result: Document) -> str:
-    """What a build timed and covers."""
+    """What a build timed and covers, or what its model is made of."""
+    if result.get("others"):
+        return f"A latency model of {short(result.get('device'))}, {text(result.get('model'))} (predicted)."
     return (
         f"A table from {text(result.get('networks'))} timed networks: it holds {text(result.get('covered'))} of the"
         f" {text(result.get('space_segments'))} segments of {short(result.get('space'))} (measured)."

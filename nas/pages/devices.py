@@ -146,6 +146,7 @@ def _compared_table(compared: Sequence[Document]) -> Table:
 
 def _left_out(left_out: Document) -> Table:
     names = {"ours": "this model", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
+    names["scaled"] = "one other device, scaled"
     rows = [
         Row(
             cells=[

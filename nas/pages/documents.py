@@ -16,7 +16,8 @@ from nas.printable import printable
 
 SCHEMA = 1
 _KINDS = {
-    "best": "search", "answers": "search", "study": "study", "space_segments": "build", "sustained_s": "sustained",
+    "best": "search", "answers": "search", "study": "study", "space_segments": "build", "others": "build",
+    "sustained_s": "sustained",
 }  # fmt: skip
 """A key of a document without a run → its kind; the first that is there counts."""
 _DEEPEST = 60

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas.jobs.lut_bundle import ImportedBundle, MadeBundle
-from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.bundle import PAGE_FILE, TIMINGS_FILE
-from nas.report.lut_text import built_text
+from nas.report.few_text import any_built_text
 from nas.report.page import PLAIN, Page
 
 _APART = 0.05
@@ -61,13 +60,13 @@ def imported_bundle_text(found: ImportedBundle, page: Page = PLAIN, *, reached: 
         )
     if found.needed:
         lines.append(
-            f"{found.timed} networks are timed, and a table needs {MIN_NETWORKS}, the reference among them:"
+            f"{found.timed} networks are timed, and a table needs {found.least}, the reference among them:"
             f" {found.needed} more; what there is is kept"
         )
     elif found.table is None:
         lines.append("nothing is new: the table is that of these times already")
     text = "\n".join(map(page.filled, lines))
-    return f"{text}\n{built_text(found.table, page, reached=reached)}" if found.table else text
+    return f"{text}\n{any_built_text(found.table, page, reached=reached)}" if found.table else text
 
 
 def warnings(found: ImportedBundle) -> list[str]:

@@ -17,6 +17,7 @@ def predicted_text(network: str, device: str, found: Prediction, page: Page = PL
     interval = f"[{estimate.low_ms:.{digits}g}, {estimate.high_ms:.{digits}g}]"
     lines = [f"{network} on {device}: {estimate.mean_ms:.{digits}g} ms {interval} ({estimate.source}, 90 % interval)"]
     lines.append(_facts_text(found.facts))
+    lines += [found.model] if found.model else []
     lines += [f"published: {row.latency_ms:g} ms ({row.source}, protocol {row.protocol})" for row in found.published]
     return "\n".join(page.filled(line, hanging="  ") for line in lines)
 

@@ -107,7 +107,10 @@ def coverage_text(parts: Sequence[Mapping[str, Any]], page: Page = PLAIN) -> str
 
 def left_out_line(record: Mapping[str, Mapping[str, float]]) -> str:
     """The errors of networks left out of a fit, beside those of plainer models: the `left_out` of its manifest."""
-    names = {"ours": "error", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all"}
+    names = {
+        "ours": "error", "macs_and_parameters": "MACs and parameters alone", "constant": "one figure for all",
+        "scaled": "one other device, scaled",
+    }  # fmt: skip
     return "; ".join(
         f"{names[name]} {part['median']:.1%} in the median, {part['mean']:.1%} on average"
         for name, part in record.items()
@@ -227,6 +230,10 @@ def plan_text(plan: TablePlan, page: Page = PLAIN) -> str:
     ]
     if plan.timed_before:
         lines.append(f"{plan.timed_before} networks were timed before, in {_minutes(plan.spent_before_s)}")
+    if plan.others:
+        lines.append(f"chosen to tell most together: the reference, {', '.join(plan.chosen)}")
+        lines.append(f"a model is made of them and of the operator costs of {', '.join(plan.others)}")
+        return "\n".join(map(page.filled, lines))
     lines.append(
         f"of the {plan.space_segments:,} segments that networks of {plan.space} may have, {plan.covered:,} would run in"
         f" a timed network, {plan.covered_thrice:,} in three or more; operator costs serve the others"
@@ -262,7 +269,7 @@ def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -
                 f"{found.covered:,} of the {found.space_segments:,} segments that networks of {found.space} may have"
                 " are in the table; operator costs serve the others"
             ),
-            *map(page.filled, _faults_text(found.faults)),
+            *map(page.filled, faults_text(found.faults)),
             "",
             "each timed network predicted from the others:",
             table(columns, scores, page),
@@ -275,7 +282,7 @@ def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -
     )
 
 
-def _faults_text(faults: Mapping[str, str]) -> list[str]:
+def faults_text(faults: Mapping[str, str]) -> list[str]:
     """A line on the networks that could not be timed, where there are any, with the reason of the first."""
     if not faults:
         return []
@@ -319,7 +326,7 @@ def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
             f"{record['device']}: {record['count']} fresh networks of {record['space']} (seed {record['seed']}),"
             " predicted first, then timed"
         ),
-        *map(page.filled, _faults_text(record["faults"])),
+        *map(page.filled, faults_text(record["faults"])),
         "",
         _error_table(record, page),
         "",

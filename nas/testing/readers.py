@@ -28,6 +28,7 @@ from nas.documents import parse_yaml, read_yaml
 from nas.errors import NasError
 from nas.files import sha256
 from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable, read_operator_lists, write_operator_lists
+from nas.jobs.network_times import read_network_times
 from nas.latency.day import LEVELS_FILE, read_looks
 from nas.latency.device import DEVICE_FILE, Device, read_device
 from nas.latency.home import DeviceHome
@@ -38,6 +39,7 @@ from nas.latency.table.operator_times import read_operator_times
 from nas.latency.table.timings import read_timed_texts
 from nas.latency.timed.operator_shapes import NUM_COORDINATES, NUM_TERMS
 from nas.latency.timed.regressor import GroupResidual, OperatorRegressor
+from nas.latency.transfer.networks import fit_networks_of
 from nas.measure.bundle import Bundle, BundledFile, bundled, read_bundle, write_manifest
 from nas.measure.bundle_times import read_times, timings_text
 from nas.measure.plan import network_item, probe_item
@@ -116,16 +118,37 @@ def _table(folder: Path) -> Path:
     return _text(TABLE_FILE, "\n".join(lines) + "\n")(folder)
 
 
-def _regression(folder: Path) -> Path:
+def _regressor() -> OperatorRegressor:
     rng = np.random.default_rng(0)
     residual = GroupResidual(
         centres=rng.normal(size=(3, NUM_COORDINATES)), weights=np.full(3, 0.1), certainty=0.1 * np.eye(3)
     )
-    model = OperatorRegressor(
+    return OperatorRegressor(
         fixed_ms=0.05, groups=("dense", "lin"), roofline=rng.uniform(0.1, 2.0, (3, NUM_TERMS)),
         residuals={"dense": residual}, scale=0.2, length=1.5, floor=0.03, factor=1.5, manifest={"device": "mine"},
     )  # fmt: skip
+
+
+def _regression(folder: Path) -> Path:
+    return _text(COEFFICIENTS_FILE, _regressor().to_json())(folder)
+
+
+def _transferred(folder: Path) -> Path:
+    """A device of six networks, which another one helps."""
+    tables = [OPERATORS, OPERATORS.select(slice(0, 2)), OPERATORS.select(slice(0, 3))]
+    networks = [*tables, *(OperatorTable.concatenate([one, OPERATORS]) for one in tables)]
+    latency_ms = np.array([2.0, 1.4, 1.5, 4.1, 3.3, 3.4])
+    model = fit_networks_of([_regressor()], networks, latency_ms, manifest={"device": "mine"})
     return _text(COEFFICIENTS_FILE, model.to_json())(folder)
+
+
+def _network_times(folder: Path) -> Path:
+    return _text("times.csv", "network,latency_ms\nmobilenetv2-0.35@96,3.5\nmobilenetv1-0.25,4.25\n")(folder)
+
+
+def _network_times_read(folder: Path) -> Iterable[float]:
+    rows, _ = read_network_times(folder / "times.csv", DEVICE)
+    return [value for row in rows for value in (row.latency_ms, row.rounding_ms)]
 
 
 _COLUMNS = "network,family,resolution,head,scope,latency_ms,rounding_ms,protocol,source,date"
@@ -447,7 +470,9 @@ READERS: tuple[Reader, ...] = (
         write=_text(LEVELS_FILE, "time,level,reference_ms\n2026-01-02T03:04:05+00:00,1.05,2.5\n"),
         read=lambda folder: [look.level * look.reference_ms for look in read_looks(folder / LEVELS_FILE)],
     ),
+    Reader(name="transferred", kind="json", write=_transferred, read=_prediction),
     Reader(name="networks", kind="text", write=_networks, read=_published),
+    Reader(name="network times", kind="text", write=_network_times, read=_network_times_read),
     Reader(name="operator lists", kind="gzip", write=_lists, read=_listed),
     Reader(
         name="calibration", kind="text", read=_plan,

@@ -68,7 +68,7 @@ def test_a_plan_in_words_and_as_a_document(fresh: Path, capsys: pytest.CaptureFi
     found = document(capsys, *command)
     assert found.keys() == {
         "device", "space", "environment", "roles", "space_segments", "covered", "covered_thrice", "seconds",
-        "timed_before", "spent_before_s",
+        "timed_before", "spent_before_s", "chosen", "others",
     }  # fmt: skip
     assert found["covered"] == found["space_segments"]
     assert not (fresh / "latency_tables").exists()

@@ -10,6 +10,7 @@ import yaml
 
 from nas.measure.plan import Item, probe_item
 from nas.runtimes import OWN, Runtime
+from nas.space import Architecture, known_network
 from tests.measure.devices import SimulatedRunner, simulate_clock_and_files
 
 
@@ -26,6 +27,11 @@ def few_generic_items(runtime: Runtime = OWN, seed: int = 0) -> list[Item]:
     return [probe_item(f"probe-{number}", runtime) for number in range(seed, seed + 8)]
 
 
+def few_known_networks() -> list[Architecture]:
+    """Some known networks in place of all."""
+    return [known_network(name) for name in ("mobilenetv1-0.25", "mobilenetv2-0.35", "shufflenetv2-0.5")]
+
+
 def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner) -> None:
     """From now on `runner` times whatever is to be timed on a device that is reached."""
     patch.setenv("NAS_WORKSPACE", str(workspace))
@@ -35,4 +41,6 @@ def simulate(patch: pytest.MonkeyPatch, workspace: Path, runner: SimulatedRunner
     patch.setattr("nas.jobs.lut_build.find_runner", lambda home: runner)
     patch.setattr("nas.jobs.lut_build.generic_items", few_generic_items)
     patch.setattr("nas.jobs.lut_build.further_items", lambda runtime: ())
+    patch.setattr("nas.measure.few._POOL", 60)
+    patch.setattr("nas.measure.few.known_networks", few_known_networks)
     simulate_clock_and_files(patch, runner)

@@ -16,6 +16,7 @@ from nas.jobs.lut import (
     fitted_model,
     predict,
 )
+from nas.jobs.lut_networks import helped_by
 from nas.latency import device_home, load_latency
 from nas.latency.device import device_names
 from nas.latency.load import load_calibration, published_index
@@ -28,7 +29,11 @@ from nas.report.lut_text import fitted_text
 from nas.space import known_network
 from tests.shared_data import shared_data
 
-FITTED = [name for name, folder in sorted(device_names().items()) if (folder / "networks.csv").exists()]
+FITTED = [
+    name
+    for name, folder in sorted(device_names().items())
+    if (folder / "networks.csv").exists() and not helped_by(device_home(name))
+]
 
 
 @pytest.mark.parametrize("device", FITTED)

@@ -26,6 +26,7 @@ from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.day import LEVELS_FILE, Look, add_look, read_looks
 from nas.latency.table.rows import read_table
 from nas.measure.build import BATCH, BuildProgress
+from nas.measure.fit import BuiltTable
 from nas.measure.plan import space_keys
 from nas.measure.stopwatch import files_folder, open_stopwatch, remove_dead_files
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
@@ -83,6 +84,7 @@ def files(workspace: Path) -> dict[str, bytes]:
 def test_a_build_writes_the_files_of_a_device_that_serve_its_networks(runner: SimulatedRunner, tmp_path: Path) -> None:
     told: list[BuildProgress] = []
     built = build_table(ask(), progress=told.append)
+    assert isinstance(built, BuiltTable)
     timings = stored()
     assert built.networks == len(digests(timings)) == told[-1].networks >= 5 * BATCH
     assert files(tmp_path).keys() == {"device.yaml", "table.csv", "coefficients.json"}
@@ -109,6 +111,7 @@ def test_a_plan_says_what_a_build_then_does_and_stores_nothing(runner: Simulated
     assert planned.seconds <= ask().budget_s + lut_build.FIT_SECONDS
     assert 0 <= planned.covered_thrice <= planned.covered <= planned.space_segments
     built = build_table(ask(), progress=ignore)
+    assert isinstance(built, BuiltTable)
     # The plan goes by one look at the device, a build by what its batches took.
     assert sum(planned.roles.values()) == pytest.approx(built.networks, rel=0.5)
     assert planned.roles["probe"] == len(few_generic_items())

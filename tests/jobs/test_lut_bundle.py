@@ -161,15 +161,15 @@ def test_the_table_is_fitted_again_without_the_bundle(fitted: tuple[Path, Import
 
 def test_a_bundle_holds_what_whoever_times_it_needs(workspace: Path) -> None:
     out = workspace / "deep" / "out"
-    found = make_bundle(ask(out, networks=14, formats=("onnx", "litert")))
+    found = make_bundle(ask(out, networks=21, formats=("onnx", "litert")))
     assert sorted(path.name for path in out.iterdir()) == sorted(
         (MANIFEST_FILE, PAGE_FILE, SPACE_FILE, TIMINGS_FILE, "onnx", "litert")
     )
-    assert (found.written, len(list(out.glob("*/*")))) == (28, 28)
-    assert len(rows_of(out)) == 2 * 15
+    assert (found.written, len(list(out.glob("*/*")))) == (42, 42)
+    assert len(rows_of(out)) == 2 * 22
     roles = [network.role for network in found.bundle.networks]
     # As a build would: two generic networks, then one of the space, and so on.
-    assert roles == ["reference", *["probe", "probe", "space"] * 4, "space"]
+    assert roles == ["reference", *["probe", "probe", "space"] * 4, *["space"] * 8]
     assert found.size_bytes == sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
 
 
@@ -203,7 +203,7 @@ def test_a_further_bundle_holds_other_networks(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"networks": 11}, "--networks must be at least 12"),
+        ({"networks": 3}, "--networks must be at least 4"),
         ({"formats": ("exe",)}, "format must be a known name, but got 'exe'"),
     ],
 )
@@ -230,16 +230,16 @@ def test_a_folder_of_something_else_is_left_alone(workspace: Path) -> None:
 
 def test_half_a_file_now_and_the_rest_later(workspace: Path) -> None:
     out = workspace / "out"
-    make_bundle(ask(out, networks=14))
+    make_bundle(ask(out, networks=24))
     time_all(out, range(6))
     first = import_bundle(phone(), out)
     assert (first.added, first.timed, first.needed, first.table) == (5, 6, 6, None)
-    assert len(first.times.missing) == 8
+    assert len(first.times.missing) == 18
     assert not (workspace / "latency_tables" / "phone" / "coefficients.json").exists()
     time_all(out)
     second = import_bundle(phone(), out)
-    assert (second.added, second.unchanged, second.corrected, second.timed) == (8, 5, 0, 14)
-    assert second.table is not None and second.table.networks == 13
+    assert (second.added, second.unchanged, second.corrected, second.timed) == (18, 5, 0, 24)
+    assert second.table is not None and second.table.networks == 23
     assert len({timing.batch for timing in stored()}) == 1
 
 

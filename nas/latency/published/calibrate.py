@@ -50,7 +50,7 @@ _LEAST_SHARE = 0.02
 _ENOUGH_OF_MANY = 1e-3
 """Kinds of hardware mean many fits of few rows: a thousandth of a nat is no difference."""
 _BEYOND_UNSEEN = 0.5
-_ONE_FAMILY = 0.35
+ONE_FAMILY = 0.35
 """Half the width, of log latency, for what other families stray by where all rows are of one, which networks left out
 of it do not tell. Fitted to one family, most of the others lay within."""
 _FLOORS = np.arange(0.03, 0.2001, 0.005)
@@ -320,6 +320,6 @@ def _spread(data: Calibration, rows: NDArray[np.bool_], found: Errors) -> Spread
             if score < least:
                 least, best = score, tried
     if data.by_kind and len(set(data.family[rows].tolist())) == 1:
-        best = replace(best, floor=float(np.hypot(best.floor, _ONE_FAMILY)))
+        best = replace(best, floor=float(np.hypot(best.floor, ONE_FAMILY)))
     large = np.abs(found.error[rows & ~data.in_scope])
     return replace(best, beyond=float(np.quantile(large, COVERAGE)) if len(large) else _BEYOND_UNSEEN)

@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.contents import read_json
 from nas.errors import InputError
 from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
@@ -92,7 +91,7 @@ class OperatorPredictor:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The document that `read_predictor` reads."""
+        """The document that `predictor_of_json` reads."""
         meaning = {**{name: one.meaning for name, one in COEFFICIENTS.items()}, **MEANINGS}
         share = _roofline_share(self.model)
         return {
@@ -122,9 +121,9 @@ def make_predictor(found: Calibrated, manifest: Mapping[str, Any]) -> OperatorPr
     )
 
 
-def read_predictor(path: Path) -> OperatorPredictor:
-    """The predictor written to `path`; anything else is an `InputError` naming the file."""
-    record = read_json(path, "a coefficients file (JSON)", remedy="restore it, or fit it again: `nas lut fit`")
+def predictor_of_json(record: Any, path: Path) -> OperatorPredictor:
+    """The predictor of a document written by `OperatorPredictor.as_json`; anything else is an `InputError` naming
+    `path`."""
     try:
         if record["schema"] != SCHEMA:
             raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; fit it again.")

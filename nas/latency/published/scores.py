@@ -37,7 +37,9 @@ class Plan:
 
     `priors` replace those of the cost model (None: the rows choose those of a kind of hardware); the families `aside`
     are scored beside the rest; the rows of `order_source` in the families `order_without` are predicted without these
-    families, and again with the priors of the coefficients `order_vary` halved and doubled.
+    families, and again with the priors of the coefficients `order_vary` halved and doubled. Where there are
+    `devices`, nothing of that is read: operators cost what they do on these, as few networks change it
+    (`nas.latency.transfer`).
     """
 
     priors: Priors | None = None
@@ -45,13 +47,14 @@ class Plan:
     order_source: str = ""
     order_without: tuple[str, ...] = ()
     order_vary: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 def read_plan(path: Path) -> Plan:
     """The plan in the YAML file at `path`, an empty one where there is none. Raises `InputError` for a bad file."""
     if not path.exists():
         return Plan()
-    record = check_keys(read_yaml(path), ("priors", "aside", "order"), str(path))
+    record = check_keys(read_yaml(path), ("priors", "aside", "order", "devices"), str(path))
     given = record.get("priors")
     priors = check_keys({} if given == NEURAL_ENGINE else given, NAMES, f"{path}: priors") if given else {}
     order = check_keys(record.get("order", {}), ("source", "without", "vary"), f"{path}: order")
@@ -61,6 +64,7 @@ def read_plan(path: Path) -> Plan:
         order_source=str(order.get("source", "")),
         order_without=_names(order.get("without", []), f"{path}: order.without"),
         order_vary=_names(order.get("vary", []), f"{path}: order.vary"),
+        devices=_names(record.get("devices", []), f"{path}: devices"),
     )
 
 

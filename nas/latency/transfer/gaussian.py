@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.stats import t as student_t
@@ -129,5 +130,27 @@ def most_telling(features: Floats, noise: float, count: int) -> list[int]:
         column = with_best / np.sqrt(with_best[best] + noise**2)
         taken = np.column_stack([taken, column])
         unsure = (features**2).sum(axis=1) - (taken**2).sum(axis=1)
+        found.append(best)
+    return found
+
+
+def most_informing(features: Floats, about: Floats, noise: float, turns: Sequence[NDArray[np.bool_]]) -> list[int]:
+    """Positions of rows of features (n, k), in prior deviations, that leave the values at `about` (m, k) least unsure:
+    each lowers the sum of their variances most, after those before it (Cohn, Ghahramani and Jordan, Active Learning
+    with Statistical Models, 1996).
+
+    The i-th comes from the rows where `turns[i]` (n,) is true, or from any where none of these is left; there are no
+    more than n.
+    """
+    found: list[int] = []
+    covariance = np.eye(features.shape[1])
+    for allowed in turns[: len(features)]:
+        toward = features @ covariance
+        variance = (toward * features).sum(axis=1) + noise**2
+        gain = ((toward @ about.T) ** 2).sum(axis=1) / variance
+        gain[found] = -1.0
+        left = allowed & (gain >= 0.0)
+        best = int(np.where(left, gain, -1.0).argmax() if left.any() else gain.argmax())
+        covariance -= np.outer(toward[best], toward[best]) / variance[best]
         found.append(best)
     return found

@@ -2,17 +2,18 @@
 
     t(operator) = Σ_features weight · feature(operator),      y(network) = t₀ + Σ t(operator) + noise
 
-Features are the costs on each other device, brought to the new one's level; their average by class of operator
-(dense, pointwise, depthwise, anything else: what a device is good or bad at); and plain physics (multiply-adds of each
-class, elements moved, weights, a count of operators). Their weights are Gaussian before, and so are they after a few
-whole networks: the same inference as for spaces of codes (`nas.latency.transfer.gaussian`).
+Features (`nas.latency.transfer.features`) are the costs on each other device, brought to the new one's level; their
+average by class of operator (dense, pointwise, depthwise, anything else: what a device is good or bad at); and plain
+physics. Their weights are Gaussian before, and so are they after a few whole networks: the same inference as for spaces
+of codes (`nas.latency.transfer.gaussian`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,12 @@ from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
-from nas.latency.transfer.gaussian import Prior, fit_linear, root_of
+from nas.latency.transfer.features import Costs, Frame, costs_of_networks, costs_of_operators, frame_of
+from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, most_informing, root_of
 
 SCHEMA = 1
 FORM = "transferred"
-CLASSES = ("dense", "pw", "dw", "other")
+LEAST_NETWORKS = 3
 _PRIOR: Mapping[str, float] = {"devices": 0.2, "classes": 0.2, "physics": 0.05, "fixed": 0.05, "noise": 0.05}
 _FIRM = 0.7
 _SPENT = 2
@@ -35,43 +37,47 @@ _SPENT = 2
 _LEAST_SPREAD = 0.02
 _LEAST_SHARE = 0.1
 """No operator costs less than this part of what it does on the other devices, on average."""
+_HEARD = 0.5
+"""A device is asked what it doubts where its share is at least this part of the greatest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferredOperators:
-    """What operators cost on a new device: `weights` (k + 1,) of the features, ms, and `root` (k + 1, r) of how unsure
-    they are together; `levels` (d,) bring the costs of `others` to the new device's, `shares` (d,) are what each has of
-    their average, `scales` (p,) bring physics to that level.
+    """What operators cost on a new device: `weights` (k + 1,) of the features in `frame`, and `root` (k + 1, r) of how
+    unsure they are together; `others` are the d devices whose costs these are features of.
 
-    Half of the 90 % interval of log latency is `factor` times the deviation of a network, `noise` included.
+    Half of the 90 % interval of log latency is `factor` times the deviation of a network, `noise` included, and not
+    below `least`.
     """
 
-    source: ClassVar[Source] = "predicted"
-
     others: tuple[OperatorModel, ...]
-    levels: Floats
-    shares: Floats
-    scales: Floats
-    fixed_unit_ms: float
+    frame: Frame
     weights: Floats
     root: Floats
     noise: float
     factor: float
+    least: float = 0.0
+    source: Source = "predicted"
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fixed_ms(self) -> float:
         """The time of a network without operators."""
-        return max(float(self._fixed @ self.weights), 0.0)
+        return max(float(self.frame.fixed(np.array([model.fixed_ms for model in self.others])) @ self.weights), 0.0)
 
     @property
     def num_features(self) -> int:
         """How many independent doubts there are about the weights."""
         return int(self.root.shape[1])
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The other devices."""
+        return tuple(map(device_of, self.others))
+
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
         """See `nas.latency.operator_model.OperatorModel`."""
-        features = _features(table, self.others, self.levels, self.shares, self.scales)
+        features = self.frame.additive(costs_of_operators(self.others, table))
         mean = np.maximum(features @ self.weights, _LEAST_SHARE * features[:, -1])
         return mean, np.asarray(features @ self.root)
 
@@ -87,76 +93,175 @@ class TransferredOperators:
         """See `nas.latency.operator_model.OperatorModel`; inputs of all sizes are alike here, and what is unsure about
         the fixed time is in what is unsure about operators, which were told apart from it."""
         deviation = np.hypot(np.linalg.norm(sums, axis=1) / mean_ms, self.noise)
-        return np.asarray(np.hypot(self.factor * deviation, rows_ms / mean_ms))
+        return np.asarray(np.hypot(np.maximum(self.factor * deviation, self.least), rows_ms / mean_ms))
 
     def warnings(self, table: OperatorTable) -> tuple[str, ...]:
-        """What the other devices' models doubt of this network."""
-        return tuple(dict.fromkeys(text for model in self.others for text in model.warnings(table)))
+        """What the models of the devices that it is most like doubt of this network."""
+        heard = self.frame.shares >= _HEARD * self.frame.shares.max()
+        asked = (model for model, is_heard in zip(self.others, heard, strict=True) if is_heard)
+        return tuple(dict.fromkeys(text for model in asked for text in model.warnings(table)))
 
     def as_json(self) -> dict[str, Any]:
-        """The numbers and texts that it is made of, the other devices' models with them."""
+        """The numbers and texts that it is made of, the other devices' models with them; what
+        `nas.latency.transfer.document.transferred_of_json` reads."""
+        frame, coefficients, meaning = self.frame, {"fixed": self.fixed_ms}, {"fixed": "ms a network"}
+        for name, level, share in zip(self.names, frame.levels.tolist(), frame.shares.tolist(), strict=True):
+            coefficients |= {f"level of {name}": level, f"share of {name}": share}
+            meaning |= {
+                f"level of {name}": f"times of this device over times of {name}",
+                f"share of {name}": f"what {name} has of the other devices' average",
+            }
         return {
             "schema": SCHEMA,
             "form": FORM,
-            "coefficients": {"fixed": self.fixed_ms},
-            "meaning": {"fixed": "ms a network"},
+            "source": self.source,
+            "coefficients": coefficients,
+            "meaning": meaning,
             "others": [dict(model.as_json()) for model in self.others],
-            "levels": self.levels.tolist(),
-            "shares": self.shares.tolist(),
-            "scales": self.scales.tolist(),
-            "fixed_unit_ms": self.fixed_unit_ms,
+            "frame": {
+                "levels": frame.levels.tolist(),
+                "shares": frame.shares.tolist(),
+                "scales": frame.scales.tolist(),
+                "unit_ms": frame.unit_ms,
+            },
             "weights": self.weights.tolist(),
             "root": self.root.tolist(),
-            "interval": {"noise": self.noise, "factor": self.factor},
+            "interval": {"noise": self.noise, "factor": self.factor, "least": self.least},
             "manifest": dict(self.manifest),
         }
 
-    @property
-    def _fixed(self) -> Floats:
-        """The features of a network without operators, shape (k + 1,)."""
-        return _fixed(self.others, self.levels, self.shares, len(self.weights), self.fixed_unit_ms)
+    def to_json(self) -> str:
+        """The document as text; the same model gives the same text."""
+        return json.dumps(self.as_json(), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def device_of(model: OperatorModel) -> str:
+    """The device that a model of operators is of, as its manifest says it."""
+    return str(model.manifest.get("device", "a device without a name"))
 
 
 def fit_networks_of(
-    others: Sequence[OperatorModel], networks: Sequence[OperatorTable], latency_ms: Floats
+    others: Sequence[OperatorModel],
+    networks: Sequence[OperatorTable],
+    latency_ms: Floats,
+    *,
+    source: Source = "predicted",
+    least: float = 0.0,
+    manifest: Mapping[str, Any] | None = None,
 ) -> TransferredOperators:
     """What operators cost on a device that took `latency_ms` (n,) for whole `networks`, given what they cost on others.
 
-    Raises `InputError` without another device.
+    `source` says what the latencies are, `least` is that of `TransferredOperators`; `manifest` joins what is said here
+    of networks and devices. Raises `InputError` without another device.
     """
+    costs = costs_of_networks(_some(others), networks)
+    with threadpool_limits(limits=1, user_api="blas"):
+        fitted = _fit(costs, latency_ms)
+    told = {"networks": len(networks), "others": [device_of(model) for model in others]}
+    return TransferredOperators(
+        others=tuple(others), least=least, source=source, manifest=told | dict(manifest or {}), **fitted
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Networks, each predicted by a fit without it; arrays (n,): `ours` is log(predicted / true), `half_width` that of
+    the log interval; `scaled` is the error of the other device that explains the rest best, times one number."""
+
+    ours: Floats
+    half_width: Floats
+    scaled: Floats
+
+    @property
+    def inside(self) -> float:
+        """The share of networks in their 90 % intervals."""
+        return float((np.abs(self.ours) <= self.half_width).mean())
+
+    def as_json(self) -> dict[str, dict[str, float]]:
+        """Median and mean of |predicted / true - 1|, of both."""
+        errors = {"ours": np.abs(np.expm1(self.ours)), "scaled": np.abs(np.expm1(self.scaled))}
+        return {
+            name: {"median": round(float(np.median(off)), 6), "mean": round(float(off.mean()), 6)}
+            for name, off in errors.items()
+        }
+
+
+def leave_out(
+    others: Sequence[OperatorModel],
+    networks: Sequence[OperatorTable],
+    latency_ms: Floats,
+    *,
+    group: NDArray[np.int64] | None = None,
+    least: float = 0.0,
+) -> LeftOut:
+    """Fit without each network in turn, or without each `group` (n,) of networks, and predict what was left out.
+
+    Raises `InputError` for fewer than `LEAST_NETWORKS` + 1.
+    """
+    if len(networks) <= LEAST_NETWORKS:
+        raise InputError(
+            f"networks can be left out of a fit to at least {LEAST_NETWORKS + 1}, but there are {len(networks)}."
+        )
+    costs = costs_of_networks(_some(others), networks)
+    owner = np.arange(len(networks)) if group is None else group
+    ours, half, scaled = np.zeros((3, len(networks)))
+    with threadpool_limits(limits=1, user_api="blas"):
+        for number in np.unique(owner):
+            out = owner == number
+            model = TransferredOperators(
+                others=tuple(others), least=least, **_fit(costs.select(~out), latency_ms[~out])
+            )
+            features = model.frame.networks(costs.select(out))
+            mean = np.maximum(features @ model.weights, _LEAST_SHARE * features[:, -1])
+            ours[out] = np.log(mean / latency_ms[out])
+            half[out] = model.half_width(mean, features @ model.root, np.zeros(int(out.sum())))
+            logs = np.log(latency_ms[:, None] / costs.elsewhere)
+            best = int(logs[~out].std(axis=0).argmin())
+            scaled[out] = logs[~out, best].mean() - logs[out, best]
+    return LeftOut(ours=ours, half_width=half, scaled=scaled)
+
+
+def telling(
+    others: Sequence[OperatorModel], networks: Sequence[OperatorTable], turns: Sequence[NDArray[np.bool_]]
+) -> list[int]:
+    """Positions of those networks that leave the latencies of all of them least unsure, on a device of which nothing
+    was measured yet; the i-th is one of those where `turns[i]` (n,) is true."""
+    costs = costs_of_networks(_some(others), networks)
+    levels = np.exp(-np.log(costs.elsewhere).mean(axis=0))
+    frame = frame_of(costs, levels, np.full(len(levels), 1.0 / len(levels)))
+    rows = frame.networks(costs)
+    *amplitudes, noise = _PRIOR.values()
+    deviations = np.repeat(amplitudes, frame.sizes)
+    with threadpool_limits(limits=1, user_api="blas"):
+        relative = np.column_stack([rows[:, :-1] / rows[:, -1:] * deviations, np.full(len(rows), CONSTANT)])
+        return most_informing(relative, relative, noise, turns)
+
+
+def _some(others: Sequence[OperatorModel]) -> Sequence[OperatorModel]:
     if not others:
         raise InputError(
-            "fit_latency needs at least one other device with operator costs for a space of networks, but got none;"
-            " give devices=[nas.load_latency(NAME)]."
+            "a latency from few networks needs at least one other device with operator costs, but got none; give"
+            " devices=[nas.load_latency(NAME)]."
         )
-    elsewhere = np.array([[m.fixed_ms + m.costs(table)[0].sum() for m in others] for table in networks])
-    logs = np.log(latency_ms[:, None] / elsewhere)
-    levels, shares = np.exp(logs.mean(axis=0)), _shares(logs)
-    physics = np.array([_physics(table).sum(axis=0) for table in networks])
-    before = (elsewhere * levels) @ shares
-    unit = 1.0 / float((1.0 / before).mean())
-    scales = 1.0 / np.maximum((physics / before[:, None]).mean(axis=0), 1e-12)
-    rows = np.array([_features(table, others, levels, shares, scales).sum(axis=0) for table in networks])
-    rows += _fixed(others, levels, shares, rows.shape[1], unit)
-    relative = rows[:, :-1] / rows[:, -1:]
-    at = np.cumsum([len(others), len(CLASSES), physics.shape[1]])
-    blocks = np.split(relative, at, axis=1)
+    return others
+
+
+def _fit(costs: Costs, latency_ms: Floats) -> dict[str, Any]:
+    """`frame`, `weights`, `root`, `noise` and `factor` of `TransferredOperators`."""
+    logs = np.log(latency_ms[:, None] / costs.elsewhere)
+    frame = frame_of(costs, np.exp(logs.mean(axis=0)), _shares(logs))
+    rows = frame.networks(costs)
+    blocks = np.split(rows[:, :-1] / rows[:, -1:], np.cumsum(frame.sizes)[:-1], axis=1)
     usual = np.log(list(_PRIOR.values()))
     prior = Prior(mean=usual, deviation=np.full(len(usual), _FIRM))
-    with threadpool_limits(limits=1, user_api="blas"):
-        fit = fit_linear(blocks, latency_ms / rows[:, -1], prior, spent=_SPENT)
-    return TransferredOperators(
-        others=tuple(others),
-        levels=levels,
-        shares=shares,
-        scales=scales,
-        fixed_unit_ms=unit,
-        weights=fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
-        root=fit.typical_ms * root_of(fit.covariance),
-        noise=fit.noise,
-        factor=fit.factor,
-        manifest={"networks": len(networks), "others": len(others)},
-    )
+    fit = fit_linear(blocks, latency_ms / rows[:, -1], prior, spent=_SPENT)
+    return {
+        "frame": frame,
+        "weights": fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
+        "root": fit.typical_ms * root_of(fit.covariance),
+        "noise": fit.noise,
+        "factor": fit.factor,
+    }
 
 
 def _shares(logs: Floats) -> Floats:
@@ -166,38 +271,3 @@ def _shares(logs: Floats) -> Floats:
     likelihood = -(len(logs) - 1.0) * np.log(spread)
     found = np.exp(likelihood - likelihood.max())
     return np.asarray(found / found.sum())
-
-
-def _features(
-    table: OperatorTable, others: Sequence[OperatorModel], levels: Floats, shares: Floats, scales: Floats
-) -> Floats:
-    """Features of operators, shape (n, k + 1), in ms: each other device against their average, the average by class,
-    physics, none for the fixed time, and the average itself."""
-    costs = np.column_stack([model.costs(table)[0] for model in others]) * levels
-    average = costs @ shares
-    by_class = _classes(table) * average[:, None]
-    against = (costs - average[:, None]) / np.sqrt(len(others))
-    physics = _physics(table) * scales / np.sqrt(len(scales))
-    return np.column_stack([against, by_class, physics, np.zeros(len(table)), average])
-
-
-def _fixed(others: Sequence[OperatorModel], levels: Floats, shares: Floats, count: int, unit_ms: float) -> Floats:
-    fixed = np.array([model.fixed_ms for model in others]) * levels
-    found = np.zeros(count)
-    found[: len(others)] = (fixed - fixed @ shares) / np.sqrt(len(others))
-    found[-2:] = unit_ms, fixed @ shares
-    return found
-
-
-def _classes(table: OperatorTable) -> Floats:
-    """One where an operator is of a class, shape (n, classes)."""
-    dense, pointwise, depthwise = (
-        np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw", "linear"), ("dw",))
-    )
-    return np.column_stack([dense, pointwise, depthwise, ~(dense | pointwise | depthwise)]).astype(np.float64)
-
-
-def _physics(table: OperatorTable) -> Floats:
-    """Multiply-adds of each class, elements read and written, weights and a count, shape (n, 7)."""
-    moved = table.input_elements + table.output_elements
-    return np.column_stack([_classes(table) * table.macs[:, None], moved, table.weight_elements, np.ones(len(table))])

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
+from nas.latency.operator_file import read_operators
 from nas.latency.published.blend import Blend, Costs
 from nas.latency.published.calibrate import CONFLICTING, calibrate, errors_of
 from nas.latency.published.cost_model import NAMES
 from nas.latency.published.counts import NAMES as COUNTS_NAMES
 from nas.latency.published.counts import CountsModel
-from nas.latency.published.predictor import OperatorPredictor, make_predictor, read_predictor
+from nas.latency.published.predictor import OperatorPredictor, make_predictor
 from nas.latency.published.simple import SimpleModel
 from nas.testing.operator_models import OperatorModelConformance
 from tests.latency.examples import calibration, model, pointwise, row, table
@@ -67,7 +68,7 @@ class TestBlend(OperatorModelConformance):
 def test_what_is_by_sizes_alone_is_read_back_and_warned_about(costs: Costs, share: str, tmp_path: Path) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(of(costs).to_json(), encoding="utf-8")
-    again = read_predictor(path)
+    again = read_back(path)
     assert again.to_json() == of(costs).to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
@@ -83,7 +84,7 @@ def test_counts_are_read_back_and_warned_about_where_no_activation_counts(
 ) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(of(costs).to_json(), encoding="utf-8")
-    again = read_predictor(path)
+    again = read_back(path)
     assert again.to_json() == of(costs).to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], costs.operator_ms(operators))
@@ -149,10 +150,16 @@ def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
     one = predictor()
     path = tmp_path / "coefficients.json"
     path.write_text(one.to_json(), encoding="utf-8")
-    again = read_predictor(path)
+    again = read_back(path)
     assert again.to_json() == one.to_json()
     operators = table(row("act:silu"), pointwise(8, 8, 4))
     assert np.array_equal(again.costs(operators)[0], one.costs(operators)[0])
+
+
+def read_back(path: Path) -> OperatorPredictor:
+    found = read_operators(path)
+    assert isinstance(found, OperatorPredictor)
+    return found
 
 
 def broken(**changes: object) -> str:
@@ -173,4 +180,4 @@ def test_anything_else_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "coefficients.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="coefficients.json"):
-        read_predictor(path)
+        read_operators(path)

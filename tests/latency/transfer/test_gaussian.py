@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, joined, most_telling, root_of
+from nas.latency.transfer.gaussian import (
+    CONSTANT,
+    Prior,
+    fit_linear,
+    joined,
+    most_informing,
+    most_telling,
+    root_of,
+)
 
 SURE = Prior(mean=np.log([0.2, 0.05]), deviation=np.full(2, 1e-6))
 """Amplitudes as good as given."""
@@ -64,3 +72,23 @@ def test_what_tells_most_is_the_greatest_determinant_step_by_step() -> None:
         }
         chosen.append(max(volume, key=volume.__getitem__))
     assert most_telling(features, noise, 4) == chosen
+
+
+def test_what_is_chosen_leaves_the_points_asked_about_least_unsure() -> None:
+    """Against the posterior variances of every single choice, and of every second one after the first."""
+    rng = np.random.default_rng(5)
+    features, about, noise = rng.normal(size=(7, 3)), rng.normal(size=(4, 3)), 0.3
+    anywhere = np.ones(7, dtype=np.bool_)
+
+    def unsure(rows: list[int]) -> float:
+        precision = np.eye(3) + features[rows].T @ features[rows] / noise**2
+        return float(np.trace(about @ np.linalg.inv(precision) @ about.T))
+
+    found = most_informing(features, about, noise, [anywhere] * 3)
+    for place in range(3):
+        others = [row for row in range(7) if row not in found[:place]]
+        assert found[place] == min(others, key=lambda row: unsure([*found[:place], row]))
+    turns = [np.arange(7) == 2, np.arange(7) >= 4, np.arange(7) == 2]
+    taken = most_informing(features, about, noise, turns)
+    assert taken[0] == 2 and taken[1] >= 4 and taken[2] not in taken[:2]  # none of its turn is left: any
+    assert sorted(most_informing(features, about, noise, [anywhere] * 20)) == list(range(7))
