@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,22 +126,6 @@ def _is_number(row: Mapping[str, str]) -> bool:
         return False
 
 
-class Remembered:
-    """Another device's model that answers once for each table; `OperatorModel` in all that a fit asks."""
-
-    def __init__(self, model: OperatorModel) -> None:
-        self._model, self._costs = model, dict[int, tuple[Floats, Floats]]()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """As the model says; the tables live as long as the benchmark."""
-        if id(table) not in self._costs:
-            self._costs[id(table)] = self._model.costs(table)
-        return self._costs[id(table)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """Errors of the rows that were not fitted, ours and of one scaled device, and which are inside."""
@@ -152,11 +135,11 @@ class Draw:
     inside: NDArray[np.bool_]
 
 
-def remembered(model: OperatorModel | None) -> OperatorModel:
-    """The model, asked once for each table."""
+def costs_of(name: str) -> OperatorModel:
+    """The operator costs of a shipped device."""
+    model = nas.load_latency(name).operators
     assert model is not None
-    found: Any = Remembered(model)
-    return cast(OperatorModel, found)
+    return model
 
 
 def predicted(model: OperatorModel, tables: Sequence[OperatorTable]) -> Floats:
@@ -187,13 +170,13 @@ def main() -> None:
     """Fit every device, write the report."""
     cases = read()
     tables = {n: load_architecture(n).graph().operators() for n in sorted({n for case in cases for n in case.names})}
-    shipped = {name: remembered(nas.load_latency(name).operators) for name in SHIPPED}
+    shipped = {name: costs_of(name) for name in SHIPPED}
     rows, draws = [], []
     with threadpool_limits(limits=1, user_api="blas"):
         for case in cases:
             helping = [model for name, model in shipped.items() if SHIPPED[name] != case.device]
             models = [
-                remembered(fit_networks_of(helping, [tables[n] for n in other.names], other.latency_ms))
+                fit_networks_of(helping, [tables[n] for n in other.names], other.latency_ms)
                 for other in cases
                 if other is not case
             ]
