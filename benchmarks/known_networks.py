@@ -23,8 +23,8 @@ _INTRODUCTION = f"""\
 {{environment}}
 
 Every network here can be named wherever a command takes one, at any resolution (`mobilenetv2-1.0@160`), and where a
-family has a width multiplier, at any width (`mobilenetv2-0.6`). `nas arch show NAME` has the layers. Family files in
-`search_spaces/seeds/` of a workspace add more: [your own](search-spaces.md#known-networks-of-your-own).
+family has a width multiplier, at any width (`mobilenetv2-0.6`, `mnasnet-a1-0.75`). `nas arch show NAME` has the layers.
+Family files in `search_spaces/seeds/` of a workspace add more: [your own](search-spaces.md#known-networks-of-your-own).
 
 * *params*, *MACs*: inference form, classifier included; the training form is in `nas arch list --training`. Both forms
   equal the reference code exactly: [benchmarks/reference_networks.md](../benchmarks/reference_networks.md).

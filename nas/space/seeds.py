@@ -11,7 +11,8 @@ gives one value a block, and "..." at its end repeats the value before it) and a
 
 `defaults` holds parameters of blocks that the whole family shares. Names are `family-variant[@resolution]` (another
 `separator` may stand for the hyphen: efficientnet-lite0); where the family has a width multiplier, any number may be
-the variant. `published` are printed figures at the variant's own resolution, `published_at` at others.
+the variant, or follow one that is a word (mnasnet-a1-0.75). `published` are printed figures at the variant's own
+resolution, `published_at` at others.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ def _find(name: str, all_families: Mapping[str, Family]) -> KnownNetwork | None:
         if not base.startswith(family.name_of("")):
             continue
         variant = base.removeprefix(family.name_of(""))
-        if variant in family.variants or (family.width_range and _is_number(variant.split("-")[0])):
+        if variant in family.variants or (family.width_range and _is_number(_multiplier(family, variant)[0])):
             return instantiate(family, variant, _resolution(size, name, family))
     return None
 
@@ -257,17 +258,16 @@ def instantiate(family: Family, variant: str, resolution: int | None = None) -> 
     """A network of `family`: a listed variant, or a width multiplier that the family's range holds.
 
     A multiplier applies to the layers of the family, or of the listed variant whose name ends alike
-    (`squeezenext-1.5-23v5` takes the layers of `1.0-23v5`).
+    (`squeezenext-1.5-23v5` takes the layers of `1.0-23v5`), or that it follows (`mnasnet-a1-0.75` those of `a1`).
     """
     name = family.name_of(variant)
     entry = family.variants.get(variant)
     if entry is None:
-        number, _, rest = variant.partition("-")
+        number, base = _multiplier(family, variant)
         multiplier = float(number)
         low, high = family.width_range or (1.0, 1.0)
         if not low <= multiplier <= high:
             raise InputError(f"the width of {name} must be from {low:g} to {high:g}, but got {number}.")
-        base = next((v for k, v in family.variants.items() if k.partition("-")[2] == rest), None)
         if base is None:
             raise unknown_name("network", name, map(family.name_of, family.variants))
         entry = {"width": multiplier, **({"layers": base["layers"]} if "layers" in base else {})}
@@ -285,6 +285,16 @@ def instantiate(family: Family, variant: str, resolution: int | None = None) -> 
         paper=entry.get("paper", family.paper),
         published={key: published.get(key) for key in _PUBLISHED_KEYS} if published else {},
     )
+
+
+def _multiplier(family: Family, variant: str) -> tuple[str, Mapping[str, Any] | None]:
+    """The part of `variant` that should be a multiplier, and the listed variant whose layers it applies to, if any."""
+    word, _, number = variant.rpartition("-")
+    if word in family.variants and not _is_number(word.split("-")[0]):
+        return number, family.variants[word]
+    number, _, rest = variant.partition("-")
+    numbered = ((name.partition("-"), entry) for name, entry in family.variants.items())
+    return number, next((entry for (own, _, end), entry in numbered if _is_number(own) and end == rest), None)
 
 
 def _layers(family: Family, entry: Mapping[str, Any], resolution: int, where: str) -> Iterator[Layer]:

@@ -196,6 +196,18 @@ def test_width_multiplier_rounds_as_the_family_does() -> None:
     assert _widths("mobilenetv1-0.3")[:2] == [9, 19]  # rounded down
 
 
+@pytest.mark.parametrize(
+    ("name", "params_m", "macs_m"),
+    # github tensorflow/tpu models/official/mnasnet/README.md, which counts about 1 % more multiply-adds than we do.
+    [("1.4", 6.1, 591.5), ("0.75", 2.9, 226.7), ("0.5", 2.1, 105.2), ("0.35", 1.7, 63.2), ("0.35@96", 1.7, 12.7)],
+)
+def test_a_multiplier_may_follow_a_variant_that_is_a_word(name: str, params_m: float, macs_m: float) -> None:
+    found = known_network(f"mnasnet-a1-{name}")
+    assert found.name == f"mnasnet-a1-{name}"
+    assert found.params / 1e6 == pytest.approx(params_m, abs=0.05)
+    assert found.macs / 1e6 == pytest.approx(0.985 * macs_m, rel=0.01)
+
+
 def test_compound_scaling() -> None:
     # B3: width 1.2, depth 1.4. Depths ceil(1.4 · (1, 2, 2, 3, 3, 4, 1)) = 2, 3, 3, 5, 5, 6, 2.
     # Widths 1.2 · (32, 16, 24, 40, 80, 112, 192, 320, 1280) to multiples of 8: 38.4 → 40, 19.2 → 24, 28.8 → 32, …
@@ -247,6 +259,9 @@ def test_a_network_is_known_by_its_name_and_only_while_it_is_the_same() -> None:
         ("mobilenetv2-" + "9" * 500, ["width"]),
         ("squeezenet-1.0@32", ["64 to 4096"]),
         ("squeezenext-1.0-24", ["squeezenext-1.0-23"]),
+        ("mnasnet-0.75", ["mnasnet-a1"]),  # Which of its variants?
+        ("mnasnet-a1-2.0", ["width", "0.35 to 1.4"]),
+        ("mobilenetv2-1.0-0.5", ["mobilenetv2-1.0"]),
         ("", ["nas arch list"]),
     ],
 )
