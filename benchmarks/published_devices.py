@@ -65,16 +65,16 @@ class Remembered:
     """Another device's model that answers once for each table; `OperatorModel` in all that a fit asks."""
 
     def __init__(self, model: OperatorModel) -> None:
-        self._model, self._costs = model, dict[int, tuple[Floats, Floats]]()
+        self._model, self._costs = model, dict[int, tuple[OperatorTable, tuple[Floats, Floats]]]()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
     def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """As the model says; the tables live as long as the benchmark."""
+        """As the model says; a table is kept, so that no other gets its number."""
         if id(table) not in self._costs:
-            self._costs[id(table)] = self._model.costs(table)
-        return self._costs[id(table)]
+            self._costs[id(table)] = table, self._model.costs(table)
+        return self._costs[id(table)][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

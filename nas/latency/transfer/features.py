@@ -16,7 +16,7 @@ from nas.graph.operators import OperatorTable
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
 
-CLASSES = ("dense", "pw", "dw", "other")
+CLASSES = ("dense", "pw", "dw", "dw of 5 and more", "other")
 NUM_PHYSICS = len(CLASSES) + 3
 """Multiply-adds of each class, elements moved, weights, a count."""
 _DEAREST = 50.0
@@ -100,28 +100,39 @@ def costs_of_operators(others: Sequence[OperatorModel], table: OperatorTable) ->
     """The costs of each operator on the other devices."""
     each = np.column_stack([model.costs(table)[0] for model in others])
     classes = _classes(table)
-    moved = table.input_elements + table.output_elements
-    physics = np.column_stack([classes * table.macs[:, None], moved, table.weight_elements, np.ones(len(table))])
+    # A ReLU is joined to the operator before it: it moves nothing and is no call.
+    calls = ~np.isin(table.kind, ("act:relu", "act:relu6"))
+    moved = (table.input_elements + table.output_elements) * calls
+    physics = np.column_stack([classes * table.macs[:, None], moved, table.weight_elements, calls])
     fixed = np.array([model.fixed_ms for model in others])
     return Costs(by_class=classes[:, :, None] * each[:, None, :], physics=physics, fixed=fixed)
 
 
+def owners(networks: Sequence[OperatorTable]) -> NDArray[np.int64]:
+    """The position of the network that each of their operators belongs to, shape (operators,)."""
+    return np.repeat(np.arange(len(networks)), [len(table) for table in networks])
+
+
 def costs_of_networks(others: Sequence[OperatorModel], networks: Sequence[OperatorTable]) -> Costs:
     """The costs of whole networks on the other devices, in one go."""
-    each = costs_of_operators(others, OperatorTable.concatenate(networks))
-    owner = np.repeat(np.arange(len(networks)), [len(table) for table in networks])
+    return summed(costs_of_operators(others, OperatorTable.concatenate(networks)), owners(networks))
 
-    def summed(values: Floats) -> Floats:
-        found = np.zeros((len(networks), *values.shape[1:]))
+
+def summed(each: Costs, owner: NDArray[np.int64]) -> Costs:
+    """The costs of networks, of those of `each` operator and its `owner`."""
+
+    def of_networks(values: Floats) -> Floats:
+        found = np.zeros((int(owner.max()) + 1, *values.shape[1:]))
         np.add.at(found, owner, values)
         return found
 
-    return Costs(by_class=summed(each.by_class), physics=summed(each.physics), fixed=each.fixed)
+    return Costs(by_class=of_networks(each.by_class), physics=of_networks(each.physics), fixed=each.fixed)
 
 
 def _classes(table: OperatorTable) -> Floats:
-    """One where an operator is of a class, shape (n, classes)."""
-    dense, pointwise, depthwise = (
-        np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw", "linear"), ("dw",))
-    )
-    return np.column_stack([dense, pointwise, depthwise, ~(dense | pointwise | depthwise)]).astype(np.float64)
+    """One where an operator is of a class, shape (n, classes). Linear layers are with whatever waits for memory: at
+    batch 1 a classifier waits for its weights."""
+    dense, pointwise, depthwise = (np.isin(table.kind, kinds) for kinds in (("dense", "grp"), ("pw",), ("dw",)))
+    large = depthwise & (table.kernel >= 5)
+    other = ~(dense | pointwise | depthwise)
+    return np.column_stack([dense, pointwise, depthwise & ~large, large, other]).astype(np.float64)

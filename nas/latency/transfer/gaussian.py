@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 from scipy.stats import t as student_t
 
 from nas.latency.published.cost_model import Floats
@@ -24,6 +24,7 @@ CONSTANT = 1.0
 _DEGREES, _ROUNDS = 4.0, 2
 _STEPS = 30
 _BOUNDS = (-8.0, 1.0)
+_DUAL_STEPS, _NONE_ARE = 30, 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,20 @@ def root_of(covariance: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance)
     kept = values > 1e-12 * max(float(values[-1]), 1e-300)
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+def with_floor(weights: Floats, root: Floats, rows: Floats, least: Floats) -> Floats:
+    """The likeliest weights (k,) for which `rows` (m, k) give `least` (m,) or more, where `weights` is their mean and
+    `root` (k, r) that of their covariance: the nearest ones in its metric (least distance programming: Lawson &
+    Hanson, Solving Least Squares Problems, 1974, chapter 23). Where no weights do, `weights`."""
+    short = least - rows @ weights
+    if not (short > 0.0).any():
+        return weights
+    system = np.vstack([(rows @ root).T, short])
+    target = np.append(np.zeros(root.shape[1]), 1.0)
+    dual, _ = nnls(system, target, maxiter=_DUAL_STEPS * len(rows))
+    left = system @ dual - target
+    return weights - root @ left[:-1] / left[-1] if left[-1] < -_NONE_ARE else weights
 
 
 def joined(blocks: Sequence[Floats], logs: Floats) -> Floats:

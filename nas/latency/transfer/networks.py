@@ -3,9 +3,10 @@
     t(operator) = Σ_features weight · feature(operator),      y(network) = t₀ + Σ t(operator) + noise
 
 Features (`nas.latency.transfer.features`) are the costs on each other device, brought to the new one's level; their
-average by class of operator (dense, pointwise, depthwise, anything else: what a device is good or bad at); and plain
-physics. Their weights are Gaussian before, and so are they after a few whole networks: the same inference as for spaces
-of codes (`nas.latency.transfer.gaussian`).
+average by class of operator (dense, pointwise, depthwise, large depthwise, anything else: what a device is good or bad
+at); and plain physics. Their weights are Gaussian before, and so are they after a few whole networks: the same
+inference as for spaces of codes (`nas.latency.transfer.gaussian`). The likeliest are taken under which no operator that
+was measured costs less than its floor: a floor that came only afterwards would raise the sums.
 """
 
 from __future__ import annotations
@@ -24,8 +25,16 @@ from nas.graph.operators import OperatorTable
 from nas.latency.estimate import Source
 from nas.latency.operator_model import OperatorModel
 from nas.latency.published.cost_model import Floats
-from nas.latency.transfer.features import Costs, Frame, costs_of_networks, costs_of_operators, frame_of
-from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, most_informing, root_of
+from nas.latency.transfer.features import (
+    Costs,
+    Frame,
+    costs_of_networks,
+    costs_of_operators,
+    frame_of,
+    owners,
+    summed,
+)
+from nas.latency.transfer.gaussian import CONSTANT, Prior, fit_linear, most_informing, root_of, with_floor
 
 SCHEMA = 1
 FORM = "transferred"
@@ -154,9 +163,9 @@ def fit_networks_of(
     `source` says what the latencies are, `least` is that of `TransferredOperators`; `manifest` joins what is said here
     of networks and devices. Raises `InputError` without another device.
     """
-    costs = costs_of_networks(_some(others), networks)
+    each = costs_of_operators(_some(others), OperatorTable.concatenate(networks))
     with threadpool_limits(limits=1, user_api="blas"):
-        fitted = _fit(costs, latency_ms)
+        fitted = _fit(summed(each, owners(networks)), each, latency_ms)
     told = {"networks": len(networks), "others": [device_of(model) for model in others]}
     return TransferredOperators(
         others=tuple(others), least=least, source=source, manifest=told | dict(manifest or {}), **fitted
@@ -202,15 +211,15 @@ def leave_out(
         raise InputError(
             f"networks can be left out of a fit to at least {LEAST_NETWORKS + 1}, but there are {len(networks)}."
         )
-    costs = costs_of_networks(_some(others), networks)
+    each, of = costs_of_operators(_some(others), OperatorTable.concatenate(networks)), owners(networks)
+    costs = summed(each, of)
     owner = np.arange(len(networks)) if group is None else group
     ours, half, scaled = np.zeros((3, len(networks)))
     with threadpool_limits(limits=1, user_api="blas"):
         for number in np.unique(owner):
             out = owner == number
-            model = TransferredOperators(
-                others=tuple(others), least=least, **_fit(costs.select(~out), latency_ms[~out])
-            )
+            fitted = _fit(costs.select(~out), each.select(~out[of]), latency_ms[~out])
+            model = TransferredOperators(others=tuple(others), least=least, **fitted)
             features = model.frame.networks(costs.select(out))
             mean = np.maximum(features @ model.weights, _LEAST_SHARE * features[:, -1])
             ours[out] = np.log(mean / latency_ms[out])
@@ -246,8 +255,9 @@ def _some(others: Sequence[OperatorModel]) -> Sequence[OperatorModel]:
     return others
 
 
-def _fit(costs: Costs, latency_ms: Floats) -> dict[str, Any]:
-    """`frame`, `weights`, `root`, `noise` and `factor` of `TransferredOperators`."""
+def _fit(costs: Costs, each: Costs, latency_ms: Floats) -> dict[str, Any]:
+    """`frame`, `weights`, `root`, `noise` and `factor` of `TransferredOperators`, of networks' costs and of those of
+    each operator in them."""
     logs = np.log(latency_ms[:, None] / costs.elsewhere)
     frame = frame_of(costs, np.exp(logs.mean(axis=0)), _shares(logs))
     rows = frame.networks(costs)
@@ -255,13 +265,23 @@ def _fit(costs: Costs, latency_ms: Floats) -> dict[str, Any]:
     usual = np.log(list(_PRIOR.values()))
     prior = Prior(mean=usual, deviation=np.full(len(usual), _FIRM))
     fit = fit_linear(blocks, latency_ms / rows[:, -1], prior, spent=_SPENT)
+    weights, root = fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]), fit.typical_ms * root_of(fit.covariance)
     return {
         "frame": frame,
-        "weights": fit.typical_ms * (fit.weights + np.eye(rows.shape[1])[-1]),
-        "root": fit.typical_ms * root_of(fit.covariance),
+        "weights": with_floor(weights, root, *_floors(frame, each)),
+        "root": np.ascontiguousarray(root),  # As a document that is read gives it: the same products to the bit.
         "noise": fit.noise,
         "factor": fit.factor,
     }
+
+
+def _floors(frame: Frame, each: Costs) -> tuple[Floats, Floats]:
+    """What no weights may undercut: `_LEAST_SHARE` of the average for each of the operators that cost anything
+    elsewhere, and 0 for the fixed time; as rows (m, k + 1) and the least they give (m,)."""
+    rows = frame.additive(each)
+    rows = rows[rows[:, -1] > 0.0]
+    rows = np.unique(rows / rows[:, -1:], axis=0)
+    return np.vstack([rows, frame.fixed(each.fixed) / frame.unit_ms]), np.append(np.full(len(rows), _LEAST_SHARE), 0.0)
 
 
 def _shares(logs: Floats) -> Floats:

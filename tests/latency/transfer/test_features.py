@@ -4,6 +4,7 @@ import pytest
 import nas
 from nas.graph import OperatorTable
 from nas.latency.transfer.features import CLASSES, costs_of_networks, costs_of_operators, frame_of
+from nas.space import load_architecture
 from nas.testing.operator_models import small_operators
 
 
@@ -34,3 +35,18 @@ def test_a_network_has_the_sums_of_its_operators_features_and_the_fixed_part() -
     assert weight[len(CLASSES) :] == pytest.approx(1.0)
     assert weight[: len(CLASSES)] == pytest.approx(np.minimum(50.0 * amounts / amounts.sum(), 1.0))
     assert weight[: len(CLASSES)].min() < 1.0 == pytest.approx(weight[: len(CLASSES)].max())
+
+
+def test_a_relu_is_no_call_and_depthwise_kernels_of_five_are_a_class() -> None:
+    pixel = nas.load_latency("pixel3-cpu").operators
+    assert pixel is not None
+    table = load_architecture("mnasnet-b1").graph().operators()
+    costs = costs_of_operators([pixel], table)
+    relu = table.kind == "act:relu"
+    assert relu.any()
+    moved, _, calls = costs.physics[:, len(CLASSES) :].T
+    assert (calls == ~relu).all()
+    assert not moved[relu].any()
+    of_class = costs.by_class[:, CLASSES.index("dw of 5 and more"), 0] > 0.0
+    assert of_class.sum() == 3 + 3 + 4  # Its stages with kernels of 5.
+    assert (table.kind[of_class] == "dw").all()

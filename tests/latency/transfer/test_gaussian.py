@@ -9,6 +9,7 @@ from nas.latency.transfer.gaussian import (
     most_informing,
     most_telling,
     root_of,
+    with_floor,
 )
 
 SURE = Prior(mean=np.log([0.2, 0.05]), deviation=np.full(2, 1e-6))
@@ -92,3 +93,20 @@ def test_what_is_chosen_leaves_the_points_asked_about_least_unsure() -> None:
     taken = most_informing(features, about, noise, turns)
     assert taken[0] == 2 and taken[1] >= 4 and taken[2] not in taken[:2]  # none of its turn is left: any
     assert sorted(most_informing(features, about, noise, [anywhere] * 20)) == list(range(7))
+
+
+def test_the_likeliest_weights_above_a_floor_are_those_of_a_bounded_fit() -> None:
+    """Whitened, the nearest weights with each entry at least a number are what clipping says."""
+    found = with_floor(np.array([-1.0, 2.0]), np.eye(2), np.eye(2), np.array([0.5, 0.0]))
+    assert found == pytest.approx([0.5, 2.0])
+    # Of a covariance [[2, 1], [1, 1]] moving the first by 3/2 moves the second by its share, 3/2 · 1/2.
+    root = np.linalg.cholesky(np.array([[2.0, 1.0], [1.0, 1.0]]))
+    found = with_floor(np.array([-1.0, 2.0]), root, np.array([[1.0, 0.0]]), np.array([0.5]))
+    assert found == pytest.approx([0.5, 2.75])
+
+
+def test_weights_above_their_floor_stay_and_those_that_cannot_be_there_too() -> None:
+    weights = np.array([1.0, 2.0])
+    assert with_floor(weights, np.eye(2), np.eye(2), np.zeros(2)) is weights
+    against = with_floor(weights, np.eye(2), np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([1.0, 2.0]))
+    assert against is weights
