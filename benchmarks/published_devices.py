@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,22 +60,6 @@ Of these devices half of the rows, rounded down, and one more are drawn, in the 
 """
 
 
-class Remembered:
-    """Another device's model that answers once for each table; `OperatorModel` in all that a fit asks."""
-
-    def __init__(self, model: OperatorModel) -> None:
-        self._model, self._costs = model, dict[int, tuple[OperatorTable, tuple[Floats, Floats]]]()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def costs(self, table: OperatorTable) -> tuple[Floats, Floats]:
-        """As the model says; a table is kept, so that no other gets its number."""
-        if id(table) not in self._costs:
-            self._costs[id(table)] = table, self._model.costs(table)
-        return self._costs[id(table)][1]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """Errors of the rows that were not fitted, ours and of one scaled device, and which are inside."""
@@ -86,11 +69,11 @@ class Draw:
     inside: NDArray[np.bool_]
 
 
-def remembered(model: OperatorModel | None) -> OperatorModel:
-    """The model, asked once for each table."""
-    assert model is not None
-    found: Any = Remembered(model)
-    return cast(OperatorModel, found)
+def operators_of(device: str) -> OperatorModel:
+    """What operators cost on a shipped device."""
+    found = nas.load_latency(device).operators
+    assert found is not None
+    return found
 
 
 def predicted(model: OperatorModel, tables: Sequence[OperatorTable]) -> Floats:
@@ -135,17 +118,15 @@ def main() -> None:
     cases = [case for case in every if len(case.latency_ms) >= LEAST]
     names = sorted({name for case in every for name in case.latency_ms})
     tables = {name: load_architecture(name).graph().operators() for name in names}
-    shipped = {name: remembered(nas.load_latency(name).operators) for name in SHIPPED}
+    shipped = {name: operators_of(name) for name in SHIPPED}
     rows: dict[str, tuple[str, ...]] = {}
     draws: list[Draw] = []
     with threadpool_limits(limits=1, user_api="blas"):
         for case in every:
             helping = [model for name, model in shipped.items() if SHIPPED[name] != case.device]
             models = [
-                remembered(
-                    fit_networks_of(
-                        helping, [tables[n] for n in other.latency_ms], np.array(list(other.latency_ms.values()))
-                    )
+                fit_networks_of(
+                    helping, [tables[n] for n in other.latency_ms], np.array(list(other.latency_ms.values()))
                 )
                 for other in cases
                 if other is not case
