@@ -14,7 +14,7 @@ from tests.jobs.small import small_document
 from tests.measure.bundles import add_phone, fill_in, rows_of, write_rows
 from tests.measure.devices import SimulatedRunner
 
-BUNDLE = ("lut", "bundle", "--device", "phone", "--space", "small", "--networks", "13")
+BUNDLE = ("lut", "bundle", "--device", "phone", "--space", "small", "--networks", "24")
 DEVICE = ("--device", "phone")
 
 
@@ -50,8 +50,8 @@ def test_from_the_bundle_to_the_table_in_words(workspace: Path, capsys: pytest.C
     out = bundle(workspace)
     text = capsys.readouterr().out
     for words in (
-        "phone: 13 networks to time (the reference, 8 probes of other operators, 4 networks of small), 13 files (onnx;",
-        "13 were written now", "README.md there says how they are timed",
+        "phone: 24 networks to time (the reference, 8 probes of other operators, 15 networks of small), 24 files (onnx;",
+        "24 were written now", "README.md there says how they are timed",
         f"`nas lut import {out / 'timings.csv'} --device phone`",
     ):  # fmt: skip
         assert words in text
@@ -60,7 +60,7 @@ def test_from_the_bundle_to_the_table_in_words(workspace: Path, capsys: pytest.C
     text, err = capsys.readouterr()
     for words in (
         "phone: times of 4 networks beside the reference read (onnx): 4 new, 0 as before",
-        "8 are not filled in: ",
+        "19 are not filled in: ",
         "5 networks are timed, and a table needs 12, the reference among them: 7 more; what there is is kept",
     ):
         assert words in text
@@ -69,7 +69,7 @@ def test_from_the_bundle_to_the_table_in_words(workspace: Path, capsys: pytest.C
     assert main(["lut", "import", str(out), *DEVICE]) == 0
     text, err = capsys.readouterr()
     for words in (
-        "8 new, 4 as before", "phone: 12 networks timed; wrote", "each timed network predicted from the others",
+        "19 new, 4 as before", "phone: 23 networks timed; wrote", "each timed network predicted from the others",
         "`nas lut bundle --device phone --space small --out DIR` writes further networks",
     ):  # fmt: skip
         assert words in text
@@ -77,7 +77,7 @@ def test_from_the_bundle_to_the_table_in_words(workspace: Path, capsys: pytest.C
     assert main(["lut", "import", str(out), *DEVICE]) == 0
     assert "nothing is new: the table is that of these times already" in capsys.readouterr().out
     assert main(["lut", "fit", *DEVICE]) == 0
-    assert "phone: 12 networks timed; wrote" in capsys.readouterr().out
+    assert "phone: 23 networks timed; wrote" in capsys.readouterr().out
 
 
 def test_bundles_and_imports_as_documents(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,8 +86,8 @@ def test_bundles_and_imports_as_documents(workspace: Path, capsys: pytest.Captur
     size = made.pop("size_bytes")
     assert size > 0 and made == {
         "device": "phone", "folder": str(out), "timings": str(out / "timings.csv"), "space": "small", "seed": 2,
-        "formats": ["onnx", "litert"], "networks": 13, "roles": {"probe": 8, "reference": 1, "space": 4}, "files": 26,
-        "written": 26, "left_out": {},
+        "formats": ["onnx", "litert"], "networks": 24, "roles": {"probe": 8, "reference": 1, "space": 15}, "files": 48,
+        "written": 48, "left_out": {},
     }  # fmt: skip
     assert document(capsys, *BUNDLE, "--out", str(out), "--format", "onnx,litert", "--seed", "2")["written"] == 0
     rows = rows_of(out)
@@ -100,8 +100,8 @@ def test_bundles_and_imports_as_documents(workspace: Path, capsys: pytest.Captur
         "device", "file", "form", "format", "added", "corrected", "unchanged", "timed_elsewhere", "missing",
         "reference_ms", "timed", "needed", "folder", "table",
     }  # fmt: skip
-    assert (found["form"], found["format"], found["added"], found["needed"]) == ("bundle", "litert", 12, 0)
-    assert found["table"]["networks"] == 12
+    assert (found["form"], found["format"], found["added"], found["needed"]) == ("bundle", "litert", 23, 0)
+    assert found["table"]["networks"] == 23
     assert document(capsys, "lut", "import", str(out), *DEVICE)["table"] is None
 
 
@@ -122,7 +122,7 @@ def test_a_device_that_slowed_down_is_warned_of(workspace: Path, capsys: pytest.
     [
         (("--format", "onx"), "format must be a known name, but got 'onx' (nearest: onnx"),
         (("--space", "smal"), "nearest: small"),
-        (("--networks", "11"), "--networks must be at least 12"),
+        (("--networks", "3"), "--networks must be at least 4"),
         (("--networks", "0"), "'--networks'"),
         (("--device", "fone"), "nearest: phone"),
     ],
