@@ -13,9 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize, nnls
-from scipy.stats import t as student_t
 
 from nas.latency.published.cost_model import Floats
 
@@ -57,6 +54,11 @@ def fit_linear(
 ) -> LinearFit:
     """Fit n latencies to blocks of features, each (n, k_b); n is at least 2. `spent` numbers were fitted to
     them before."""
+    # A device's file is read without scipy, which takes longer to import than a command that is wrong.
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.optimize import minimize
+    from scipy.stats import t as student_t
+
     typical = float(latency_ms.mean())
     target, count = latency_ms / typical - 1.0, len(latency_ms)
     products = [block @ block.T for block in blocks]
@@ -113,6 +115,8 @@ def with_floor(weights: Floats, root: Floats, rows: Floats, least: Floats) -> Fl
     """The likeliest weights (k,) for which `rows` (m, k) give `least` (m,) or more, where `weights` is their mean and
     `root` (k, r) that of their covariance: the nearest ones in its metric (least distance programming: Lawson &
     Hanson, Solving Least Squares Problems, 1974, chapter 23). Where no weights do, `weights`."""
+    from scipy.optimize import nnls
+
     short = least - rows @ weights
     if not (short > 0.0).any():
         return weights
