@@ -55,7 +55,8 @@ def test_networks_and_latencies_are_enough_for_a_device(workspace: Path, capsys:
     path = csv_file(workspace / "times.csv", twice_the_pixel())
     assert main(["lut", "import", str(path), "--device", "phone", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert (record["added"], record["rows"], record["others"]) == (6, 6, ["iphone12", "pixel3-cpu"])
+    assert (record["added"], record["rows"]) == (6, 6)
+    assert {"iphone12", "pixel3-cpu"} < set(record["others"]) and "kirin990-cpu" not in record["others"]
     assert record["left_out"]["ours"]["median"] < 0.05
     assert record["model"].startswith("modelled from 6 published or imported latencies")
     model = load_latency("phone")
