@@ -43,7 +43,7 @@ from nas.training.checkpoint import FILE
 from nas.training.heldout import held_out
 from nas.training.loop import predictor
 from nas.training.preprocessing import Normalize, preprocessing_for
-from nas.zoo import find_entry, held_out_of_files, load
+from nas.zoo import find_entry, held_out_of_files, load, zoo_folder
 from nas.zoo.check import onnx_runner
 from nas.zoo.entry import Entry
 from tests.shared_data import shared_data
@@ -130,6 +130,11 @@ def _train_families(path: Path, options: argparse.Namespace) -> None:
 def _train_last(path: Path, options: argparse.Namespace) -> None:
     """The teacher, then the best family's network with it, on all images but those held out."""
     family = best_family(_kept(path))
+    done = _kept(path)
+    if "teacher 0" in done and not (zoo_folder() / done["teacher 0"]["zoo"]).exists():
+        # Its figures were kept, but not its weights: it was trained in another workspace.
+        del done["teacher 0"]
+        write_bytes(path, json.dumps(done, indent=1).encode())
     _once(path, "teacher 0", narrowed(*TEACHER), _images(), epochs=options.epochs, seed=0)
     teacher, data = _kept(path)["teacher 0"]["zoo"], _images(validation=False)
     for seed in range(options.seeds):
