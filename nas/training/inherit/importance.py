@@ -37,7 +37,7 @@ Weighted = nn.Conv2d | nn.Linear | ConvNorm | BranchSum | NormLinear
 
 def elimination_order(parent: GraphModule, channels: Channels, groups: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """For each channel of `parent` in one of the `groups` when it is taken away from it, counted from 0: a late one
-    matters.
+    matters. Channels of a group rise.
 
     A group that no weights read (queries and keys) goes by the squared norm of the weights that make it.
     """
@@ -73,10 +73,9 @@ def _eliminated(cost: Matrix) -> NDArray[np.int64]:
 
 
 def _of_members(lacking: Matrix, ids: NDArray[np.int64], members: NDArray[np.int64]) -> Matrix:
-    """The part of a reader's matrix that is of `members`, in their order; what it reads twice counts twice."""
+    """The part of a reader's matrix that is of `members`, which rise; what it reads twice counts twice."""
     rows = np.flatnonzero(np.isin(ids, members))
-    own = np.searchsorted(members, ids[rows], sorter=(sorter := np.argsort(members)))
-    places, found = sorter[own], np.zeros((len(members), len(members)))
+    places, found = np.searchsorted(members, ids[rows]), np.zeros((len(members), len(members)))
     np.add.at(found, (places[:, None], places[None, :]), lacking[np.ix_(rows, rows)])
     return found
 
@@ -92,8 +91,7 @@ def _what_readers_lack(parent: GraphModule, channels: Channels, asked: set[int])
     for position in readers:
         layer = twin.layer(position)
         assert isinstance(layer, Weighted)
-        weight = reading_weight(parent.definition.nodes[position].op, layer).flatten(2)
-
+        weight = _reading_weight(parent.definition.nodes[position].op, layer).flatten(2)
         axis = -1 if isinstance(layer, nn.Linear | NormLinear) else 1
         look = partial(_look, found, position, weight, axis, channels.groups.get(position, 1))
         # What a norm in front of the weights takes is not what they read.
@@ -123,7 +121,7 @@ def largest_channel(channels: Channels) -> int:
     return max(int(ids.max(initial=0)) for ids in channels.sides.values())
 
 
-def reading_weight(op: Op, layer: Weighted) -> Tensor:
+def _reading_weight(op: Op, layer: Weighted) -> Tensor:
     """The weight (out, in / groups, *kernel) times the scale of the norm behind it. It is not divided by the deviation,
     which is next to nothing where a channel is dead, and would make that one the heaviest. Branches are merged."""
     if isinstance(layer, ConvNorm) and layer.conv is not None and layer.norm is not None:
@@ -142,6 +140,6 @@ def _energy_of_makers(parent: GraphModule, channels: Channels, count: int) -> ND
     for (position, side), ids in channels.sides.items():
         layer = parent.layer(position)
         if side == "out" and isinstance(layer, Weighted):
-            squares = reading_weight(parent.definition.nodes[position].op, layer).double().square().flatten(1).sum(1)
+            squares = _reading_weight(parent.definition.nodes[position].op, layer).double().square().flatten(1).sum(1)
             np.add.at(total, ids, (squares / squares.mean().clamp_min(1e-30)).cpu().numpy())
     return total

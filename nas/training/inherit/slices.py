@@ -8,7 +8,7 @@ most are kept, in their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from nas.training.inherit.channels import Channels, Ids, Place, signatures
 
 Signature = frozenset[tuple[Place, int]]
+Importance = Callable[[list[list[int]]], NDArray[np.float64]]
+"""From groups of a parent's channels to an array by channel: of each group those with the largest numbers are kept."""
 
 
 @dataclass(slots=True)
@@ -37,17 +39,20 @@ def kept_channels(
     child: Channels,
     parent: Channels,
     nodes: Mapping[int, int],
-    importance: NDArray[np.float64],
+    importance: Importance,
     left_out: Iterable[int],
 ) -> dict[tuple[int, str], NDArray[np.int64]]:
     """(node of the child, side of its weight) → for each index of that side the parent's index, -1 for none.
 
-    `nodes` pairs the child's nodes with the parent's, `importance` is by the parent's channels, and what is `left_out`
-    of the child's channels gets none.
+    `nodes` pairs the child's nodes with the parent's, `importance` is asked of the parent's groups that have not as
+    many channels in the child, and what is `left_out` of the child's channels gets none.
     """
-    ours = _groups(child, nodes, excluded={*left_out, *child.image, 0})
-    theirs = _groups(parent, {node: node for node in nodes.values()}, excluded={*parent.image, 0})
-    _assign(ours, theirs, importance)
+    all_ours, all_theirs = _groups(child, nodes), _groups(parent, {node: node for node in nodes.values()})
+    theirs = _without(all_theirs, parent.image)
+    counts = {group.signature: len(group.members) for group in all_ours}
+    losing = [g.members for g in _without(theirs, parent.output) if counts.get(g.signature) != len(g.members)]
+    ours = _without(all_ours, {*left_out, *child.image})
+    _assign(ours, theirs, importance(losing))
     member = {channel: (group, rank) for group in ours for rank, channel in enumerate(group.members)}
     found = {}
     for (node, side), ids in child.sides.items():
@@ -57,20 +62,19 @@ def kept_channels(
     return found
 
 
-def losing_groups(child: Channels, parent: Channels, nodes: Mapping[int, int]) -> list[list[int]]:
-    """The parent's groups that have not as many channels in the child."""
-    ours = {group.signature: len(group.members) for group in _groups(child, nodes, excluded={0})}
-    theirs = _groups(parent, {node: node for node in nodes.values()}, excluded={*parent.image, *parent.output, 0})
-    return [group.members for group in theirs if ours.get(group.signature) != len(group.members)]
-
-
-def _groups(channels: Channels, nodes: Mapping[int, int], excluded: set[int]) -> list[_Group]:
+def _groups(channels: Channels, nodes: Mapping[int, int]) -> list[_Group]:
     """The groups, by their first channel."""
     groups: dict[Signature, _Group] = {}
     for channel, signature in sorted(signatures(channels, nodes).items()):
-        if channel not in excluded and signature:
+        if signature:
             groups.setdefault(signature, _Group(signature)).members.append(channel)
     return list(groups.values())
+
+
+def _without(groups: Iterable[_Group], excluded: Collection[int]) -> list[_Group]:
+    """The groups of what is not `excluded`, by their first channel."""
+    left = (_Group(group.signature, [one for one in group.members if one not in excluded]) for group in groups)
+    return sorted((group for group in left if group.members), key=lambda group: group.members[0])
 
 
 def _assign(ours: list[_Group], theirs: list[_Group], importance: NDArray[np.float64]) -> None:

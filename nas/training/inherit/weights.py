@@ -23,7 +23,7 @@ from nas.training.inherit.account import NO_LAYER, Anew, Inheritance, joined
 from nas.training.inherit.channels import Channels, channels_of
 from nas.training.inherit.importance import elimination_order, largest_channel
 from nas.training.inherit.pairs import paired_nodes
-from nas.training.inherit.slices import differing_heads, kept_channels, losing_groups
+from nas.training.inherit.slices import differing_heads, kept_channels
 
 COLOURS = 3
 Index = NDArray[np.int64]
@@ -50,13 +50,13 @@ def inherit_weights(
     module = build(child, seed=seed)
     layers, nodes = paired_nodes(child, parent.architecture)
     ours, theirs = channels_of(module.definition), channels_of(parent.definition)
-    if draw is None:
-        importance = elimination_order(parent, theirs, losing_groups(ours, theirs, nodes))
-    else:
-        importance = draw.random(largest_channel(theirs) + 1)
     left_out = differing_heads(ours, theirs, nodes)
     if new_classes or module.definition.output_shape != parent.definition.output_shape:
         left_out |= ours.output
+
+    def importance(groups: list[list[int]]) -> NDArray[np.float64]:
+        return elimination_order(parent, theirs, groups) if draw is None else draw.random(largest_channel(theirs) + 1)
+
     kept = kept_channels(ours, theirs, nodes, importance, left_out)
     slicer = _Slicer(module, parent, (layers, nodes), kept, ours)
     with torch.no_grad():
