@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks.environment import environment_text
 from nas.latency.transfer.codes import Before, CodeLatency
 from nas.space.codes import CodeSpace, Point
+from tests.shared_data import shared_data
 
 Floats = NDArray[np.float64]
 REPORT = Path(__file__).with_name("few_measurements.md")
-DATA = Path(os.environ.get("NAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 COUNTS, SEEDS, MAIN = (3, 5, 10, 20, 40, 100), range(5), 20
 POOL = 1000
 CEILING = 4000
@@ -167,7 +166,7 @@ def block_costs() -> Floats:
 
 def read() -> Fbnet:
     """The data."""
-    with gzip.open(DATA / "fbnet_latency" / "latency.csv.gz", "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(shared_data("fbnet_latency/latency.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     latency = {n[4:]: np.array([float(row[n]) for row in rows]) for n in rows[0] if n.startswith("lat_")}
     return Fbnet(codes=np.array([[int(v) for v in row["arch"].split("_")] for row in rows]), latency_ms=latency)

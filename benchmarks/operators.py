@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -22,9 +21,9 @@ from tabulate import tabulate
 import nas
 from benchmarks.environment import environment_text
 from nas.latency.transfer.operators import OperatorTimes
+from tests.shared_data import shared_data
 
 REPORT = Path(__file__).with_name("operators.md")
-DATA = Path(os.environ.get("NAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 SEEDS = {5000: (0, 1), 20_000: (0,)}
 LARGE, MANY = 0.1, 1_000_000
 Columns = Mapping[str, NDArray[np.generic]]
@@ -51,7 +50,7 @@ machine that had other work).
 
 def read() -> tuple[Columns, NDArray[np.float64]]:
     """The columns of attributes, and milliseconds."""
-    path = DATA / "conv_latency_v100" / "conv_fp32.csv.gz"
+    path = shared_data("conv_latency_v100/conv_fp32.csv.gz")
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     names = [name for name in rows[0] if name not in ("kind", "latency_ms")]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from nas.errors import InputError
 from nas.space import find_known
+from tests.shared_data import shared_data
 
-DATA = Path(os.environ.get("NAS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 FILE = "other_devices_latency.csv"
 _TIMM: Sequence[tuple[str, str]] = (
     (r"mobilenetv([12])_(\d)(\d+)", r"mobilenetv\1-\2.\3"),
@@ -87,7 +85,7 @@ def read() -> list[Published]:
     """All devices, in the order of their first rows."""
     found: dict[str, list[Row]] = {}
     left_out: dict[str, int] = {}
-    with (DATA / "published" / FILE).open(encoding="utf-8", newline="") as stream:
+    with (shared_data("published") / FILE).open(encoding="utf-8", newline="") as stream:
         for record in csv.DictReader(stream):
             whole = (record["device"], record["runtime"])
             device = _UNITS.get(whole, ", ".join(whole))
