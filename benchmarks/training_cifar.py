@@ -135,8 +135,9 @@ def _train_last(path: Path, options: argparse.Namespace) -> None:
         # Its figures were kept, but not its weights: it was trained in another workspace.
         del done["teacher 0"]
         write_bytes(path, json.dumps(done, indent=1).encode())
-    _once(path, "teacher 0", narrowed(*TEACHER), _images(), epochs=options.epochs, seed=0)
-    teacher, data = _kept(path)["teacher 0"]["zoo"], _images(validation=False)
+    data = _images(validation=False)
+    _once(path, "teacher 0", narrowed(*TEACHER), data, epochs=options.epochs, seed=0)
+    teacher = _kept(path)["teacher 0"]["zoo"]
     for seed in range(options.seeds):
         key = f"{LAST} {family} {seed}"
         _once(path, key, network(family), data, epochs=options.epochs, seed=seed, teacher=teacher)
@@ -255,7 +256,7 @@ def _last_text(done: Mapping[str, Mapping[str, Any]]) -> str:
 ## The last training
 
 The network that is best on the validation images, trained as long on all 15,000 images that are not held out
-(`nas train --all-images`), taught by {taught["name"]} (`--teacher`), which saw 13,500 of them and is right on
+(`nas train --all-images`), taught by {taught["name"]} (`--teacher`), which saw the same images and is right on
 {100 * taught["accuracy"]["mean"]:.2f} % of the test images.
 
 {tabulate([row], ("network", "held-out % by seed", "mean", "sd", "images/s", "files agree"), tablefmt="pipe")}
