@@ -35,7 +35,7 @@ from nas.space import Architecture
 from nas.space.shrink import shrink_moves
 from nas.training import load_recipe
 from nas.training.checkpoint import read_checkpoint, write_checkpoint
-from nas.training.inherit import inherit_weights
+from nas.training.inherit import inherit_weights, looked_at
 from nas.training.loop import Training
 from tests.shared_data import shared_data
 
@@ -175,7 +175,7 @@ def _parent(architecture: Architecture, data: Prepared, epochs: int, path: Path)
 
 def _compared(child: Architecture, parent: GraphModule, data: Prepared) -> dict[str, Any]:
     """The child's accuracy with slices that matter, and with several draws of random ones."""
-    chosen = inherit_weights(child, parent)
+    chosen = inherit_weights(child, parent, images=looked_at(data.train))
     drawn = [inherit_weights(child, parent, draw=np.random.default_rng(1000 + i)).module for i in range(DRAWS)]
     return {
         "macs": child.macs,

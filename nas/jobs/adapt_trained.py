@@ -79,7 +79,7 @@ def adapt_trained(
     models = Models(latency, load_accuracy("imagenet"), limits, known=(), usual=(), aim=aim.column)
     records = NetworkRecords(models=models, known=(), aim=aim, reward=REWARD, published=published)
     record = records.detailed([network])[0]  # says what has no latency, before anything is trained
-    inheritance = inherit_from(source, network, classes=tuple(data.classes), seed=tuning.seed)
+    inheritance = inherit_from(source, network, data=data, seed=tuning.seed)
     begun = _begun(network, inheritance, data, tuning, source, folder, stop, progress)
     origin = f"{source.digest}, trained for {begun.epochs}" if begun.epochs else source.digest
     adaptation = ChannelAdaptation(models, divisor=divisor)

@@ -13,6 +13,7 @@ from nas.zoo import find_entry, load, training_of
 from nas.zoo.entry import MANIFEST, WEIGHTS
 
 if TYPE_CHECKING:
+    from nas.data import Prepared
     from nas.nets import GraphModule
     from nas.training.inherit import Inheritance
 
@@ -95,15 +96,15 @@ def inherit(
     return inherit_from(source, network.adapted(num_classes=num_classes, in_channels=in_channels), seed=seed)
 
 
-def inherit_from(
-    source: Source, network: Architecture, *, classes: tuple[str, ...] | None = None, seed: int = 0
-) -> Inheritance:
-    """As `inherit`. Where `classes` are known to be others than the source's, the classifier starts anew whatever its
-    size. Raises `InputError` where nothing is inherited."""
-    from nas.training.inherit import inherit_weights
+def inherit_from(source: Source, network: Architecture, *, data: Prepared | None = None, seed: int = 0) -> Inheritance:
+    """As `inherit`, for training on `data`: some of its images tell which channels to keep, and where its classes are
+    known to be others than the source's, the classifier starts anew whatever its size. Raises `InputError` where
+    nothing is inherited."""
+    from nas.training.inherit import inherit_weights, looked_at
 
-    others = classes is not None and source.classes is not None and classes != source.classes
-    found = inherit_weights(network, source.module, new_classes=others, seed=seed)
+    others = data is not None and source.classes is not None and tuple(data.classes) != source.classes
+    images = None if data is None else looked_at(data.train)
+    found = inherit_weights(network, source.module, images=images, new_classes=others, seed=seed)
     if not found.inherited:
         raise InputError(
             f"{network.name} must have weights in common with {source.name} to inherit them, but {source.what} has"

@@ -201,8 +201,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     from nas.training.loop import Training
 
     teacher: nn.Module | None = None if request.teacher is None else load(request.teacher).module.fuse()
-    classes = tuple(prepared.classes)
-    inheritance = None if source is None else inherit_from(source, network, classes=classes, seed=request.seed)
+    inheritance = None if source is None else inherit_from(source, network, data=prepared, seed=request.seed)
     training = Training(
         build(network, seed=request.seed) if inheritance is None else inheritance.module,
         prepared,

@@ -165,7 +165,7 @@ def begin(network: Architecture, teaching: Teaching, *, epochs: int, seed: int) 
     module, share = None, None
     if teaching.init is not None:
         try:
-            found = inherit_from(_source(teaching.init), network, classes=data.classes, seed=seed)
+            found = inherit_from(_source(teaching.init), network, data=data, seed=seed)
         except InputError:  # nothing in common: it begins from scratch
             share = 0.0
         else:

@@ -1,4 +1,4 @@
-"""Which channels of a network its layers would miss most, seen on noise: no data are needed.
+"""Which channels of a network its layers would miss most. Where there are no images, noise is looked at.
 
 A layer that reads x through weights w makes Σ_c w_c x_c. Without a set R of its channels it lacks Σ_R w_c x_c, whose
 energy, over the positions of the map, is the sum over R × R of E[x_c x_d] · w_c·w_d: channels that say the same weigh
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,10 @@ from nas.nets.layers import BranchSum, ConvNorm, NormLinear
 from nas.training.inherit.channels import Channels
 
 Matrix = NDArray[np.float64]
+Groups = Sequence[Sequence[int]]
+"""Channels that may stand for one another; those of a group rise."""
+Order = NDArray[np.float64]
+"""By channel when it is taken away from its group, counted from 0."""
 
 PIXELS, FEWEST, MOST = 2**18, 4, 64
 """The noise has about so many pixels, in no fewer and no more images."""
@@ -35,28 +39,36 @@ PIXELS, FEWEST, MOST = 2**18, 4, 64
 Weighted = nn.Conv2d | nn.Linear | ConvNorm | BranchSum | NormLinear
 
 
-def elimination_order(parent: GraphModule, channels: Channels, groups: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """For each channel of `parent` in one of the `groups` when it is taken away from it, counted from 0: a late one
-    matters. Channels of a group rise.
+def reader_costs(parent: GraphModule, channels: Channels, groups: Groups, images: Tensor | None = None) -> list[Matrix]:
+    """For each of the `groups` a matrix (members, members), whose sum over R × R is what the layers behind lack without
+    the members R. `images` (n, c, h, w) are what `parent` reads meanwhile; noise without them.
 
     A group that no weights read (queries and keys) goes by the squared norm of the weights that make it.
     """
-    order = np.zeros(largest_channel(channels) + 1)
-    lacking = _what_readers_lack(parent, channels, {channel for group in groups for channel in group})
+    lacking = _what_readers_lack(parent, channels, {channel for group in groups for channel in group}, images)
     reading: dict[int, list[int]] = defaultdict(list)
     for position in lacking:
         for channel in channels.sides[position, "in"].tolist():
             reading[channel].append(position)
-    made = None
+    made, costs = None, []
     for group in groups:
         members = np.asarray(group)
         cost = np.zeros((len(group), len(group)))
         for position in dict.fromkeys(position for channel in group for position in reading[channel]):
             cost += _of_members(lacking[position], channels.sides[position, "in"], members)
         if not cost.any():
-            made = _energy_of_makers(parent, channels, len(order)) if made is None else made
+            made = _energy_of_makers(parent, channels) if made is None else made
             cost = np.diag(made[members])
-        order[members] = _eliminated(cost)
+        costs.append(cost)
+    return costs
+
+
+def elimination_order(channels: Channels, groups: Groups, costs: Sequence[Matrix]) -> Order:
+    """When each channel is taken away from its group of `groups` by the group's matrix of `costs`; a late one
+    matters."""
+    order = np.zeros(largest_channel(channels) + 1)
+    for group, cost in zip(groups, costs, strict=True):
+        order[np.asarray(group)] = _eliminated(cost)
     return order
 
 
@@ -80,10 +92,23 @@ def _of_members(lacking: Matrix, ids: NDArray[np.int64], members: NDArray[np.int
     return found
 
 
-def _what_readers_lack(parent: GraphModule, channels: Channels, asked: set[int]) -> dict[int, Matrix]:
+def readers_of(channels: Channels, asked: Collection[int]) -> list[int]:
+    """The nodes whose weights read any of the channels `asked`."""
+    return [p for (p, side), ids in channels.sides.items() if side == "in" and not set(asked).isdisjoint(ids.tolist())]
+
+
+def reading_part(layer: nn.Module) -> tuple[nn.Module, int]:
+    """The part of a layer that reads through its weights, and the axis of channels of what it reads: what a norm in
+    front of the weights takes is not what they read."""
+    return (layer.linear, -1) if isinstance(layer, NormLinear) else (layer, -1 if isinstance(layer, nn.Linear) else 1)
+
+
+def _what_readers_lack(
+    parent: GraphModule, channels: Channels, asked: set[int], images: Tensor | None
+) -> dict[int, Matrix]:
     """Reader of any of the channels `asked` → E[x_c x_d] · w_c·w_d of all that it reads, of mean 1 along the
     diagonal."""
-    readers = [p for (p, side), ids in channels.sides.items() if side == "in" and not asked.isdisjoint(ids.tolist())]
+    readers = readers_of(channels, asked)
     if not readers:
         return {}
     twin = copy.deepcopy(parent).train()
@@ -92,16 +117,17 @@ def _what_readers_lack(parent: GraphModule, channels: Channels, asked: set[int])
         layer = twin.layer(position)
         assert isinstance(layer, Weighted)
         weight = _reading_weight(parent.definition.nodes[position].op, layer).flatten(2)
-        axis = -1 if isinstance(layer, nn.Linear | NormLinear) else 1
-        look = partial(_look, found, position, weight, axis, channels.groups.get(position, 1))
-        # What a norm in front of the weights takes is not what they read.
-        (layer.linear if isinstance(layer, NormLinear) else layer).register_forward_pre_hook(look)
+        part, axis = reading_part(layer)
+        part.register_forward_pre_hook(partial(_look, found, position, weight, axis, channels.groups.get(position, 1)))
+    with torch.no_grad():
+        twin((_noise(parent) if images is None else images).to(next(parent.parameters()).device))
+    return found
+
+
+def _noise(parent: GraphModule) -> Tensor:
     shape = parent.definition.input_shape
     images = max(FEWEST, min(MOST, PIXELS // (shape[1] * shape[2])))
-    noise = torch.randn(images, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        twin(noise.to(next(parent.parameters()).device))
-    return found
+    return torch.randn(images, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def _look(
@@ -134,9 +160,10 @@ def _reading_weight(op: Op, layer: Weighted) -> Tensor:
     return weight[:, :, None] if weight.ndim == 2 else weight
 
 
-def _energy_of_makers(parent: GraphModule, channels: Channels, count: int) -> NDArray[np.float64]:
-    """The sum, over the weights that make a channel, of its squared norm there relative to that of the mean channel."""
-    total = np.zeros(count)
+def _energy_of_makers(parent: GraphModule, channels: Channels) -> NDArray[np.float64]:
+    """By channel the sum, over the weights that make it, of its squared norm there relative to that of the mean
+    channel."""
+    total = np.zeros(largest_channel(channels) + 1)
     for (position, side), ids in channels.sides.items():
         layer = parent.layer(position)
         if side == "out" and isinstance(layer, Weighted):

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.training.inherit.channels import Channels, Ids, Place, signatures
+from nas.training.inherit.importance import Groups, Order
 
 Signature = frozenset[tuple[Place, int]]
-Importance = Callable[[list[list[int]]], NDArray[np.float64]]
+Importance = Callable[[Groups], Order]
 """From groups of a parent's channels to an array by channel: of each group those with the largest numbers are kept."""
 
 
@@ -77,7 +78,7 @@ def _without(groups: Iterable[_Group], excluded: Collection[int]) -> list[_Group
     return sorted((group for group in left if group.members), key=lambda group: group.members[0])
 
 
-def _assign(ours: list[_Group], theirs: list[_Group], importance: NDArray[np.float64]) -> None:
+def _assign(ours: list[_Group], theirs: list[_Group], importance: Order) -> None:
     """Choose parents for the members of each group: from the group of the same signature, or the ones most like it."""
     at_place: dict[Place, list[int]] = defaultdict(list)
     for number, group in enumerate(theirs):
@@ -119,7 +120,7 @@ def _drawn(
     group: _Group,
     candidates: list[_Group],
     used: dict[int, set[Place]],
-    importance: NDArray[np.float64],
+    importance: Order,
     open_places: set[Place],
 ) -> tuple[list[int], frozenset[Place]]:
     """As many channels as the group has members, the most important of the first candidate and then of the next; none

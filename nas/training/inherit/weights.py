@@ -21,9 +21,10 @@ from nas.nets.layers import BranchSum, ConvNorm, NormLinear
 from nas.space import Architecture
 from nas.training.inherit.account import NO_LAYER, Anew, Inheritance, joined
 from nas.training.inherit.channels import Channels, channels_of
-from nas.training.inherit.importance import elimination_order, largest_channel
+from nas.training.inherit.faithful import most_faithful
+from nas.training.inherit.importance import Groups, Order, elimination_order, largest_channel, reader_costs
 from nas.training.inherit.pairs import paired_nodes
-from nas.training.inherit.slices import differing_heads, kept_channels
+from nas.training.inherit.slices import Importance, differing_heads, kept_channels
 
 COLOURS = 3
 Index = NDArray[np.int64]
@@ -33,30 +34,56 @@ def inherit_weights(
     child: Architecture,
     parent: GraphModule,
     *,
+    images: Tensor | None = None,
     new_classes: bool = False,
     seed: int = 0,
     draw: np.random.Generator | None = None,
 ) -> Inheritance:
     """`child` in training form with the slices of `parent` (in training form, of an architecture) that fit it.
 
-    Of channels that stand for one another those are kept that the layers behind them would miss most (`importance`).
-    `draw` keeps channels at random instead, for comparison.
+    Of channels that stand for one another those are kept that the layers behind them would miss most (`importance`);
+    with `images` (n, c, h, w), normalised, those with which the child says most nearly what its parent says of them
+    (`faithful`). `draw` keeps channels at random instead, for comparison.
     With `new_classes` the classifier starts anew, as it does where their number differs. New weights are drawn from
     `seed`. Statistics of batch norms are sliced too, and are those of the parent's inputs: take them anew before the
     network is used untrained.
     """
-    if parent.architecture is None:
+    whose = parent.architecture
+    if whose is None:
         raise ValueError("a parent must be the network of an architecture, but is a bare graph")
+    channels = channels_of(parent.definition)
+
+    def importance(groups: Groups) -> Order:
+        if draw is not None:
+            return draw.random(largest_channel(channels) + 1)
+        if images is None or not groups or images.shape[1] != whose.in_channels:
+            return elimination_order(channels, groups, reader_costs(parent, channels, groups))
+        # What is compared are the parent's classes.
+        alike = child.adapted(num_classes=whose.num_classes, in_channels=whose.in_channels)
+        return most_faithful(
+            parent, channels, groups, lambda order: _sliced(alike, parent, channels, lambda _: order).module, images
+        )
+
+    return _sliced(child, parent, channels, importance, new_classes=new_classes, seed=seed)
+
+
+def _sliced(
+    child: Architecture,
+    parent: GraphModule,
+    theirs: Channels,
+    importance: Importance,
+    *,
+    new_classes: bool = False,
+    seed: int = 0,
+) -> Inheritance:
+    """As `inherit_weights`, by this `importance` of the channels `theirs` of the parent."""
+    assert parent.architecture is not None
     module = build(child, seed=seed)
     layers, nodes = paired_nodes(child, parent.architecture)
-    ours, theirs = channels_of(module.definition), channels_of(parent.definition)
+    ours = channels_of(module.definition)
     left_out = differing_heads(ours, theirs, nodes)
     if new_classes or module.definition.output_shape != parent.definition.output_shape:
         left_out |= ours.output
-
-    def importance(groups: list[list[int]]) -> NDArray[np.float64]:
-        return elimination_order(parent, theirs, groups) if draw is None else draw.random(largest_channel(theirs) + 1)
-
     kept = kept_channels(ours, theirs, nodes, importance, left_out)
     slicer = _Slicer(module, parent, (layers, nodes), kept, ours)
     with torch.no_grad():
