@@ -129,7 +129,6 @@ def _train_families(path: Path, options: argparse.Namespace) -> None:
 
 def _train_last(path: Path, options: argparse.Namespace) -> None:
     """The teacher, then the best family's network with it, on all images but those held out."""
-    family = best_family(_kept(path))
     done = _kept(path)
     if "teacher 0" in done and not (zoo_folder() / done["teacher 0"]["zoo"]).exists():
         # Its figures were kept, but not its weights: it was trained in another workspace.
@@ -137,7 +136,7 @@ def _train_last(path: Path, options: argparse.Namespace) -> None:
         write_bytes(path, json.dumps(done, indent=1).encode())
     data = _images(validation=False)
     _once(path, "teacher 0", narrowed(*TEACHER), data, epochs=options.epochs, seed=0)
-    teacher = _kept(path)["teacher 0"]["zoo"]
+    teacher, family = _kept(path)["teacher 0"]["zoo"], best_family(_kept(path))
     for seed in range(options.seeds):
         key = f"{LAST} {family} {seed}"
         _once(path, key, network(family), data, epochs=options.epochs, seed=seed, teacher=teacher)
