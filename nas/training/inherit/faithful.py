@@ -128,10 +128,10 @@ def most_faithful(
         for count in range(1, len(judgements) + 1)
         for mixture in combinations(judgements, count)
     ]
-    return _improved(orders, groups, lambda order: _unlike(make(order), images, said))
+    return improved(orders, groups, lambda order: _unlike(make(order), images, said))
 
 
-def _improved(orders: Sequence[Order], groups: Groups, cost: Callable[[Order], float]) -> Order:
+def improved(orders: Sequence[Order], groups: Groups, cost: Callable[[Order], float]) -> Order:
     """The order of least `cost` among `orders`, some random ones, and what random changes of the best lead to, which
     stir the order within one group at a time."""
     rng = np.random.default_rng(0)

@@ -13,9 +13,10 @@ from torch.nn import functional
 from nas.nets import GraphModule
 from nas.space import Architecture
 from nas.space.architecture import make_layer
-from nas.training.inherit import inherit_weights, looked_at
+from nas.training.inherit import faithful, inherit_weights, looked_at
 from nas.training.inherit.channels import channels_of
-from nas.training.inherit.faithful import FEWEST, MOST, logit_costs
+from nas.training.inherit.faithful import FEWEST, MOST, improved, logit_costs
+from nas.training.inherit.importance import Order
 from tests.training.examples import data
 from tests.training.inherit.descendants import SIDE, descendant, made, parents
 from tests.training.inherit.test_weights import network, state
@@ -50,6 +51,23 @@ def test_what_a_classifier_would_miss_is_exact() -> None:
     own = changes - (share[:, :, None] * changes).sum(1, keepdim=True)
     fisher = torch.einsum("nk,nkc,nkd->cd", share, own, own).numpy() * 8
     assert by_classes == pytest.approx(fisher, rel=0.1, abs=0.1 * float(np.diag(fisher).mean()))
+
+
+def test_the_best_order_is_changed_within_its_groups_as_long_as_that_helps() -> None:
+    """What is asked for is an order of two groups; the cost is how many pairs are the wrong way round."""
+    groups, wanted = [list(range(1, 16, 2)), list(range(2, 16, 2))], np.arange(16) * 5 % 16
+    asked: list[float] = []
+
+    def cost(order: Order) -> float:
+        pairs = [(one, other) for group in groups for one in group for other in group if wanted[one] < wanted[other]]
+        asked.append(float(sum(order[one] >= order[other] for one, other in pairs)))
+        return asked[-1]
+
+    worst = -wanted.astype(np.float64)
+    found = improved([worst], groups, cost)
+    assert len(asked) == 1 + faithful.RANDOM + faithful.CHANGES
+    assert cost(found) == min(asked) < min(asked[: 1 + faithful.RANDOM])
+    assert np.array_equal(found, improved([worst], groups, cost))
 
 
 def unlike(child: GraphModule, parent: GraphModule, given: Tensor) -> float:
@@ -100,7 +118,9 @@ def test_images_of_other_channels_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize("parent", parents(), ids=lambda one: one.family)
-def test_every_family(parent: Architecture) -> None:
+def test_every_family(parent: Architecture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faithful, "CHANGES", 1)
+    monkeypatch.setattr(faithful, "RANDOM", 1)
     child, _ = descendant(parent, np.random.default_rng(7))
     weights = made(parent)
     found = inherit_weights(child, weights, images=images(4, side=SIDE))
