@@ -194,7 +194,8 @@ def _report(found: Mapping[str, Any], options: argparse.Namespace) -> None:
             one = found[f"{name} {child.name}"]
             mean = statistics.mean(one["random"])
             wins += one["chosen"] > mean
-            rows.append((child.name, f"{100 * one['macs'] / parent.macs:.0f} %", one["chosen"], mean, max(one["random"])))
+            share = f"{100 * one['macs'] / parent.macs:.0f} %"
+            rows.append((child.name, share, one["chosen"], mean, max(one["random"])))
         header = ("child", "MACs", "chosen %", f"random, mean of {DRAWS} %", "best of them %")
         parts.append(
             f"""The {name} parent, {parent.name}, is right on {found[f"{name} parent"]:.1f} % of the test images of its
