@@ -219,7 +219,8 @@ classes. The chosen slices are better than the mean of random ones in {wins} of 
 Two parents were trained on classes 0 to 4 for {options.epochs} epochs. Their children are not trained; the statistics
 of their norms are of {NORM_IMAGES:,} training images. How channels are chosen was settled on other children of these
 parents, by validation images. Two earlier rules had met the wide parent's children here: what the readers of noise
-would miss (better in 3 of the first 5), and the best of seven judgements on images, without changes (9 of 10).
+would miss (commit 3ef4503: better in 3 of the first 5), and the best of seven judgements on images, without changes
+(commit 16e3e26: 9 of 10).
 
 {(2 * chr(10)).join(parts)}
 

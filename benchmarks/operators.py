@@ -43,8 +43,7 @@ timed - 1|; *inside* is the share of the times in the 90 % interval, *width* the
 them is fitted, 5,000 of the others are. There the interval is too narrow: what a runtime does with sizes that it was
 never timed at is not in the data.
 
-{many:,} operators were predicted in {seconds} s by the model of 5,000 rows (processor time; {wall} s by the clock, on a
-machine that had other work).
+{many:,} operators were predicted in {seconds} s by the model of 5,000 rows (processor time; {wall} s by the clock).
 """
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -92,9 +92,9 @@ def _of_members(lacking: Matrix, ids: NDArray[np.int64], members: NDArray[np.int
     return found
 
 
-def readers_of(channels: Channels, asked: Collection[int]) -> list[int]:
+def readers_of(channels: Channels, asked: set[int]) -> list[int]:
     """The nodes whose weights read any of the channels `asked`."""
-    return [p for (p, side), ids in channels.sides.items() if side == "in" and not set(asked).isdisjoint(ids.tolist())]
+    return [p for (p, side), ids in channels.sides.items() if side == "in" and not asked.isdisjoint(ids.tolist())]
 
 
 def reading_part(layer: nn.Module) -> tuple[nn.Module, int]:
