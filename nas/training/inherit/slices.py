@@ -8,18 +8,16 @@ most are kept, in their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.training.inherit.channels import Channels, Ids, Place, signatures
-from nas.training.inherit.importance import Groups, Order
+from nas.training.inherit.importance import Order
 
 Signature = frozenset[tuple[Place, int]]
-Importance = Callable[[Groups], Order]
-"""From groups of a parent's channels to an array by channel: of each group those with the largest numbers are kept."""
 
 
 @dataclass(slots=True)
@@ -36,31 +34,34 @@ class _Group:
         return frozenset(place for place, _ in self.signature)
 
 
-def kept_channels(
-    child: Channels,
-    parent: Channels,
-    nodes: Mapping[int, int],
-    importance: Importance,
-    left_out: Iterable[int],
-) -> dict[tuple[int, str], NDArray[np.int64]]:
-    """(node of the child, side of its weight) → for each index of that side the parent's index, -1 for none.
+class ChannelPairs:
+    """The channels of a child beside those of its parent.
 
-    `nodes` pairs the child's nodes with the parent's, `importance` is asked of the parent's groups that have not as
-    many channels in the child, and what is `left_out` of the child's channels gets none.
+    `nodes` pairs the child's nodes with the parent's; what is `left_out` of the child's channels gets none. `losing`
+    are the parent's groups that have not as many channels in the child.
     """
-    all_ours, all_theirs = _groups(child, nodes), _groups(parent, {node: node for node in nodes.values()})
-    theirs = _without(all_theirs, parent.image)
-    counts = {group.signature: len(group.members) for group in all_ours}
-    losing = [g.members for g in _without(theirs, parent.output) if counts.get(g.signature) != len(g.members)]
-    ours = _without(all_ours, {*left_out, *child.image})
-    _assign(ours, theirs, importance(losing))
-    member = {channel: (group, rank) for group in ours for rank, channel in enumerate(group.members)}
-    found = {}
-    for (node, side), ids in child.sides.items():
-        if node in nodes and (nodes[node], side) in parent.sides:
-            count = child.groups.get(node, 1)
-            found[node, side] = _indices(ids, Place(nodes[node], side, count), member, parent)
-    return found
+
+    def __init__(self, child: Channels, parent: Channels, nodes: Mapping[int, int], left_out: Iterable[int]) -> None:
+        self._child, self._parent, self._nodes = child, parent, nodes
+        all_ours, all_theirs = _groups(child, nodes), _groups(parent, {node: node for node in nodes.values()})
+        self._theirs = _without(all_theirs, parent.image)
+        self._ours = _without(all_ours, {*left_out, *child.image})
+        counts = {group.signature: len(group.members) for group in all_ours}
+        kept = _without(self._theirs, parent.output)
+        self.losing = [group.members for group in kept if counts.get(group.signature) != len(group.members)]
+
+    def kept(self, order: Order) -> dict[tuple[int, str], NDArray[np.int64]]:
+        """(node of the child, side of its weight) → for each index of that side the parent's index, -1 for none, where
+        of each group those channels are kept that come last in `order`."""
+        ours = _without(self._ours, ())
+        _assign(ours, self._theirs, order)
+        member = {channel: (group, rank) for group in ours for rank, channel in enumerate(group.members)}
+        found = {}
+        for (node, side), ids in self._child.sides.items():
+            if node in self._nodes and (self._nodes[node], side) in self._parent.sides:
+                place = Place(self._nodes[node], side, self._child.groups.get(node, 1))
+                found[node, side] = _indices(ids, place, member, self._parent)
+        return found
 
 
 def _groups(channels: Channels, nodes: Mapping[int, int]) -> list[_Group]:
@@ -78,7 +79,7 @@ def _without(groups: Iterable[_Group], excluded: Collection[int]) -> list[_Group
     return sorted((group for group in left if group.members), key=lambda group: group.members[0])
 
 
-def _assign(ours: list[_Group], theirs: list[_Group], importance: Order) -> None:
+def _assign(ours: list[_Group], theirs: list[_Group], order: Order) -> None:
     """Choose parents for the members of each group: from the group of the same signature, or the ones most like it."""
     at_place: dict[Place, list[int]] = defaultdict(list)
     for number, group in enumerate(theirs):
@@ -92,13 +93,13 @@ def _assign(ours: list[_Group], theirs: list[_Group], importance: Order) -> None
             for number in at_place[place]:
                 shared[number] += 1
         # The closest first: many places in common, few others.
-        order = sorted(
+        closest = sorted(
             shared, key=lambda n: (theirs[n].signature != group.signature, -shared[n], len(theirs[n].places), n)
         )
         open_places = set(group.places)
         makes = {place for place in group.places if place.side == "out"}
-        while order and open_places:
-            covering = [n for n in order if not open_places.isdisjoint(theirs[n].places)]
+        while closest and open_places:
+            covering = [n for n in closest if not open_places.isdisjoint(theirs[n].places)]
             if not covering:
                 break
             first = theirs[covering[0]].places
@@ -108,19 +109,19 @@ def _assign(ours: list[_Group], theirs: list[_Group], importance: Order) -> None
                 group,
                 [theirs[n] for n in covering if not makers or makers & theirs[n].places],
                 used,
-                importance,
+                order,
                 open_places,
             )
             group.chosen.append((places, chosen))
             open_places -= places or first
-            order = covering[1:]
+            closest = covering[1:]
 
 
 def _drawn(
     group: _Group,
     candidates: list[_Group],
     used: dict[int, set[Place]],
-    importance: Order,
+    order: Order,
     open_places: set[Place],
 ) -> tuple[list[int], frozenset[Place]]:
     """As many channels as the group has members, the most important of the first candidate and then of the next; none
@@ -132,7 +133,7 @@ def _drawn(
         if not needed:
             break
         free = [channel for channel in candidate.members if used[channel].isdisjoint(group.places)]
-        best = sorted(free, key=lambda channel: (-importance[channel], channel))[:needed]
+        best = sorted(free, key=lambda channel: (-order[channel], channel))[:needed]
         chosen += sorted(best)
         if best:
             places |= candidate.places & open_places

@@ -22,9 +22,9 @@ from nas.space import Architecture
 from nas.training.inherit.account import NO_LAYER, Anew, Inheritance, joined
 from nas.training.inherit.channels import Channels, channels_of
 from nas.training.inherit.faithful import most_faithful
-from nas.training.inherit.importance import Groups, Order, elimination_order, largest_channel, reader_costs
+from nas.training.inherit.importance import Order, elimination_order, largest_channel, reader_costs
 from nas.training.inherit.pairs import paired_nodes
-from nas.training.inherit.slices import Importance, differing_heads, kept_channels
+from nas.training.inherit.slices import ChannelPairs, differing_heads
 
 COLOURS = 3
 Index = NDArray[np.int64]
@@ -53,50 +53,50 @@ def inherit_weights(
         raise ValueError("a parent must be the network of an architecture, but is a bare graph")
     channels = channels_of(parent.definition)
 
-    def importance(groups: Groups) -> Order:
-        if draw is not None:
-            return draw.random(largest_channel(channels) + 1)
-        if images is None or not groups or images.shape[1] != whose.in_channels:
-            return elimination_order(channels, groups, reader_costs(parent, channels, groups))
-        # What is compared are the parent's classes.
-        alike = child.adapted(num_classes=whose.num_classes, in_channels=whose.in_channels)
-        return most_faithful(
-            parent, channels, groups, lambda order: _sliced(alike, parent, channels, lambda _: order).module, images
+    descent = _Descent(child, parent, channels, new_classes=new_classes)
+    groups = descent.pairs.losing
+    if draw is not None:
+        order = draw.random(largest_channel(channels) + 1)
+    elif images is None or not groups or images.shape[1] != whose.in_channels:
+        order = elimination_order(channels, groups, reader_costs(parent, channels, groups))
+    else:  # what is compared are the parent's classes
+        alike = _Descent(child.adapted(num_classes=whose.num_classes, in_channels=whose.in_channels), parent, channels)
+        order = most_faithful(parent, channels, groups, lambda order: alike.inherited(order).module, images)
+    return descent.inherited(order, seed=seed)
+
+
+class _Descent:
+    """How `child` comes of `parent`, whose channels are `theirs`."""
+
+    def __init__(
+        self, child: Architecture, parent: GraphModule, theirs: Channels, *, new_classes: bool = False
+    ) -> None:
+        assert parent.architecture is not None
+        self._child, self._parent = child, parent
+        graph = child.graph()
+        self._layers, self._nodes = paired_nodes(child, parent.architecture)
+        self._ours = channels_of(graph)
+        left_out = differing_heads(self._ours, theirs, self._nodes)
+        if new_classes or graph.output_shape != parent.definition.output_shape:
+            left_out |= self._ours.output
+        self.pairs = ChannelPairs(self._ours, theirs, self._nodes, left_out)
+
+    def inherited(self, order: Order, *, seed: int = 0) -> Inheritance:
+        """The child with its slices, where channels that come early in `order` are left behind."""
+        assert self._parent.architecture is not None
+        module = build(self._child, seed=seed)
+        slicer = _Slicer(module, self._parent, (self._layers, self._nodes), self.pairs.kept(order), self._ours)
+        with torch.no_grad():
+            for position in range(1, len(module.definition.nodes)):
+                slicer.take(position)
+        return Inheritance(
+            module=module,
+            parent=self._parent.architecture.name,
+            inherited=slicer.inherited,
+            total=sum(weight.numel() for weight in module.parameters()),
+            anew=joined(slicer.anew),
+            unused=tuple(_unused_layers(self._parent.architecture, set(self._layers.values()))),
         )
-
-    return _sliced(child, parent, channels, importance, new_classes=new_classes, seed=seed)
-
-
-def _sliced(
-    child: Architecture,
-    parent: GraphModule,
-    theirs: Channels,
-    importance: Importance,
-    *,
-    new_classes: bool = False,
-    seed: int = 0,
-) -> Inheritance:
-    """As `inherit_weights`, by this `importance` of the channels `theirs` of the parent."""
-    assert parent.architecture is not None
-    module = build(child, seed=seed)
-    layers, nodes = paired_nodes(child, parent.architecture)
-    ours = channels_of(module.definition)
-    left_out = differing_heads(ours, theirs, nodes)
-    if new_classes or module.definition.output_shape != parent.definition.output_shape:
-        left_out |= ours.output
-    kept = kept_channels(ours, theirs, nodes, importance, left_out)
-    slicer = _Slicer(module, parent, (layers, nodes), kept, ours)
-    with torch.no_grad():
-        for position in range(1, len(module.definition.nodes)):
-            slicer.take(position)
-    return Inheritance(
-        module=module,
-        parent=parent.architecture.name,
-        inherited=slicer.inherited,
-        total=sum(weight.numel() for weight in module.parameters()),
-        anew=joined(slicer.anew),
-        unused=tuple(_unused_layers(parent.architecture, set(layers.values()))),
-    )
 
 
 def _unused_layers(parent: Architecture, used: set[int]) -> list[str]:
