@@ -6,7 +6,7 @@
     python -m benchmarks.another_day report
 
 A *day* is a set of fresh processes: a look at the device (`nas device check`), the plain loop (`plain_loop.py`), this
-program's own protocol, and the plain loop again. Predictions are made before anything of the day is timed: without a
+program's own protocol, and the plain loop again, in several processes each time. Predictions are made before anything of the day is timed: without a
 look, and at the level that the look finds. What is done is kept under runs/another_day; a second start goes on.
 """
 
@@ -39,7 +39,8 @@ from nas.measure.stopwatch import open_stopwatch
 from nas.resources import runs_folder
 from nas.runners.protocol import timed
 
-ROUNDS, TOGETHER = 12, 11
+ROUNDS, TOGETHER, PLAIN = 12, 11, 4
+CLOCKS = ("wall_ms", "thread_ms")
 STEPS = ("predicted", "look", "plain-1", "ours", "plain-2")
 REPORT = Path(__file__).with_name("another_day.md")
 _PLAIN = Path(__file__).with_name("plain_loop.py")
@@ -51,17 +52,20 @@ _TEXT = """\
 {networks} networks of public libraries (`outside_networks.py` exports them; the table knows none of them), on
 {days} days, each a set of fresh processes: {times}. The table: {table}.
 *Plain loop*: {rounds} rounds of one run that is warm and two that are timed, one network after the other in one
-process, the mean of the fastest three quarters (`plain_loop.py`, which imports nothing of the program), before and
-behind the program's own protocol on that day; a network's time is the mean of both. By the *wall* clock, as anybody
-would, and by the *thread*'s own, which a table is of. {load}
+process, the mean of the fastest three quarters (`plain_loop.py`, which imports nothing of the program); {plain}
+processes before the program's own protocol on that day, and as many behind it. What a single process says of a network
+strays by {own} (deviation) from the mean over those of its day, what all networks share taken out; so a network's time
+is that mean, while an interval, which is one of a measurement, is held against each process. By the *wall* clock, as
+anybody would, and by the *thread*'s own, which a table is of. {load}
 
 ## Predicted against the plain loop
 
 {errors}
 
 *off together* is the median of measured over predicted, less 1; *without that* is what is left of the errors then.
-`--now` looked at the device first, in three processes, and brought the latencies to the level that it found. Intervals
-are those of 90 %; on each day all networks share the machine's level, so the days count, not the networks.
+`--now` looked at the device first, and brought the latencies to the level that it found. Intervals are those of 90 %,
+and hold this share of the times that single processes gave; on each day all networks share the machine's level, so the
+days count, not the networks.
 
 ## The machine's level, or the protocol's
 
@@ -70,6 +74,15 @@ are those of 90 %; on each day all networks share the machine's level, so the da
 Medians over the networks, less 1. *machine*: the program's own protocol over the prediction; *protocol*: the plain
 loop by the thread's clock over the program's own protocol on the same day; *clock*: the plain loop by the wall clock
 over itself by the thread's. Together they are what the plain loop is off. {verdict}
+
+## Network by network
+
+{networks_table}
+
+Means over the days, the smallest network first. *table*: the program's own protocol over the prediction, its median over
+the networks taken out, so what the table does not know of the network. *protocol*: the plain loop by the thread's clock
+over the program's own protocol. That runs a network once, then once more by the clock, between visits to others; in a
+loop of its own a small network is faster (`visits.md`).
 """
 Floats = NDArray[np.float64]
 
@@ -118,11 +131,15 @@ def _look(home: DeviceHome, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def _plain(files: Sequence[Path]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, str(_PLAIN), str(ROUNDS), *map(str, files)], capture_output=True, text=True, check=True
-    )
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    return {clock: [_fastest(row[clock]) for row in rows] for clock in ("wall_ms", "thread_ms")}
+    found: dict[str, list[list[float]]] = {clock: [] for clock in CLOCKS}
+    for _ in range(PLAIN):
+        done = subprocess.run(
+            [sys.executable, str(_PLAIN), str(ROUNDS), *map(str, files)], capture_output=True, text=True, check=True
+        )
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        for clock, processes in found.items():
+            processes.append([_fastest(row[clock]) for row in rows])
+    return found
 
 
 def _fastest(runs: Sequence[float]) -> float:
@@ -156,9 +173,17 @@ class Day:
         self.predicted = {key: numbers("predicted", key) for key in keys}
         self.now = {key: numbers("look", key) for key in keys}
         self.ours = numbers("ours", "typical_ms")
-        self.wall, self.thread = (
-            np.sqrt(numbers("plain-1", clock) * numbers("plain-2", clock)) for clock in ("wall_ms", "thread_ms")
-        )
+        self.processes = {
+            clock: np.concatenate([numbers(step, clock) for step in ("plain-1", "plain-2")]) for clock in CLOCKS
+        }
+        self.wall, self.thread = (np.exp(np.log(self.processes[clock]).mean(0)) for clock in CLOCKS)
+
+    def own(self) -> float:
+        """What a process says of a network strays by, all that the networks share taken out: a deviation, pooled."""
+        logs = np.log(self.processes["thread_ms"])
+        logs -= logs.mean(0)
+        logs -= np.median(logs, axis=1, keepdims=True)
+        return float(np.sqrt((logs**2).sum() / ((len(logs) - 1) * logs.shape[1])))
 
     def parts(self) -> list[float]:
         """Medians over the networks: machine, protocol, clock, and all of it."""
@@ -167,11 +192,11 @@ class Day:
         return [float(np.median(above / below)) - 1.0 for above, below in pairs]
 
 
-def _scores(predicted: dict[str, Floats], measured: Floats) -> list[float]:
+def _scores(predicted: dict[str, Floats], measured: Floats, processes: Floats) -> list[float]:
     errors = measured / predicted["mean_ms"] - 1.0
     level = float(np.median(errors))
     rest = np.abs((1.0 + errors) / (1.0 + level) - 1.0)
-    inside = (predicted["low_ms"] <= measured) & (measured <= predicted["high_ms"])
+    inside = (predicted["low_ms"] <= processes) & (processes <= predicted["high_ms"])
     shares = [float((size <= limit).mean()) for size, limit in ((np.abs(errors), 0.05), (np.abs(errors), 0.1))]
     return [level, *shares, float((rest <= 0.05).mean()), float(inside.mean())]
 
@@ -191,7 +216,7 @@ def report(home: DeviceHome) -> str:
     }  # fmt: skip
     clocks: dict[str, Callable[[Day], Floats]] = {"wall": lambda day: day.wall, "thread": lambda day: day.thread}
     for (name, of), (clock, measured) in product(kinds.items(), clocks.items()):
-        each = [_scores(of(day), measured(day)) for day in days]
+        each = [_scores(of(day), measured(day), day.processes[f"{clock}_ms"]) for day in days]
         for number, (day, scores) in enumerate(zip(days, each, strict=True), start=1):
             low, high = day.look["level_interval"]
             level = f"{day.look['level']:.3f} [{low:.3f}, {high:.3f}]" if name == "with --now" else ""
@@ -215,15 +240,30 @@ def report(home: DeviceHome) -> str:
         times=", ".join(f"{day.time[:16]}Z" for day in days),
         table=f"{manifest.get('networks')} networks of {manifest.get('space')}, batches {_spread(manifest)} apart",
         rounds=ROUNDS,
+        plain=PLAIN,
+        own=f"{100 * np.mean([day.own() for day in days]):.1f} %",
         load=f"The machine's load was {min(day.load for day in days):.1f} to {max(day.load for day in days):.1f}.",
         errors=tabulate(rows, headers=headers, tablefmt="github"),
         parts=tabulate(table, headers=("day", "machine", "protocol", "clock", "the plain loop"), tablefmt="github"),
         verdict=_verdict(np.array(parts)),
+        networks_table=_by_network(days),
     )
 
 
 def _spread(manifest: Any) -> str:
     return f"{100 * manifest['batch_spread']:.1f} %" if "batch_spread" in manifest else "an unknown share"
+
+
+def _by_network(days: Sequence[Day]) -> str:
+    ms = np.exp(np.mean([np.log(day.thread) for day in days], axis=0))
+    table = np.mean([np.log(day.ours / day.predicted["mean_ms"]) for day in days], axis=0)
+    protocol = np.mean([np.log(day.thread / day.ours) for day in days], axis=0)
+    table -= np.median(table)
+    rows = [
+        (days[0].networks[i], f"{ms[i]:.2f}", *_percents(np.expm1([table[i], protocol[i]]).tolist(), 2))
+        for i in np.argsort(ms)
+    ]
+    return tabulate(rows, headers=("network", "ms", "table", "protocol"), tablefmt="github")
 
 
 def _verdict(parts: Floats) -> str:

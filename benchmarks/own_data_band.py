@@ -5,6 +5,7 @@ Trainings are those of the store of `benchmarks.own_data`: one that has ended is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tabulate import tabulate
 
 from nas.accuracy import PriorModel, load_accuracy
 from nas.data import DataSet, contents_digest, open_data
+from nas.files import write_bytes
 from nas.jobs.data_proxies import COLUMNS, Sheet
 from nas.jobs.data_search import RUNG_BRANCHES
 from nas.jobs.data_space import space_for
@@ -26,6 +28,7 @@ from nas.latency import LatencyModel, load_latency
 from nas.progress import Step
 from nas.runs import Tables
 from nas.space import Architecture, load_space
+from nas.space.architecture import parse_architecture
 from nas.space.encode import encode
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal
@@ -66,6 +69,8 @@ class Bench:
     baselines: int
     networks: int
     folder: Path
+    band: Path | None = None
+    """Where the networks of the band are kept."""
 
     @property
     def storage(self) -> str:
@@ -218,7 +223,11 @@ def _left_out(model: NetworkModel, codes: NDArray[np.int64], band: Band) -> Floa
 
 
 def drawn(space: SearchSpace, latency: LatencyModel, bench: Bench) -> tuple[list[Architecture], list[float]]:
-    """Networks drawn from the space whose predicted latencies lie in the tenth below the target."""
+    """Networks drawn from the space whose predicted latencies lie in the tenth below the target; those of the day when
+    they were first drawn, which are kept."""
+    if bench.band is not None and bench.band.exists():
+        kept = json.loads(bench.band.read_text("utf-8"))[: bench.networks]
+        return [parse_architecture(one["architecture"], str(bench.band)) for one in kept], [one["ms"] for one in kept]
     rng, found = np.random.default_rng(29), dict[str, tuple[Architecture, float]]()
     for _ in range(400):
         some = space.sample(64, rng)
@@ -230,6 +239,9 @@ def drawn(space: SearchSpace, latency: LatencyModel, bench: Bench) -> tuple[list
     chosen = list(found.values())[: bench.networks]
     if len(chosen) < 4:
         raise SystemExit(f"four networks or more must lie within {BAND:.0%} below the target, but {len(chosen)} do")
+    if bench.band is not None:
+        records = [{"ms": ms, "architecture": network.as_mapping()} for network, ms in chosen]
+        write_bytes(bench.band, json.dumps(records, indent=1).encode())
     return [network for network, _ in chosen], [ms for _, ms in chosen]
 
 

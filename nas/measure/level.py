@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from nas.errors import InputError
 from nas.latency import DeviceHome, LatencyModel
 from nas.latency.day import HALF, Look, add_look
+from nas.latency.published.cost_model import Floats, Ints
 from nas.measure.build import reference_item
 from nas.measure.check import usual_reference_ms
 from nas.measure.drift import usual_ms
@@ -21,19 +23,25 @@ from nas.measure.store import REFERENCE, VERIFIED, StoredTiming
 from nas.runners.protocol import FileFault
 from nas.space import known_network
 
-OTHERS = ("mobilenetv2-1.0", "mobileone-s0", "squeezenet-1.1")
-"""Networks of other families, which are timed beside the reference."""
-PROCESSES, ROUNDS = 3, 10
+OTHERS = (
+    "mobilenetv1-0.5", "mobilenetv2-1.0", "mobilenetv3-small-1.0", "mnasnet-b1", "fbnet-c", "efficientnet-lite0",
+    "mobileone-s0", "repvit-m0.9", "squeezenet-1.1", "shufflenetv2-1.0",
+)  # fmt: skip
+"""Networks of other families, which are timed beside the reference: the table knows one better than another."""
+ROUNDS, LEAST_PROCESSES, MOST_PROCESSES, WANTED_ERROR = 8, 3, 12, 0.01
+"""Processes are begun until the level is known so well: where others share a machine, its speed changes by the second,
+and only time averages that."""
+_REFERENCE_WORTH = 5
+"""As how many others the reference counts: every batch of a build has it, most others one."""
 _APART, _APART_WORTH = 0.02, 2.0
 """What networks' ratios to their table are usually apart (a deviation of the logarithm), and as how many ratios that
 counts."""
 _MEDIAN = 1.25
 """The standard error of a median over that of a mean."""
 
-
 STEADY = 0.05
 """A reference that strays more than this between processes is warned of: something keeps the device busy."""
-_TELLS = 0.15
+_TELLS = 0.1
 """One that strays more than this tells nothing of the device's speed."""
 
 
@@ -57,21 +65,32 @@ class Now:
 
     @property
     def stray(self) -> float:
-        """How far apart the reference's times are: the greatest over the least, less 1."""
-        return max(self.reference_ms) / min(self.reference_ms) - 1.0
+        """How far the reference strays from process to process: the deviation of the logarithm of its times, 0 of a
+        single one."""
+        return float(np.std(np.log(self.reference_ms), ddof=1)) if len(self.reference_ms) > 1 else 0.0
 
     @property
     def level(self) -> float | None:
         """How many times as long as by the table everything takes: the median over the networks that were timed for
-        it, over all where none was; None where the table knows none of them."""
-        return float(np.exp(np.median(self._ratios))) if self.compared else None
+        it, over all where none was; the reference counts as `_REFERENCE_WORTH` of these. None where the table knows
+        none of them."""
+        return float(np.exp(np.median(np.repeat(*self._ratios)))) if self.compared else None
 
     @property
     def error(self) -> float:
-        """The standard error of the logarithm of `level`, by how far the networks' ratios are apart."""
-        ratios = np.array(self._ratios or [0.0])
-        squares = _APART_WORTH * _APART**2 + float(((ratios - ratios.mean()) ** 2).sum())
-        return float(_MEDIAN * np.sqrt(squares / (_APART_WORTH + len(ratios) - 1.0) / len(ratios)))
+        """The standard error of the logarithm of `level`: by how far the networks' ratios are apart, and by how far the
+        reference strays between processes."""
+        logs, worth = self._ratios
+        if not len(logs):
+            return self.processes_error
+        squares = _APART_WORTH * _APART**2 + float(((logs - np.median(np.repeat(logs, worth))) ** 2).sum())
+        networks = _MEDIAN**2 * squares / (_APART_WORTH + len(logs) - 1.0) / float(worth.sum())
+        return float(np.hypot(np.sqrt(networks), self.processes_error))
+
+    @property
+    def processes_error(self) -> float:
+        """The part of `error` that further processes lessen."""
+        return self.stray / math.sqrt(len(self.reference_ms))
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -80,10 +99,12 @@ class Now:
         return None if level is None else (level / spread, level * spread)
 
     @property
-    def _ratios(self) -> list[float]:
-        """The logarithm of each network's time over that of the table: of those timed for it, of all where none was."""
+    def _ratios(self) -> tuple[Floats, Ints]:
+        """The logarithm of each network's time over that of the table, of those timed for it, of all where none was;
+        and as how many each counts."""
         timed = [one for one in self.compared if one.was_timed] or self.compared
-        return [float(np.log(one.measured_ms / one.table_ms)) for one in timed]
+        worth = [_REFERENCE_WORTH if one.network == REFERENCE_NETWORK else 1 for one in timed]
+        return np.log([one.measured_ms / one.table_ms for one in timed]), np.array(worth, dtype=np.int64)
 
     def as_json(self) -> dict[str, Any]:
         """The record."""
@@ -142,7 +163,7 @@ def look_now(
     *,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Now:
-    """Time the reference in three processes, beside a few networks where there is a `model` to compare them with;
+    """Time the reference in a few processes, beside other networks where there is a `model` to compare them with;
     `before` is what `usual_times` says of them.
 
     A network that the table or the runtime cannot take is left out. Raises `InputError` where the reference cannot be
@@ -152,15 +173,20 @@ def look_now(
     items = [network_item(known_network(name), "check", watch.home.runtime) for name in OTHERS] if model else []
     references: list[float] = []
     times: list[list[float]] = [[] for _ in items]
-    for turn in range(PROCESSES):
-        progress(turn, PROCESSES)
+    while True:
+        turn = len(references)
+        progress(turn, MOST_PROCESSES)
         beside = watch.beside(reference.graph, [item.graph for item in items], rounds=ROUNDS, seed=1000 * turn)
         references.append(beside.reference_ms)
         for own, result in zip(times, beside.results, strict=True):
             if not isinstance(result, FileFault):
                 own.append(result.typical_ms)
-    progress(PROCESSES, PROCESSES)
-    return Now(reference_ms=tuple(references), compared=tuple(_compared(model, before or {}, references, items, times)))
+        compared = tuple(_compared(model, before or {}, references, items, times))
+        now = Now(reference_ms=tuple(references), compared=compared)
+        enough = len(references) >= LEAST_PROCESSES and now.processes_error <= WANTED_ERROR
+        if enough or len(references) == MOST_PROCESSES:
+            progress(MOST_PROCESSES, MOST_PROCESSES)
+            return now
 
 
 def _compared(

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nas.latency import load_latency
-from nas.measure.level import OTHERS, PROCESSES, Compared, Now, look_now, usual_times
+from nas.measure.level import LEAST_PROCESSES, MOST_PROCESSES, OTHERS, Compared, Now, look_now, usual_times
+from nas.measure.plan import REFERENCE_NETWORK
 from nas.measure.store import StoredTiming
 from nas.runners.timing import Summary
 from nas.space import known_network
@@ -21,7 +24,18 @@ def test_the_level_is_the_median_over_the_networks() -> None:
         ),
     )
     assert now.level == pytest.approx(1.1)
-    assert now.stray == pytest.approx(0.1)
+
+
+def test_the_reference_counts_as_five_others() -> None:
+    others = tuple(Compared(network=str(i), measured_ms=1.2, table_ms=1.0) for i in range(4))
+    reference = Compared(network=REFERENCE_NETWORK, measured_ms=1.1, table_ms=1.0)
+    assert Now(reference_ms=(1.1,), compared=(*others, reference)).level == pytest.approx(1.1)
+
+
+def test_the_reference_strays_by_the_deviation_of_its_logarithm() -> None:
+    times = (2.0, 2.1, 2.2)
+    assert Now(reference_ms=times, compared=()).stray == pytest.approx(statistics.stdev(map(math.log, times)))
+    assert Now(reference_ms=(2.0,), compared=()).stray == 0.0
 
 
 def test_a_network_that_was_not_timed_for_the_table_counts_where_no_other_does() -> None:
@@ -39,6 +53,8 @@ def test_the_levels_error_is_that_of_a_median_of_so_many_ratios() -> None:
     assert now.interval is not None and now.interval[1] == pytest.approx(1.1 * 2.718281828 ** (1.645 * now.error))
     apart = replace(now, compared=(*compared[:2], *(replace(one, measured_ms=1.3) for one in compared[2:])))
     assert apart.error > 4 * now.error
+    straying = replace(now, reference_ms=(1.0, 1.1, 1.2))
+    assert straying.error == pytest.approx(math.hypot(now.error, straying.stray / 3**0.5))
     assert Now(reference_ms=(1.0,), compared=()).interval is None
 
 
@@ -47,7 +63,7 @@ def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_
     simulate_clock_and_files(monkeypatch, runner)
     now = look_now(stopwatch(runner, tmp_path / "files"), None)
     assert now.level is None and now.compared == () and now.stray == 0.0
-    assert [len(job.files) for job in runner.jobs] == [1] * PROCESSES
+    assert [len(job.files) for job in runner.jobs] == [1] * LEAST_PROCESSES
 
 
 def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,7 +74,16 @@ def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch,
     now = look_now(stopwatch(runner, tmp_path / "files"), model)
     assert [one.network for one in now.compared] == list(OTHERS)
     assert [one.table_ms for one in now.compared] == pytest.approx([model.estimate(name).mean_ms for name in OTHERS])
-    assert len(now.reference_ms) == PROCESSES
+    assert len(now.reference_ms) == LEAST_PROCESSES
+
+
+def test_processes_are_begun_until_the_level_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def processes(noise: float) -> int:
+        runner = SimulatedRunner(noise=noise)
+        simulate_clock_and_files(monkeypatch, runner)
+        return len(look_now(stopwatch(runner, tmp_path / "files"), None).reference_ms)
+
+    assert processes(0.0) == LEAST_PROCESSES < processes(0.3) == MOST_PROCESSES
 
 
 def test_what_was_timed_goes_before_what_a_table_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
