@@ -5,9 +5,10 @@
     python -m benchmarks.another_day days FOLDER [--count 4] [--apart 30] [--networks 32] [--device local]
     python -m benchmarks.another_day report
 
-A *day* is a set of fresh processes: a look at the device (`nas device check`), the plain loop (`plain_loop.py`), this
-program's own protocol, and the plain loop again, in several processes each time. Predictions are made before anything of the day is timed: without a
-look, and at the level that the look finds. What is done is kept under runs/another_day; a second start goes on.
+A *day* is a set of fresh processes: a look at the device (`nas device check`), the plain loop (`plain_loop.py`) in
+several, this program's own protocol, and the plain loop again. Predictions are made before anything of the day is
+timed: without a look, and at the level that the look finds. What is done is kept under runs/another_day; a second start
+goes on.
 """
 
 from __future__ import annotations
@@ -79,10 +80,10 @@ over itself by the thread's. Together they are what the plain loop is off. {verd
 
 {networks_table}
 
-Means over the days, the smallest network first. *table*: the program's own protocol over the prediction, its median over
-the networks taken out, so what the table does not know of the network. *protocol*: the plain loop by the thread's clock
-over the program's own protocol. That runs a network once, then once more by the clock, between visits to others; in a
-loop of its own a small network is faster (`visits.md`).
+Means over the days, the smallest network first. *table*: the program's own protocol over the prediction, its median
+over the networks taken out, so what the table does not know of the network. *protocol*: the plain loop by the thread's
+clock over the program's own protocol. That runs a network once, then once more by the clock, between visits to others;
+in a loop of its own a small network is faster (`visits.md`).
 """
 Floats = NDArray[np.float64]
 

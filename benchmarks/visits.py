@@ -34,16 +34,17 @@ _TEXT = """\
 
 {environment}
 
-{count} networks in one process of ONNX Runtime, one thread, the thread's clock: {visits} times in turn, {runs} runs in a
-visit. *Steady* is the median of the runs from number {steady} on, over all visits; the others are how much longer than
-that a run took (medians over the visits): the first one, the second, which is the one that a table is of, and the first
-that begins when so many milliseconds of the visit have passed.
+{count} networks in one process of ONNX Runtime, one thread, the thread's clock: {visits} times in turn, {runs} runs in
+a visit. *Steady* is the median of the runs from number {steady} on, over all visits; the others are how much longer
+than that a run took (medians over the visits): the first one, the second, which is the one that a table is of, and the
+first that begins when so many milliseconds of the visit have passed.
 
 {table}
 
-After another network has run, a network is slower than in a loop of its own for some ten milliseconds, by a quarter of a
-millisecond a run or so: hardly for a large one, much for a small one. A table is of an application that does other work
-between two runs; a loop is faster for networks of less than three milliseconds (another_day.md, network by network).
+After another network has run, a network is slower than in a loop of its own for some ten milliseconds, by a quarter of
+a millisecond a run or so: hardly for a large one, much for a small one. A table is of an application that does other
+work between two runs; a loop is faster for networks of less than three milliseconds (another_day.md, network by
+network).
 
 Tried besides, and not kept: visits that begin with 15 ms of runs that do not count. A plain loop and such times of 32
 networks of public libraries were apart by 1.9 % (root of the mean square, levels removed) instead of 7. But what a

@@ -32,7 +32,7 @@ HALF = 1.645
 """Half of a normal distribution's 90 % interval, in its deviations."""
 _PROCESS, _DAY_OVER_PROCESS = 0.02, 2.0
 """What is usual: tables of shared machines had batches 1.2 to 3.0 % apart, and the same machines were 0.4 to 6.3 % off
-on other days, or within the hour (benchmarks/repeatability.md, local-mobile.md, local-mobile-core.md, another_day.md)."""
+on other days, or within the hour (benchmarks/repeatability.md, local-mobile.md, another_day.md)."""
 _BATCHES_WORTH, _LOOKS_WORTH = 4.0, 2.0
 """As how many batches, and how many looks, what is usual counts."""
 _PROCESSES_A_LOOK = 3.0
