@@ -28,9 +28,9 @@ OTHERS = (
     "mobileone-s0", "repvit-m0.9", "squeezenet-1.1", "shufflenetv2-1.0",
 )  # fmt: skip
 """Networks of other families, which are timed beside the reference: the table knows one better than another."""
-ROUNDS, LEAST_PROCESSES, MOST_PROCESSES, WANTED_ERROR = 8, 3, 12, 0.01
-"""Processes are begun until the level is known so well: where others share a machine, its speed changes by the second,
-and only time averages that."""
+ROUNDS, LEAST_PROCESSES, MOST_PROCESSES, WANTED_ERROR, MOST_SECONDS = 5, 3, 12, 0.01, 60.0
+"""Processes are begun until the level is known so well, or so much time has passed: where others share a machine, its
+speed changes by the second, and only time averages that."""
 _REFERENCE_WORTH = 5
 """As how many others the reference counts: every batch of a build has it, most others one."""
 _APART, _APART_WORTH = 0.02, 2.0
@@ -173,6 +173,7 @@ def look_now(
     items = [network_item(known_network(name), "check", watch.home.runtime) for name in OTHERS] if model else []
     references: list[float] = []
     times: list[list[float]] = [[] for _ in items]
+    began = watch.now()
     while True:
         turn = len(references)
         progress(turn, MOST_PROCESSES)
@@ -183,8 +184,8 @@ def look_now(
                 own.append(result.typical_ms)
         compared = tuple(_compared(model, before or {}, references, items, times))
         now = Now(reference_ms=tuple(references), compared=compared)
-        enough = len(references) >= LEAST_PROCESSES and now.processes_error <= WANTED_ERROR
-        if enough or len(references) == MOST_PROCESSES:
+        enough = now.processes_error <= WANTED_ERROR or watch.now() - began > MOST_SECONDS
+        if (enough and len(references) >= LEAST_PROCESSES) or len(references) == MOST_PROCESSES:
             progress(MOST_PROCESSES, MOST_PROCESSES)
             return now
 

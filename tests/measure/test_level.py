@@ -84,6 +84,8 @@ def test_processes_are_begun_until_the_level_is_known(monkeypatch: pytest.Monkey
         return len(look_now(stopwatch(runner, tmp_path / "files"), None).reference_ms)
 
     assert processes(0.0) == LEAST_PROCESSES < processes(4.0) == MOST_PROCESSES
+    monkeypatch.setattr("nas.measure.level.MOST_SECONDS", 2.0)
+    assert processes(4.0) == LEAST_PROCESSES
 
 
 def test_what_was_timed_goes_before_what_a_table_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
