@@ -143,10 +143,15 @@ def report(parts: Mapping[str, Any], bench: Bench) -> str:
 
 def _answer_text(found: Mapping[str, Any]) -> str:
     spent = sum(cost["seconds"] for cost in found["costs"].values())
+    trials = [one for one in found["trials"] if one["part"] == "searched"]
+    known = sorted({one["name"] for one in found["trials"] if one["part"] == "known"})
     text = _proof_text(found).replace("## Against the best known network", "## From candidates to an answer", 1)
+    networks = len({one["digest"] for one in trials})
     return (
-        f"{text}\n\nAll of it took {found['seconds'] / 60:.0f} minutes by the clock with {found['workers']} workers,"
-        f" {spent / 3600:.1f} hours of one worker in trainings; nothing was there before."
+        f"{text}\n\n{len(trials)} trials were of {networks} networks of the space; others are second seeds. Known"
+        f" networks that were fitted to the target: {', '.join(known)}. All of it took {found['seconds'] / 60:.0f}"
+        f" minutes by the clock with {found['workers']} workers, {spent / 3600:.1f} hours of one worker in trainings;"
+        " nothing was there before."
     )
 
 
@@ -171,6 +176,8 @@ Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {f
 {found["target_ms"]:g} ms. {"" if comparison is None else comparison["sentence"]}
 
 {tabulate(rows, header, "pipe", disable_numparse=True)}
+
+{" ".join(found["notes"])}
 
 McNemar's test of one training each: {None if comparison is None else comparison["mcnemar"]}.
 

@@ -19,12 +19,13 @@ from tabulate import tabulate
 from nas.accuracy import PriorModel, load_accuracy
 from nas.data import DataSet, contents_digest, open_data
 from nas.files import write_bytes
+from nas.jobs.data_finals import Times
 from nas.jobs.data_proxies import COLUMNS, Sheet
 from nas.jobs.data_search import RUNG_BRANCHES
 from nas.jobs.data_space import space_for
 from nas.jobs.trained import Teaching
 from nas.jobs.trials import Where, domain_of
-from nas.latency import LatencyModel, load_latency
+from nas.latency import LatencyModel, device_home, load_latency
 from nas.progress import Step
 from nas.runs import Tables
 from nas.space import Architecture, load_space
@@ -49,6 +50,9 @@ Floats = NDArray[np.float64]
 
 BAND = 0.1
 """A band of latencies is so wide."""
+
+PREDICTED, TIMES_AS_MANY = 0.15, 5
+"""Networks that are predicted this near to the target are timed, so many times as are wanted."""
 
 RELIABILITY, REPEATS = 10, 3
 """So many networks have so many seeds at the first rung."""
@@ -223,26 +227,31 @@ def _left_out(model: NetworkModel, codes: NDArray[np.int64], band: Band) -> Floa
 
 
 def drawn(space: SearchSpace, latency: LatencyModel, bench: Bench) -> tuple[list[Architecture], list[float]]:
-    """Networks drawn from the space whose predicted latencies lie in the tenth below the target; those of the day when
-    they were first drawn, which are kept."""
+    """Networks drawn from the space whose latencies, measured in one session, lie within a tenth of each other near the
+    target; those of the day when they were first drawn, which are kept."""
     if bench.band is not None and bench.band.exists():
         kept = json.loads(bench.band.read_text("utf-8"))[: bench.networks]
         return [parse_architecture(one["architecture"], str(bench.band)) for one in kept], [one["ms"] for one in kept]
-    rng, found = np.random.default_rng(29), dict[str, tuple[Architecture, float]]()
+    rng, near = np.random.default_rng(29), dict[str, Architecture]()
     for _ in range(400):
         some = space.sample(64, rng)
         for network, ms in zip(some, latency.latency_ms(some).tolist(), strict=True):
-            if (1 - BAND) * bench.target_ms <= ms <= bench.target_ms:
-                found.setdefault(network.digest, (network, ms))
-        if len(found) >= bench.networks:
+            if abs(ms / bench.target_ms - 1) <= PREDICTED:
+                near.setdefault(network.digest, network)
+        if len(near) >= TIMES_AS_MANY * bench.networks:
             break
-    chosen = list(found.values())[: bench.networks]
+    timed = list(
+        zip(near.values(), Times(latency, device_home(bench.device), told).of(list(near.values())), strict=True)
+    )
+    measured = sorted(((one.mean_ms, network) for network, one in timed if one is not None), key=lambda pair: pair[0])
+    bands = [[pair for pair in measured if (1 - BAND) * top <= pair[0] <= top] for top, _ in measured]
+    chosen = max(bands, key=len, default=[])[-bench.networks :]
     if len(chosen) < 4:
-        raise SystemExit(f"four networks or more must lie within {BAND:.0%} below the target, but {len(chosen)} do")
+        raise SystemExit(f"four networks or more must lie within {BAND:.0%} of each other, but {len(chosen)} do")
     if bench.band is not None:
-        records = [{"ms": ms, "architecture": network.as_mapping()} for network, ms in chosen]
+        records = [{"ms": ms, "architecture": network.as_mapping()} for ms, network in chosen]
         write_bytes(bench.band, json.dumps(records, indent=1).encode())
-    return [network for network, _ in chosen], [ms for _, ms in chosen]
+    return [network for _, network in chosen], [ms for ms, _ in chosen]
 
 
 def trained(

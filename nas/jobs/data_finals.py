@@ -27,6 +27,9 @@ not, and the next takes its place."""
 CEILING = 1.02
 """A measured latency may lie so far above the target: two sessions differ by as much."""
 
+WELL_BELOW = 0.9
+"""Known finalists that take less than this share of the target could be wider."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -87,6 +90,19 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
             " target that is lower by as much."
         )
     return [*chosen["searched"], *chosen["known"]]
+
+
+def slack_note(finalists: Sequence[Finalist], limit_ms: float) -> str | None:
+    """What is said where the known finalists were measured far below the limit: they were fitted to it by prediction,
+    and wider forms of them would have met it too."""
+    taken = max((one.latency.mean_ms for one in finalists if one.part == "known"), default=limit_ms)
+    if taken >= WELL_BELOW * limit_ms:
+        return None
+    return (
+        f"The known networks that were fitted to the target take {taken:.3g} ms of its {limit_ms:.3g} ms, less than was"
+        " predicted: wider ones would meet it too, and do better. Build the device's table for this space, or for"
+        " longer (`nas lut build --space`), and search again."
+    )
 
 
 def read_finalist(document: Mapping[str, Any]) -> Finalist:

@@ -6,7 +6,7 @@ import pytest
 
 from nas.errors import InputError, TargetError
 from nas.jobs.data_answer import Finalist, Part
-from nas.jobs.data_finals import Candidate, Times, choose, read_finalist
+from nas.jobs.data_finals import Candidate, Times, choose, read_finalist, slack_note
 from nas.latency import Estimate, device_home, load_latency
 from nas.progress import silent
 from nas.space import Architecture
@@ -77,6 +77,19 @@ def test_a_device_that_is_not_reached_is_predicted() -> None:
     (estimate,) = times.of([network(resolution=32)])
     assert estimate == model.estimate(network(resolution=32))
     assert Times(model, device_home("local"), silent).are_measured
+
+
+def test_known_networks_that_could_be_wider_are_told() -> None:
+    def note(*known: str) -> str | None:
+        parts = [candidate("s 0.9")], [candidate(name, "known", name) for name in known]
+        return slack_note(choose(*parts, Stopwatch(), 1.0), 1.0)
+
+    assert note("k 0.6", "k 0.4") == (
+        "The known networks that were fitted to the target take 0.6 ms of its 1 ms, less than was predicted: wider ones"
+        " would meet it too, and do better. Build the device's table for this space, or for longer (`nas lut build"
+        " --space`), and search again."
+    )
+    assert note("k 0.6", "k 0.95") is None and note() is None
 
 
 def test_a_finalist_is_read_back() -> None:
