@@ -18,7 +18,7 @@ from nas.latency.transfer.networks import device_of
 from nas.measure.build import BuildProgress, batches, build, check_budget, look
 from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
-from nas.measure.plan import Item, further_items, generic_items, ordered, space_items, space_keys
+from nas.measure.plan import Item, further_items, generic_items, ordered, small_sizes, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore
 from nas.progress import OnProgress, Step, counted, silent
@@ -238,7 +238,8 @@ def check_table(home: DeviceHome) -> None:
 def table_items(home: DeviceHome, space: SearchSpace, seed: int) -> Iterator[Item]:
     """What is timed for a table, without end, in its order."""
     runtime = home.runtime
-    return ordered(generic_items(runtime, seed), space_items(space, runtime, seed), further_items(runtime))
+    generic = generic_items(runtime, seed, small_sizes(space))
+    return ordered(generic, space_items(space, runtime, seed), further_items(runtime))
 
 
 def chosen_items(home: DeviceHome, space: SearchSpace, count: int, seed: int) -> Iterator[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from nas.runtimes import ONNX_RUNTIME, Runtime
 from nas.space import Architecture, known_networks
 from nas.space.compile.batch import LayerBatch
 from nas.space.compile.compiled import Compiled, CompiledSpace
+from nas.space.fitted import family_members, forms
 from nas.space.lowering import lower
+from nas.space.resolution import Resolution, height_width
 from nas.space.search_space import SearchSpace
 
 NUM_PROBES, NUM_REPEATS = 400, 480
@@ -28,6 +31,10 @@ REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000
 """Networks above this take too long for what they tell about phones."""
+FORM_WIDTHS = (1.0, 0.5, 0.25, 0.125)
+"""The widths of known families that are timed at sizes that no known network has."""
+_SMALL = 128
+"""Known networks have more pixels a side."""
 _PROBES = {"probe": probe_graph, "repeat": repeat_graph}
 _PROBE = re.compile(rf"({'|'.join(_PROBES)})-([0-9]{{1,6}})")
 
@@ -62,11 +69,20 @@ def network_item(network: Architecture, role: str, runtime: Runtime) -> Item:
     )
 
 
-def generic_items(runtime: Runtime, seed: int = 0) -> list[Item]:
-    """The known networks without the reference, and probes and repeats for operators that these lack; in an order that
-    is mixed by `seed`."""
+def small_sizes(space: SearchSpace) -> tuple[Resolution, ...]:
+    """The smallest and the largest size of `space` among those that no known network has: below 128 pixels."""
+    small = [size for size in space.resolutions if min(height_width(size)) < _SMALL]
+    small.sort(key=lambda size: math.prod(height_width(size)))
+    return tuple(dict.fromkeys([*small[:1], *small[-1:]]))
+
+
+def generic_items(runtime: Runtime, seed: int = 0, sizes: Sequence[Resolution] = ()) -> list[Item]:
+    """The known networks without the reference, their families in several widths at each of `sizes`, and probes and
+    repeats for operators that these lack; in an order that is mixed by `seed`."""
     others = [network for network in known_networks() if network.name != REFERENCE_NETWORK]
     found = [network_item(network, "known", runtime) for network in others if network.macs <= _LARGEST_MACS]
+    narrowed = [one for member in family_members() for size in sizes for one in forms(member, size, FORM_WIDTHS)]
+    found += {one.digest: network_item(one, "known", runtime) for one in narrowed}.values()
     probes = [probe_item(f"probe-{number}", runtime) for number in range(NUM_PROBES)]
     found += [probe for probe in probes if probe.macs <= _LARGEST_MACS]
     repeats = [probe_item(f"repeat-{number}", runtime) for number in range(NUM_REPEATS)]

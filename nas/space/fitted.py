@@ -7,8 +7,9 @@ are trained on CIFAR-10 (MobileNetV2's stem with stride 1 there, and the others)
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from nas.blocks import BLOCKS
@@ -96,6 +97,14 @@ def fitted(
             for rank, (made, width, latency_ms) in enumerate(forms)
         ]
     return found
+
+
+def forms(network: Architecture, resolution: Resolution, widths: Iterable[float]) -> Iterator[Architecture]:
+    """`network` at `resolution` in `widths` and `PLACEMENTS` of its strides; without those that are no networks."""
+    for strides in _placements(network, resolution)[:PLACEMENTS]:
+        for width in widths:
+            with contextlib.suppress(InputError):
+                yield scaled(network, width, strides, resolution)
 
 
 def _placements(network: Architecture, resolution: Resolution) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from nas.measure.plan import Item, probe_item
 from nas.runtimes import OWN, Runtime
 from nas.space import Architecture, known_network
+from nas.space.resolution import Resolution
 from tests.measure.devices import SimulatedRunner, simulate_clock_and_files
 
 
@@ -22,7 +24,7 @@ def write_space(workspace: Path, document: dict[str, Any]) -> str:
     return str(document["name"])
 
 
-def few_generic_items(runtime: Runtime = OWN, seed: int = 0) -> list[Item]:
+def few_generic_items(runtime: Runtime = OWN, seed: int = 0, sizes: Sequence[Resolution] = ()) -> list[Item]:
     """Some probes in place of hundreds of generic networks."""
     return [probe_item(f"probe-{number}", runtime) for number in range(seed, seed + 8)]
 

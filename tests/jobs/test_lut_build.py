@@ -387,7 +387,7 @@ def test_a_space_that_was_timed_whole_has_nothing_left_to_check(runner: Simulate
 BUILD = """
 import sys
 import nas.jobs.lut_build as job
-job.generic_items = lambda runtime, seed: []
+job.generic_items = lambda runtime, seed, sizes: []
 job.further_items = lambda runtime: ()
 from nas.cli.main import main
 sys.exit(main(["lut", "build", "--device", "local", "--space", "tiny", "--budget", "30m"]))

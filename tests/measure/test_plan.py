@@ -11,6 +11,7 @@ import nas
 from nas.errors import InputError
 from nas.measure import plan
 from nas.measure.plan import (
+    FORM_WIDTHS,
     NUM_PROBES,
     NUM_REPEATS,
     REFERENCE_NETWORK,
@@ -20,13 +21,14 @@ from nas.measure.plan import (
     network_item,
     ordered,
     probe_item,
+    small_sizes,
     space_items,
     space_keys,
 )
 from nas.measure.probes import probe_graph
 from nas.measure.repeats import repeat_graph
 from nas.runtimes import ONNX_RUNTIME, OWN
-from nas.space import known_names, known_network
+from nas.space import known_names, known_network, load_space
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
 from tests.jobs.small import small_space, tiny_document
@@ -65,6 +67,22 @@ def test_generic_items_are_the_known_networks_of_phones_the_probes_and_the_repea
     assert len({item.digest for item in probes}) == len(probes)
     for probe in probes[::20]:
         assert keys(probe) == [segment.key for segment in ONNX_RUNTIME.in_context(probe.graph())]
+
+
+def test_families_are_timed_at_sizes_that_no_known_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, sizes in (("tiny", (32, 64)), ("mobile-core", ())):
+        space = load_space(name)
+        assert isinstance(space, SearchSpace) and small_sizes(space) == sizes
+    members = [known_network("mobilenetv1-0.25"), known_network("squeezenet-1.1")]
+    monkeypatch.setattr(plan, "family_members", lambda: members)
+    usual = {item.digest for item in generic_items(OWN, 0)}
+    added = [item for item in generic_items(OWN, 0, (32, 64)) if item.digest not in usual]
+    assert {item.role for item in added} == {"known"} and len({item.digest for item in added}) == len(added)
+    assert {item.architecture.resolution for item in added if item.architecture} == {32, 64}
+    for member in members:  # two placements of strides at each size; some widths are one network
+        own = [item.architecture for item in added if item.name.startswith(f"{member.name}-x") and item.architecture]
+        assert len({(network.resolution, network.name.rpartition("-s")[2]) for network in own}) == 2 * 2
+        assert 2 * 2 * 2 <= len(own) <= 2 * 2 * len(FORM_WIDTHS)
 
 
 @pytest.mark.parametrize("name", ["probe-7", "repeat-3", "probe-412"])
