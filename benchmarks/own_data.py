@@ -131,7 +131,7 @@ def restore_trainings(bench: Bench) -> None:
 
 def report(parts: Mapping[str, Any], bench: Bench) -> str:
     """The report of the parts that are there."""
-    words = f"python -m benchmarks.own_data proof --epochs {bench.epochs} --seeds {bench.seeds}"
+    words = "` and `".join(f"python -m benchmarks.own_data {part}" for part in parts)
     sections = [f"# A search on images against known families\n\n{environment_text(words)}"]
     if "proof" in parts:
         sections.append(_proof_text(parts["proof"]))
