@@ -75,7 +75,7 @@ def main() -> None:
             for one in (bench, alone(bench)):
                 dump_trainings(one)
     write_bytes(kept, json.dumps(parts, indent=1).encode())
-    text = report(parts, bench)
+    text = report(parts)
     if not options.quick:
         REPORT.write_text(text, encoding="utf-8")
     print(text)
@@ -129,7 +129,7 @@ def restore_trainings(bench: Bench) -> None:
             evaluations.finish(key, found)
 
 
-def report(parts: Mapping[str, Any], bench: Bench) -> str:
+def report(parts: Mapping[str, Any]) -> str:
     """The report of the parts that are there."""
     words = "` and `".join(f"python -m benchmarks.own_data {part}" for part in parts)
     sections = [f"# A search on images against known families\n\n{environment_text(words)}"]
