@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nas.errors import InputError, TargetError, UnreachableError
 from nas.jobs.data_answer import Finalist, Part
 from nas.latency import DeviceHome, Estimate, LatencyModel
@@ -24,11 +26,15 @@ TIMED, ROUNDS = 8, 60
 """So many of each part are timed at first, in so many interleaved rounds: whoever is predicted to meet the target may
 not, and the next takes its place."""
 
+SESSION_MS, MOST_ROUNDS, WORKED = 10_000.0, 3000, ("local", "ssh")
+"""Where a round costs no more than its runs, there are as many as take this long: small networks differ by less than
+what sixty rounds say."""
+
 CEILING = 1.02
 """A measured latency may lie so far above the target: two sessions differ by as much."""
 
 WELL_BELOW = 0.9
-"""Known finalists that take less than this share of the target could be wider."""
+"""Known finalists that take less than this share of the target could be wider, and nothing need be as fast as they."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +65,24 @@ class Times:
             self._progress(Step(doing="timing finalists on the device", note=f"{len(networks)} networks"))
             try:
                 with Stopwatch(self._home, find_runner(self._home), patience_s=()) as watch:
-                    session = watch.time([network.graph for network in networks], rounds=ROUNDS)
+                    session = watch.time([network.graph for network in networks], rounds=self._rounds(networks))
                 return [measured(one) if isinstance(one, Timing) else None for one in session.results]
             except UnreachableError:
                 self._home = None
         return [self._model.estimate(network) for network in networks]
 
+    def _rounds(self, networks: Sequence[Architecture]) -> int:
+        if self._home is None or self._home.device.reach not in WORKED:
+            return ROUNDS
+        round_ms = 2 * float(self._model.latency_ms(networks).sum())
+        return int(np.clip(SESSION_MS / round_ms, ROUNDS, MOST_ROUNDS))
+
 
 def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Times, limit_ms: float) -> list[Finalist]:
     """The finalists: of each part, best first, the first `FINALISTS` that meet the limit; known ones of different
-    families. Raises `TargetError` where no searched one does."""
+    families, and searched ones none of which is slower than a known one that makes use of the limit: who wins has won
+    at the same latency. Where all are slower than that they may be. Raises `TargetError` where no searched one meets
+    the limit."""
     left = {"searched": list(searched), "known": list(known)}
     chosen: dict[str, list[Finalist]] = {"searched": [], "known": []}
     while True:
@@ -78,11 +92,17 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
         ceiling = limit_ms * (CEILING if times.are_measured else 1.0)
         for one, latency in zip(turn, latencies, strict=True):
             own = chosen[one.part]
-            is_another = one.part == "searched" or one.family not in [other.family for other in own]
-            if latency is not None and latency.mean_ms <= ceiling and len(own) < FINALISTS and is_another:
+            is_another = one.part == "searched" or (
+                len(own) < FINALISTS and one.family not in [other.family for other in own]
+            )
+            if latency is not None and latency.mean_ms <= ceiling and is_another:
                 own.append(Finalist(part=one.part, family=one.family, network=one.network, latency=latency))
-        if chosen["searched"] or not left["searched"]:
+        taken = [one.latency.mean_ms for one in chosen["known"]]
+        fair = min((ms for ms in taken if ms >= WELL_BELOW * limit_ms), default=ceiling)
+        as_fast = [one for one in chosen["searched"] if one.latency.mean_ms <= fair]
+        if as_fast or not left["searched"]:
             break
+    chosen["searched"] = (as_fast or chosen["searched"])[:FINALISTS]
     if not chosen["searched"]:
         raise TargetError(
             f"a network that was found must take at most {limit_ms:g} ms, but each of {len(searched)} takes longer on"

@@ -13,6 +13,7 @@ from nas.graph.rows import Shape
 from nas.latency import Device, DeviceHome, Estimate, load_latency
 from nas.latency.load import is_onnx
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.measure.build import reference_item
 from nas.measure.stopwatch import Network, Stopwatch
 from nas.onnx.content import LITERT, ONNX, kind_of_file
 from nas.onnx.file import MAX_BYTES, input_shapes
@@ -21,7 +22,7 @@ from nas.onnx.sizes import OPTION, InputShapes, parse_input_shapes
 from nas.progress import OnProgress, Step, silent
 from nas.runners.find import find_runner
 from nas.runners.interval import measured
-from nas.runners.protocol import RUNS_A_VISIT, Runner
+from nas.runners.protocol import RUNS_A_VISIT, Runner, timed
 from nas.runners.timing import Timing, run_statistics
 from nas.space import load_architecture
 
@@ -86,6 +87,8 @@ def measure(
 ) -> Measurement:
     """Time `network` (a file that the runtime reads, a known name, an architecture file, a zoo folder) on a device.
 
+    It takes turns with the reference network, as whatever a table is of has: in a loop of its own a network of less
+    than three milliseconds is faster than its table says, since nobody else uses the caches (`benchmarks/visits.md`).
     `threads` are the numbers of threads to time it with; by default the device's own. An architecture is written with
     random weights; a file is timed as it is, its inputs of the sizes of `input_shape` where it leaves them open. Raises
     `InputError` for a device that nothing reaches, a file that its runtime cannot run, and numbers that make no sense.
@@ -94,16 +97,17 @@ def measure(
     counts = tuple(dict.fromkeys(threads)) or (device.threads,)
     if threads:
         check_threads(counts, runner.abilities.max_threads)
-    timed = network_to_time(network, runner, device)
-    shapes = sizes_of_inputs(timed, input_shape)
+    own = network_to_time(network, runner, device)
+    shapes = sizes_of_inputs(own, input_shape)
+    together = [reference_item().graph, own]
     timings = {}
     environment: Mapping[str, str] = {}
     with Stopwatch(home, runner, patience_s=()) as watch:
         for done, count in enumerate(counts):
             progress(Step(doing=f"timing {network}", done=done, of=len(counts), note=count_text(count)))
-            session = watch.time([timed], rounds=rounds, threads=count, input_shapes=shapes)
-            (timings[count],), environment = session.timings(), session.environment
-    graph, doubts = _graph(timed, input_shape)
+            session = watch.time(together, rounds=rounds, threads=count, input_shapes=shapes)
+            timings[count], environment = timed(session.results[1]), session.environment
+    graph, doubts = _graph(own, input_shape)
     predicted = None
     if not doubts:
         predicted, doubts = _predicted(home, network if graph is None else graph)
@@ -115,7 +119,7 @@ def measure(
         timings=timings,
         predicted=predicted,
         warnings=(*oversubscribed(counts, environment), *_strays(timings), *doubts),
-        images=graph.batch if graph is not None else None if isinstance(timed, Path) else 1,
+        images=graph.batch if graph is not None else None if isinstance(own, Path) else 1,
     )
 
 
@@ -172,24 +176,24 @@ def network_to_time(network: str, runner: Runner, device: Device) -> Network:
     return path
 
 
-def sizes_of_inputs(timed: Network, given: InputShapes) -> dict[str, Shape]:
+def sizes_of_inputs(network: Network, given: InputShapes) -> dict[str, Shape]:
     """The sizes of a file's inputs. Raises `InputError` where they are open and not given, or given and fixed."""
     shapes = parse_input_shapes(given)
-    if isinstance(timed, Path) and kind_of_file(timed) == ONNX:
-        return input_shapes(timed, shapes)
+    if isinstance(network, Path) and kind_of_file(network) == ONNX:
+        return input_shapes(network, shapes)
     if shapes:
         raise InputError(f"{OPTION} must come with an ONNX file, whose inputs may be open, but got {shapes}.")
     return {}
 
 
-def _graph(timed: Network, given: InputShapes) -> tuple[Graph | None, tuple[str, ...]]:
+def _graph(network: Network, given: InputShapes) -> tuple[Graph | None, tuple[str, ...]]:
     """The graph of an ONNX file; None with the reason where it cannot be read, or is no such file."""
-    if not isinstance(timed, Path):
+    if not isinstance(network, Path):
         return None, ()
-    if kind_of_file(timed) == LITERT:
+    if kind_of_file(network) == LITERT:
         return None, ("a .tflite file is timed, but not predicted; predict the architecture or its ONNX file.",)
     try:
-        return read_onnx(timed, given or None), ()
+        return read_onnx(network, given or None), ()
     except InputError as error:
         return None, (f"there is no prediction beside it: {error}",)
 

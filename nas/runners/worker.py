@@ -55,6 +55,10 @@ def random_input(kind: np.dtype[Any], shape: Sequence[int], rng: np.random.Gener
     return rng.integers(0, 128 if kind.itemsize == 1 else 2, shape).astype(kind)
 
 
+def _is_fixed(shape: Sequence[object]) -> bool:
+    return all(isinstance(size, int) and size >= 0 for size in shape)
+
+
 def _onnxruntime(path: str, threads: int, unit: str, shapes: Shapes, rng: np.random.Generator) -> Run:
     import onnxruntime
 
@@ -66,8 +70,8 @@ def _onnxruntime(path: str, threads: int, unit: str, shapes: Shapes, rng: np.ran
     for value in session.get_inputs():
         if value.type not in _TYPES:
             raise _RefusedError(f"its input {value.name!r} must be a tensor of numbers, but is {value.type}")
-        shape = shapes.get(value.name, value.shape)
-        if not all(isinstance(size, int) and size >= 0 for size in shape):
+        shape = value.shape if _is_fixed(value.shape) else shapes.get(value.name, value.shape)
+        if not _is_fixed(shape):
             raise _RefusedError(f"its input {value.name!r} must have fixed sizes, but has {shape}")
         feeds[value.name] = random_input(np.dtype(_TYPES[value.type]), shape, rng)
     outputs = [value.name for value in session.get_outputs()]

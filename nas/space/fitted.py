@@ -8,6 +8,7 @@ are trained on CIFAR-10 (MobileNetV2's stem with stride 1 there, and the others)
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,10 @@ from nas.space.seeds import families, instantiate
 
 WIDTHS = tuple(2.0 ** (i / 4) for i in range(6, -17, -1))
 """Width multipliers from 2.83 down to a sixteenth, each a fifth or so less than the one before."""
+
+BETWEEN = 3
+"""So many multipliers more are tried between the narrowest that is too slow and the next, which meets the target: a
+form that takes 0.8 of the target says little of what its family can do with all of it."""
 
 PLACEMENTS = 2
 """So many placements of strides: all that the image allows, and one fewer."""
@@ -88,7 +93,8 @@ def fitted(
     placements: int = PLACEMENTS,
 ) -> list[Form]:
     """Forms of `network` at `resolution` that take at most `target_ms`: for each placement of strides the `widths`
-    widest, widest first. None where the narrowest is too slow, or nothing of it can be built there."""
+    widest, widest first; the first in finer steps than `WIDTHS`. None where the narrowest is too slow, or
+    nothing of it can be built there."""
     found: list[Form] = []
     for strides in _placements(network, resolution)[:placements]:
         forms = _widest(network, latency, target_ms, strides, resolution, widths)
@@ -125,36 +131,37 @@ def _widest(
     network: Architecture, latency: Latency, target_ms: float, strides: int, resolution: Resolution, widths: int
 ) -> list[tuple[Architecture, float, float]]:
     """The widest forms of one placement that meet the target; latency grows with the width, so by bisection."""
-    forms: list[tuple[Architecture, float]] = []
-    for width in WIDTHS:
+
+    def made_of(multipliers: Iterable[float]) -> list[tuple[Architecture, float]]:
+        made: dict[str, tuple[Architecture, float]] = {}
+        for width in multipliers:
+            with contextlib.suppress(InputError):
+                one = scaled(network, width, strides, resolution)
+                made.setdefault(one.digest, (one, width))
+        return list(made.values())
+
+    @functools.cache
+    def latency_of(width: float) -> float:
         try:
-            made = scaled(network, width, strides, resolution)
-        except InputError:
-            continue
-        if not forms or forms[-1][0].digest != made.digest:
-            forms.append((made, width))
-    known: dict[int, float] = {}
+            return latency(scaled(network, width, strides, resolution))
+        except InputError:  # the device has no figure for one of its operators
+            return math.inf
 
-    def latency_of(place: int) -> float:
-        if place not in known:
-            try:
-                known[place] = latency(forms[place][0])
-            except InputError:  # the device has no figure for one of its operators
-                known[place] = math.inf
-        return known[place]
-
+    forms = made_of(WIDTHS)
     low, high = 0, len(forms)
     while low < high:
         middle = (low + high) // 2
-        if latency_of(middle) <= target_ms:
+        if latency_of(forms[middle][1]) <= target_ms:
             high = middle
         else:
             low = middle + 1
-    return [
-        (*forms[place], latency_of(place))
-        for place in range(low, min(low + widths, len(forms)))
-        if latency_of(place) <= target_ms
-    ]
+    found = forms[low:]
+    if 0 < low < len(forms):
+        (_, above), (_, below) = forms[low - 1 : low + 1]
+        finer = made_of(above * (below / above) ** (step / (BETWEEN + 1)) for step in range(1, BETWEEN + 1))
+        found = [*[one for one in finer if latency_of(one[1]) <= target_ms][:1], *found]
+    unlike = {made.digest: (made, width, latency_of(width)) for made, width in found[: widths + 1]}
+    return [one for one in unlike.values() if one[2] <= target_ms][:widths]
 
 
 def _one_by_one(layer: Layer) -> list[Layer]:

@@ -53,6 +53,18 @@ def test_the_best_that_meet_the_target_are_finalists() -> None:
     assert times.sessions == [7]
 
 
+def test_a_searched_finalist_is_no_slower_than_the_known_ones() -> None:
+    known = [candidate("v1 0.97", "known", "v1"), candidate("v2 0.5", "known", "v2")]
+    # 0.98 would beat v1 at another latency; v2 leaves half of the target, so nothing need be as fast.
+    searched = [candidate(f"s {ms}") for ms in (0.98, 0.96, 0.6, 0.4)]
+    assert names(choose(searched, known, Stopwatch(), 1.0)) == ["s 0.96", "s 0.6", "v1 0.97", "v2 0.5"]
+    # Others are timed where all of the first are slower, and all may be so.
+    slower = [candidate("s 0.99") for _ in range(9)]
+    times = Stopwatch()
+    assert names(choose([*slower, candidate("s 0.9")], known, times, 1.0))[0] == "s 0.9" and times.sessions == [10, 2]
+    assert names(choose(slower[:2], known, Stopwatch(), 1.0))[:2] == ["s 0.99", "s 0.99"]
+
+
 def test_a_predicted_latency_is_held_to_the_target_itself() -> None:
     searched = [candidate("s 1.01"), candidate("s 0.9")]
     assert names(choose(searched, [], Stopwatch(measures=False), 1.0)) == ["s 0.9"]
