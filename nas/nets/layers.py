@@ -21,8 +21,17 @@ SMALL = 1 / 16
 """The variance with which what joins a skip connection starts, relative to the skip."""
 
 
+WHOLE_BLOCK = 16
+"""oneDNN takes channels in blocks of up to so many."""
+
+
 class Conv2d(nn.Conv2d):
-    """A convolution whose padding may differ from side to side: (top, left, bottom, right)."""
+    """A convolution whose padding may differ from side to side: (top, left, bottom, right).
+
+    One of a single pixel with a stride sees its pixels alone where it is differentiated and has few channels: oneDNN
+    3.12 writes behind its workspace there (uxlfoundation/oneDNN issue 6035), so the program died, or gradients were
+    wrong, in every re-parameterised stem that was trained on a CPU.
+    """
 
     def __init__(
         self, in_channels: int, op: Conv, *, kernel: tuple[int, int], padding: tuple[int, int, int, int], bias: bool
@@ -34,7 +43,13 @@ class Conv2d(nn.Conv2d):
         )
         self.outer_padding = () if symmetric else (left, right, top, bottom)
 
+        few = in_channels // op.groups < WHOLE_BLOCK
+        self._sees_pixels = few and kernel == (1, 1) and op.stride != (1, 1) and padding == (0, 0, 0, 0)
+
     def forward(self, x: Tensor) -> Tensor:
+        if self._sees_pixels and torch.is_grad_enabled():
+            down, across = self.stride
+            return functional.conv2d(x[:, :, ::down, ::across], self.weight, self.bias, groups=self.groups)
         return super().forward(functional.pad(x, self.outer_padding) if self.outer_padding else x)
 
     def reset_parameters(self) -> None:

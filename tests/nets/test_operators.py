@@ -186,3 +186,18 @@ def test_an_operator_without_a_form_is_named() -> None:
         module(torch.zeros(1, *MAP))
     with pytest.raises(UnknownOperatorError, match="mystery"):
         onnx_model(module)
+
+
+def test_a_stem_of_single_pixels_learns_on_what_its_stride_sees() -> None:
+    # oneDNN 3.12 writes behind its workspace for these sizes, so this died or gave other gradients on a CPU.
+    graph = graph_of(lambda b, x: b.conv(x, 16, 1, 2, norm=False), (3, 32, 32))
+    module = build_graph(graph, seed=0).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    (weight,) = (value for name, value in module.named_parameters() if name.endswith("weight"))
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).contiguous(
+        memory_format=torch.channels_last
+    )
+    (gradient,) = torch.autograd.grad(module(x).square().sum(), weight)
+    with torch.no_grad():
+        y = module(x)  # the convolution with its stride: both are the same map
+    by_hand = 2 * torch.einsum("noij,ncij->oc", y.double(), x.double()[:, :, ::2, ::2])
+    torch.testing.assert_close(gradient.double()[:, :, 0, 0], by_hand, rtol=1e-4, atol=1e-3)
