@@ -20,19 +20,18 @@ import argparse
 import json
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from scipy.stats import t as student
 from tabulate import tabulate
 
 from benchmarks.environment import environment_text
+from benchmarks.looks import MOST_LOOKS, measured
 from benchmarks.training_cifar import narrowed
 from nas import resources
 from nas.data import Prepared, Split, open_data, prepare
@@ -43,7 +42,7 @@ from nas.jobs.adapt_rounds import Tuning
 from nas.jobs.adapt_trained import AdaptedWeights, adapt_trained
 from nas.jobs.inherit import Source
 from nas.latency import LatencyModel, load_latency
-from nas.nets import build, export_onnx
+from nas.nets import build
 from nas.progress import Step
 from nas.space import Architecture
 from nas.space.architecture import parse_architecture
@@ -52,7 +51,6 @@ from nas.training.heldout import HeldOut, held_out
 from nas.training.loop import predictor
 from nas.training.once import Ended, train_once
 from nas.training.preprocessing import Normalize, preprocessing_for
-from nas.zoo.check import onnx_runner
 from tests.shared_data import shared_data
 
 KNOWN, SIDE, CLASSES = "mobilenetv1-1.0", 32, 10
@@ -61,9 +59,6 @@ STRIDES = (0, 2, 3, 4)
 PARENT_WIDTH, ABOVE = 0.35, 1.5
 WIDTHS = tuple(round(0.35 - 0.01 * i, 2) for i in range(1, 26))
 """Of the width multiplier, widest first."""
-INTERVAL, BATCH_MS, LOOKS = 0.015, 20.0, 45
-FEW_LOOKS, MOST_LOOKS = 3 * LOOKS, 40 * LOOKS
-"""The most looks at a network: while something is chosen, and in the session of the report."""
 TRIES, MARGIN = 6, 0.005
 """How often the model's target is lowered where what was measured lies above it, and how far below it must lie: the
 session of the report may find it a little slower."""
@@ -83,40 +78,6 @@ def fewer(data: Prepared, count: int) -> Prepared:
 
     train, val, test = map(first, (data.train, data.val, data.test))
     return replace(data, train=train, val=val, test=test, digest=f"{data.digest[:40]}-{count}")
-
-
-def measured(networks: Sequence[Architecture], *, most: int = FEW_LOOKS) -> list[tuple[float, float]]:
-    """Of each network the median ms of a run, and half its 90 % interval as a share of it.
-
-    One thread of ONNX Runtime by the thread's own clock; the networks take turns, until every interval is narrow enough
-    or there were `most` looks.
-    """
-    image = np.zeros((1, 3, SIDE, SIDE), np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        runners = []
-        for i, one in enumerate(networks):
-            export_onnx(one, Path(folder) / f"{i}.onnx")
-            runners.append(onnx_runner(Path(folder) / f"{i}.onnx"))
-        looks: list[list[float]] = [[] for _ in networks]
-        while True:
-            for runner, own in zip(runners, looks, strict=True):
-                began, count = time.thread_time(), 0
-                while (spent := time.thread_time() - began) * 1e3 < BATCH_MS:
-                    runner(image)
-                    count += 1
-                own.append(1e3 * spent / count)
-            if len(looks[0]) > LOOKS and len(looks[0]) % LOOKS == 0:
-                found = [_median(own[1:]) for own in looks]
-                if max(half for _, half in found) <= INTERVAL or len(looks[0]) >= most:
-                    return found
-
-
-def _median(values: Sequence[float]) -> tuple[float, float]:
-    """The median and half its 90 % interval as a share of it, by order statistics (the sign test)."""
-    kept = np.sort(values)
-    reach, middle = round(1.645 * math.sqrt(len(kept)) / 2), len(kept) // 2
-    low, median, high = (float(kept[middle + step]) for step in (-reach, 0, reach))
-    return median, (high - low) / (2 * median)
 
 
 class Work:
