@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from nas.graph.ops import Activation, Branch, Conv, LearnedScale, Linear, Norm, Op
 from nas.graph.rows import Shape
+from nas.nets.small_maps import is_small, on_small_map
 
 PRELU_START = 0.25
 SMALL = 1 / 16
@@ -28,9 +29,10 @@ WHOLE_BLOCK = 16
 class Conv2d(nn.Conv2d):
     """A convolution whose padding may differ from side to side: (top, left, bottom, right).
 
-    One of a single pixel with a stride sees its pixels alone where it is differentiated and has few channels: oneDNN
-    3.12 writes behind its workspace there (uxlfoundation/oneDNN issue 6035), so the program died, or gradients were
-    wrong, in every re-parameterised stem that was trained on a CPU.
+    In training one of a single pixel with a stride is given its pixels alone where they have few channels: oneDNN 3.12
+    writes behind its workspace there (uxlfoundation/oneDNN issue 6035), so the program died, or gradients were wrong,
+    in every re-parameterised stem that was trained on a CPU. A depthwise one on a map that is smaller than its kernel
+    has a faster derivative (`small_maps`).
     """
 
     def __init__(
@@ -45,12 +47,18 @@ class Conv2d(nn.Conv2d):
 
         few = in_channels // op.groups < WHOLE_BLOCK
         self._sees_pixels = few and kernel == (1, 1) and op.stride != (1, 1) and padding == (0, 0, 0, 0)
+        self._is_depthwise = in_channels == op.groups == op.out
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._sees_pixels and torch.is_grad_enabled():
-            down, across = self.stride
-            return functional.conv2d(x[:, :, ::down, ::across], self.weight, self.bias, groups=self.groups)
-        return super().forward(functional.pad(x, self.outer_padding) if self.outer_padding else x)
+        if self.outer_padding:
+            x = functional.pad(x, self.outer_padding)
+        if self.training:
+            if self._sees_pixels:
+                down, across = self.stride
+                return functional.conv2d(x[:, :, ::down, ::across], self.weight, self.bias, groups=self.groups)
+            if self._is_depthwise and is_small(x, self.weight):
+                return on_small_map(x, self)
+        return super().forward(x)
 
     def reset_parameters(self) -> None:
         """Draw nothing."""
