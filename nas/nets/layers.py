@@ -21,7 +21,6 @@ PRELU_START = 0.25
 SMALL = 1 / 16
 """The variance with which what joins a skip connection starts, relative to the skip."""
 
-
 WHOLE_BLOCK = 16
 """oneDNN takes channels in blocks of up to so many."""
 
@@ -44,7 +43,6 @@ class Conv2d(nn.Conv2d):
             in_channels, op.out, kernel, op.stride, (top, left) if symmetric else 0, op.dilation, op.groups, bias
         )
         self.outer_padding = () if symmetric else (left, right, top, bottom)
-
         few = in_channels // op.groups < WHOLE_BLOCK
         self._sees_pixels = few and kernel == (1, 1) and op.stride != (1, 1) and padding == (0, 0, 0, 0)
         self._is_depthwise = in_channels == op.groups == op.out

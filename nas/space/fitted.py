@@ -8,7 +8,6 @@ are trained on CIFAR-10 (MobileNetV2's stem with stride 1 there, and the others)
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -140,18 +139,22 @@ def _widest(
                 made.setdefault(one.digest, (one, width))
         return list(made.values())
 
-    @functools.cache
-    def latency_of(width: float) -> float:
-        try:
-            return latency(scaled(network, width, strides, resolution))
-        except InputError:  # the device has no figure for one of its operators
-            return math.inf
+    known: dict[str, float] = {}
+
+    def meets(form: tuple[Architecture, float]) -> bool:
+        network, _ = form
+        if network.digest not in known:
+            try:
+                known[network.digest] = latency(network)
+            except InputError:  # the device has no figure for one of its operators
+                known[network.digest] = math.inf
+        return known[network.digest] <= target_ms
 
     forms = made_of(WIDTHS)
     low, high = 0, len(forms)
     while low < high:
         middle = (low + high) // 2
-        if latency_of(forms[middle][1]) <= target_ms:
+        if meets(forms[middle]):
             high = middle
         else:
             low = middle + 1
@@ -159,9 +162,10 @@ def _widest(
     if 0 < low < len(forms):
         (_, above), (_, below) = forms[low - 1 : low + 1]
         finer = made_of(above * (below / above) ** (step / (BETWEEN + 1)) for step in range(1, BETWEEN + 1))
-        found = [*[one for one in finer if latency_of(one[1]) <= target_ms][:1], *found]
-    unlike = {made.digest: (made, width, latency_of(width)) for made, width in found[: widths + 1]}
-    return [one for one in unlike.values() if one[2] <= target_ms][:widths]
+        widest = next(filter(meets, finer), None)
+        if widest is not None and widest[0].digest != found[0][0].digest:
+            found = [widest, *found]
+    return [(*one, known[one[0].digest]) for one in found[:widths] if meets(one)]
 
 
 def _one_by_one(layer: Layer) -> list[Layer]:

@@ -63,6 +63,7 @@ def test_the_widest_that_meet_the_target_by_enumeration() -> None:
         assert second.width == able[0]
     assert [form.rank for form in found] == [0, 1, 0, 1]
     assert all(form.latency_ms == form.network.macs <= target and form.family == "mobilenetv2" for form in found)
+    assert found[1].network.macs < found[0].network.macs
 
 
 def test_what_cannot_meet_it_has_no_forms() -> None:
