@@ -80,6 +80,8 @@ def main() -> None:
         if not options.quick:
             for one in (bench, alone(bench)):
                 dump_trainings(one)
+    if not parts:
+        raise SystemExit(f"{kept} must hold what a part found, but there is none; do proof, answer or ranking first.")
     write_bytes(kept, json.dumps(parts, indent=1).encode())
     text = report(parts)
     if not options.quick:
@@ -114,7 +116,7 @@ def alone(bench: Bench) -> Bench:
 
 
 def dump_trainings(bench: Bench) -> None:
-    """Every training that has ended as a file beside this script."""
+    """Every training that has ended as a file beside this script, those that have none yet."""
     TRAININGS.mkdir(exist_ok=True)
     with Tables(bench.storage).reading() as session:
         rows = [] if session is None else session.query(EvaluationRow).filter_by(state="done").all()
@@ -125,7 +127,8 @@ def dump_trainings(bench: Bench) -> None:
                 "architecture": row.subject,
             }  # fmt: skip
             name = f"{row.digest}-{row.recipe.rpartition('#')[2]}-{row.epochs}-{row.seed}.json"
-            write_bytes(TRAININGS / name, json.dumps(record, indent=1).encode())
+            if not (TRAININGS / name).exists():  # what was restored keeps the day on which it ended
+                write_bytes(TRAININGS / name, json.dumps(record, indent=1).encode())
 
 
 def restore_trainings(bench: Bench) -> None:
