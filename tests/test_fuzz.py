@@ -12,6 +12,7 @@ import pytest
 from nas.errors import InputError
 from nas.testing.fuzzing import FuzzError, Reader, fuzz
 from nas.testing.mutation import mutated
+from nas.testing.pace import pace_s
 from nas.testing.readers import READERS
 
 COUNT = 2000
@@ -34,7 +35,7 @@ def careless(answer: object) -> Reader:
         if isinstance(answer, Exception):
             raise answer
         if answer == "slow":
-            end = time.process_time() + 0.2
+            end = time.process_time() + 4 * pace_s()
             while time.process_time() < end:
                 pass
             return [1.0]
@@ -57,7 +58,7 @@ def careless(answer: object) -> Reader:
 def test_a_careless_reader_is_found(
     answer: object, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.testing.fuzzing.SECONDS", 0.1)
+    monkeypatch.setattr("nas.testing.fuzzing.PACES", 1.0)
     with pytest.raises(FuzzError, match=words) as caught:
         fuzz(careless(answer), tmp_path, count=3, seed=0)
     assert caught.value.content != b"a: 12"

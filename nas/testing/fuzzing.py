@@ -13,9 +13,10 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.testing.mutation import mutated
+from nas.testing.pace import pace_s
 
-SECONDS = 5.0
-"""The longest that a file may take."""
+PACES = 100.0
+"""The longest that a file may take (`pace_s`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,14 @@ def fuzz(reader: Reader, folder: Path, *, count: int, seed: int) -> Outcome:
     _check(reader, folder, healthy)
     read = 0
     slowest = 0.0
+    limit_s = PACES * pace_s()
     for _ in range(count):
         content = mutated(healthy, rng, reader.kind)
         write_anew(path, content)
         begin = time.process_time()
         read += _withstood(reader, folder, content)
         spent = time.process_time() - begin
-        if spent > SECONDS:
+        if spent > limit_s:
             raise FuzzError(f"{reader.name}: a file took {spent:.1f} s", content)
         slowest = max(slowest, spent)
     return Outcome(read=read, refused=count - read, slowest_s=slowest)
