@@ -50,8 +50,9 @@ def main() -> None:
 {environment_text("python -m benchmarks.small_maps")}
 
 A training step (forward, loss, backward) of {BATCH} images of 32 pixels, one thread, the least CPU time of {TURNS}
-turns. *Small*: depthwise layers whose map is smaller than their kernel. For these `nas.nets.small_maps` has a
-derivative of its own; the other column is torch's. Rows without such layers show how far the ratio strays.
+turns. *Small*: depthwise layers whose map is smaller than their kernel, or has up to 64 pixels under a kernel of 5×5 or
+more. For these `nas.nets.small_maps` has a derivative of its own; the other column is torch's. Rows without such layers
+show how far the ratio strays.
 
 {tabulate(rows, ("network", "MACs M", "small", "torch's ms", "ours ms", "faster"), "pipe", disable_numparse=True)}
 """,

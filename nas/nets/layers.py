@@ -30,8 +30,8 @@ class Conv2d(nn.Conv2d):
 
     In training one of a single pixel with a stride is given its pixels alone where they have few channels: oneDNN 3.12
     writes behind its workspace there (uxlfoundation/oneDNN issue 6035), so the program died, or gradients were wrong,
-    in every re-parameterised stem that was trained on a CPU. A depthwise one on a map that is smaller than its kernel
-    has a faster derivative (`small_maps`).
+    in every re-parameterised stem that was trained on a CPU. A depthwise one on a small map has a faster derivative
+    (`small_maps`).
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""Depthwise convolutions on maps that are smaller than their kernel, where torch is slow on a CPU.
+"""Depthwise convolutions on small maps, where torch is slow on a CPU.
 
-The gradient of their weights has no kernel of its own in oneDNN (3.12) and takes ten times as long as all else of the
-layer, a tenth to a quarter of a training on small images (`benchmarks/small_maps.md`). Here it is the products of all
-pairs of an outgoing and an incoming pixel, summed over the images, and of these those that a weight joins.
+The gradient of their weights has no kernel of its own in oneDNN (3.12) where the map is smaller than the kernel, or the
+kernel is larger than 3×3. It takes ten times as long as all else of the layer then, a tenth to a quarter of a training
+on small images (`benchmarks/small_maps.md`). Here it is the products of all pairs of an outgoing and an incoming
+pixel, summed over the images, and of these those that a weight joins.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from torch.nn.grad import conv2d_input
 
 Pair = tuple[int, int]
 
+MOST_PIXELS = 64
+"""On larger maps there are too many pairs of pixels."""
+
 
 def is_small(x: Tensor, weight: Tensor) -> bool:
     """Whether `on_small_map` is worth its while: the map `x` (n, c, h, w) is smaller than the kernel of `weight` on
-    both sides, and not on an accelerator."""
-    height, width = weight.shape[2:]
-    return x.shape[2] < height and x.shape[3] < width and x.device.type == "cpu" and x.dtype == torch.float32
+    both sides, or has up to `MOST_PIXELS` and the kernel is larger than 3×3; and it is not on an accelerator."""
+    (height, width), (down, across) = x.shape[2:], weight.shape[2:]
+    is_slow = (height < down and width < across) or (height * width <= MOST_PIXELS and min(down, across) > 3)
+    return is_slow and x.device.type == "cpu" and x.dtype == torch.float32
 
 
 def on_small_map(x: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -50,8 +55,9 @@ class _SmallMap(torch.autograd.Function):
             of_x = conv2d_input(x.shape, weight, gradient, stride, padding, dilation, len(weight))  # type: ignore[no-untyped-call]
         if ctx.needs_input_grad[1]:
             count, channels = x.shape[:2]
-            outgoing = gradient.permute(1, 2, 3, 0).reshape(channels, -1, count)
-            incoming = x.permute(1, 0, 2, 3).reshape(channels, count, -1)
+            # Of what is not contiguous torch would copy every matrix by itself.
+            outgoing = gradient.permute(1, 2, 3, 0).reshape(channels, -1, count).contiguous()
+            incoming = x.permute(1, 0, 2, 3).reshape(channels, count, -1).contiguous()
             products = torch.bmm(outgoing, incoming).flatten(1)
             sizes = tuple(x.shape[2:]), tuple(gradient.shape[2:]), tuple(weight.shape[2:])
             of_weight = (products @ _joined(*sizes, stride, padding, dilation).to(products)).view_as(weight)

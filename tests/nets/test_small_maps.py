@@ -34,7 +34,10 @@ def test_a_network_on_small_maps_learns_as_by_torch_itself() -> None:
     module = build_graph(builder.build(), seed=0).train()
     weight, bias = module.parameters()
     x = torch.randn(8, 6, 4, 4, generator=torch.Generator().manual_seed(1))
-    assert is_small(x, weight) and not is_small(x.double(), weight) and not is_small(torch.zeros(1, 6, 4, 5), weight)
+    assert is_small(x, weight) and not is_small(x.double(), weight)
+    assert is_small(torch.zeros(1, 6, 8, 8), weight) and not is_small(torch.zeros(1, 6, 8, 9), weight)
+    assert is_small(torch.zeros(1, 6, 2, 2), weight[..., :3, :3])
+    assert not is_small(torch.zeros(1, 6, 2, 3), weight[..., :3, :3])
     found = torch.autograd.grad(module(x).square().sum(), [weight, bias])
     by_torch = torch.autograd.grad(
         functional.conv2d(x, weight, bias, padding=2, groups=6).square().sum(), [weight, bias]
