@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.environment import environment_text
 from nas.report.table import markdown
-from nas.testing.fuzzing import SECONDS, FuzzError, fuzz
+from nas.testing.fuzzing import PACES, FuzzError, fuzz
 from nas.testing.readers import NAMES
 
 REPORT = Path(__file__).resolve().with_suffix(".md")
@@ -67,7 +67,8 @@ def _page(rows: list[list[str]], count: int, seed: int) -> str:
         "",
         (
             f"{count:,} damaged files of each reader. Each must end in finite numbers or in one sentence, within"
-            f" {SECONDS:g} s and 1 GB; the command stops at the first that does not."
+            f" {PACES:g} times what a million rounds of a plain loop take, and 1 GB; the command stops at the first"
+            " that does not."
         ),
         "",
         markdown(names, rows),

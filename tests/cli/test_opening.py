@@ -47,9 +47,14 @@ def test_a_browser_that_does_not_return_is_not_waited_for(
     asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never, returned = threading.Event(), threading.Event()
+
+    def waits(url: str) -> None:
+        never.wait(60.0)
+        returned.set()
+
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(opening, "_PATIENCE_S", 0.1)
-    monkeypatch.setattr(webbrowser, "open", lambda url: never.wait(60.0) or returned.set())
+    monkeypatch.setattr(webbrowser, "open", waits)
     opening.opened(tmp_path / "page.html")
     assert not returned.is_set()
     never.set()
