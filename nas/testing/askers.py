@@ -275,6 +275,17 @@ class AskerConformance:
         assert belief.mean[0] == pytest.approx(float(domain.accuracy(np.array([code]))[0]), abs=0.005)
         assert belief.deviation[0] < 0.01
 
+    def test_a_trial_that_was_stopped_says_what_it_reached(self, make_asker: MakeAsker) -> None:
+        """Of a search in rungs most trials end at the first: where none went on, they say as much as if it were all."""
+        question = question_of(AdditiveDomain(0))
+        done = [replace(trial, curve=((2, trial.accuracy or 0.0),)) for trial in random_trials(question, 30)]
+        stopped = [replace(trial, state="stopped") for trial in done]
+        asked = [make_asker(question).ask(trials, 3) for trials in (done, stopped)]
+        assert asked[0] == asked[1]
+        codes = np.array([trial.codes for trial in done[:5]])
+        believed = [make_asker(question).believe(trials, codes) for trials in (done, stopped)]
+        assert believed[0].mean == pytest.approx(believed[1].mean)
+
     def test_the_chance_of_better_is_a_chance_or_unknown(self, make_asker: MakeAsker) -> None:
         question = question_of(AdditiveDomain(0))
         trials = random_trials(question, 12)

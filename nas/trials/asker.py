@@ -42,7 +42,7 @@ class Asker(Protocol):
         ...
 
     def confirm(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
-        """Up to `count` points, done already, that are worth evaluating again before the answer; none where the
+        """Up to `count` points, tried already, that are worth evaluating again before the answer; none where the
         question is not `noisy`."""
         ...
 

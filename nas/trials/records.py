@@ -56,10 +56,47 @@ class Proposal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a trial says of its point: the `accuracy` (a fraction) at the last rung; where it was stopped before, a
+    guess with that `variance`."""
+
+    trial: Trial
+    accuracy: float
+    variance: float = 0.0
+
+
+def said(trials: Sequence[Trial]) -> list[Said]:
+    """What the trials that are done, or were stopped at a rung, say, in the order of their numbers; a stopped one of a
+    point that is done says nothing more."""
+    ended = sorted((t for t in trials if t.curve and t.state in ("done", "stopped")), key=lambda t: t.number)
+    full = [t for t in ended if t.state == "done"]
+    known = {t.codes for t in full}
+    found = []
+    for trial in ended:
+        if trial.state == "done":
+            found.append(Said(trial, trial.curve[-1][1]))
+        elif trial.codes not in known:
+            found.append(Said(trial, *_continued(trial, full)))
+    return found
+
+
 def measured(trials: Sequence[Trial]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Codes (n, genes) and accuracies (n,) of the trials that are done, in the order of their numbers, one row a trial:
-    a point that was tried three times has three rows."""
-    done = sorted((t for t in trials if t.state == "done" and t.accuracy is not None), key=lambda t: t.number)
+    """Codes (n, genes) and accuracies (n,) of what trials have `said`, one row a trial: a point that was tried three
+    times has three rows."""
+    found = said(trials)
     num_genes = len(trials[0].codes) if trials else 0
-    codes = np.array([t.codes for t in done], dtype=np.int64).reshape(len(done), num_genes)
-    return codes, np.array([t.accuracy for t in done], dtype=np.float64)
+    codes = np.array([one.trial.codes for one in found], dtype=np.int64).reshape(len(found), num_genes)
+    return codes, np.array([one.accuracy for one in found], dtype=np.float64)
+
+
+def _continued(trial: Trial, full: Sequence[Trial]) -> tuple[float, float]:
+    """What a stopped trial would have come to, and the variance of that: its last accuracy, plus what those that went
+    on won from the same rung. Where none did, the accuracy as it is."""
+    epochs, accuracy = trial.curve[-1]
+    gains = [t.curve[-1][1] - dict(t.curve)[epochs] for t in full if epochs in dict(t.curve)]
+    if not gains:
+        return float(accuracy), 0.0
+    # One more gain, of a spread of a point, keeps the variance of a few from being believed.
+    variance = (float(np.var(gains)) * len(gains) + 0.01**2) / (len(gains) + 1)
+    return float(accuracy + np.mean(gains)), variance

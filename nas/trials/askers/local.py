@@ -9,7 +9,7 @@ import numpy as np
 from nas.strategies.problem import Codes
 from nas.trials.askers.ground import Code, Untried
 from nas.trials.askers.model_free import ModelFree
-from nas.trials.records import Proposal, Trial
+from nas.trials.records import Proposal, Trial, measured, said
 
 STARTS = 10
 """Random points of which the best is climbed from first; later climbs begin at one random point each."""
@@ -46,10 +46,8 @@ class Local(ModelFree):
         return np.array(sorted(left), dtype=np.int64).reshape(len(left), len(self.ground.cardinalities))
 
     def _values(self, trials: list[Trial]) -> list[float]:
-        """The reward of each trial that is done, minus infinity of any other."""
-        if not trials:
-            return []
-        done = [trial.state == "done" and trial.accuracy is not None for trial in trials]
-        accuracies = np.array([trial.accuracy or 0.0 for trial in trials])
-        value = self.ground.value(np.array([trial.codes for trial in trials]), accuracies)
-        return [float(one) for one in np.where(done, value, -np.inf)]
+        """The reward of each trial that has `said` something, minus infinity of any other."""
+        codes, accuracies = measured(trials)
+        value = self.ground.value(codes, accuracies).tolist()
+        found = {one.trial.number: worth for one, worth in zip(said(trials), value, strict=True)}
+        return [found.get(trial.number, -np.inf) for trial in trials]

@@ -81,7 +81,7 @@ class ModelFree(ABC):
         return None
 
     def _averages(self, trials: Sequence[Trial]) -> list[tuple[Code, float, int]]:
-        """Each point that is done with its mean accuracy and its number of trials, in the order of first trials."""
+        """Each point that trials have `said` something of, with its mean accuracy and their number, by first trials."""
         found: dict[Code, list[float]] = {}
         for code, accuracy in zip(*measured(trials), strict=True):
             found.setdefault(tuple(code.tolist()), []).append(float(accuracy))

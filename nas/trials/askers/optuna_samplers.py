@@ -18,7 +18,7 @@ from nas.strategies.problem import Codes
 from nas.trials.askers.ground import Code, Untried
 from nas.trials.askers.model_free import ModelFree
 from nas.trials.question import Question
-from nas.trials.records import Proposal, Trial
+from nas.trials.records import Proposal, Trial, said
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -80,16 +80,18 @@ class OptunaAsker(ModelFree):
         return None, last
 
     def _fill(self, study: Study, trials: list[Trial], genes: dict[str, BaseDistribution]) -> float:
-        """Add the trials that are done or pending; returns the mean value, which stands for that of infeasible ones."""
+        """Add the trials that have `said` something or are pending; returns the mean value, which stands for that of
+        infeasible ones."""
         from optuna.trial import TrialState, create_trial
 
-        told = [trial for trial in trials if trial.state == "pending" or _is_done(trial)]
+        accuracies = {one.trial.number: one.accuracy for one in said(trials)}
+        told = [trial for trial in trials if trial.state == "pending" or trial.number in accuracies]
         if not told:
             return 0.0
         codes = np.array([trial.codes for trial in told])
-        value = self.ground.value(codes, np.array([trial.accuracy or 0.0 for trial in told]))
+        value = self.ground.value(codes, np.array([accuracies.get(trial.number, 0.0) for trial in told]))
         beyond = self._beyond(codes)
-        done = np.array([_is_done(trial) for trial in told])
+        done = np.array([trial.number in accuracies for trial in told])
         place = np.cumsum(done) - 1
         for i, trial in enumerate(told):
             what: dict[str, Any] = {"state": TrialState.RUNNING}
@@ -152,10 +154,6 @@ class Nsga2(OptunaAsker):
     @property
     def _population(self) -> int:
         return min(50, max(10, self.question.budget // 5))
-
-
-def _is_done(trial: Trial) -> bool:
-    return trial.state == "done" and trial.accuracy is not None
 
 
 def _distributions(question: Question) -> dict[str, BaseDistribution]:

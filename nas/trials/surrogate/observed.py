@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.strategies.problem import Codes
-from nas.trials.records import Trial
+from nas.trials.records import Trial, said
 
 Floats = NDArray[np.float64]
 
@@ -56,19 +56,11 @@ class Observed:
 
 def observed(trials: Sequence[Trial], num_genes: int) -> Observed:
     """What the trials that are done, or were stopped, say of their points."""
-    trials = sorted((t for t in trials if t.accuracy is not None), key=lambda t: t.number)
-    trials = [t for t in trials if t.state in ("done", "stopped")]
-    full = [t for t in trials if t.state == "done"]
     by_point: dict[tuple[int, ...], list[float]] = {}
     unsure: dict[tuple[int, ...], float] = {}
-    done_codes = {t.codes for t in full}
-    for trial in trials:
-        if trial.state == "done":
-            by_point.setdefault(trial.codes, []).append(float(trial.curve[-1][1]))
-        elif trial.codes not in done_codes:
-            guess, variance = _continued(trial, full)
-            by_point.setdefault(trial.codes, []).append(guess)
-            unsure[trial.codes] = variance
+    for one in said(trials):
+        by_point.setdefault(one.trial.codes, []).append(one.accuracy)
+        unsure[one.trial.codes] = one.variance
     accuracy = np.array([np.mean(found) for found in by_point.values()])
     scatter = sum(float(((np.array(found) - np.mean(found)) ** 2).sum()) for found in by_point.values())
     return Observed(
@@ -76,20 +68,8 @@ def observed(trials: Sequence[Trial], num_genes: int) -> Observed:
         accuracy=_told_apart(accuracy),
         repeats=np.array([len(found) for found in by_point.values()], dtype=np.int64),
         scatter=scatter,
-        unsure=np.array([unsure.get(codes, 0.0) for codes in by_point]),
+        unsure=np.array(list(unsure.values())),
     )
-
-
-def _continued(trial: Trial, full: Sequence[Trial]) -> tuple[float, float]:
-    """What a stopped trial would have come to, and the variance of that: its last accuracy, plus what those that went
-    on won from the same rung. Where none did, the accuracy as it is."""
-    epochs, accuracy = trial.curve[-1]
-    gains = [t.curve[-1][1] - dict(t.curve)[epochs] for t in full if epochs in dict(t.curve)]
-    if not gains:
-        return float(accuracy), 0.0
-    # One more gain, of a spread of a point, keeps the variance of a few from being believed.
-    variance = (float(np.var(gains)) * len(gains) + 0.01**2) / (len(gains) + 1)
-    return float(accuracy + np.mean(gains)), variance
 
 
 def _told_apart(accuracy: Floats) -> Floats:
