@@ -3,6 +3,8 @@
     python -m benchmarks.own_data proof [--device local] [--target 0.15ms] [--epochs 24] [--seeds 5] [--workers 2]
     python -m benchmarks.own_data ranking [--networks 30] [...]
     python -m benchmarks.own_data answer [--target 0.15ms] [--workers 2]
+    python -m benchmarks.own_data spending [--target 0.15ms] [--worlds 30]
+    python -m benchmarks.own_data longer [--epochs 96] [--seeds 10] [--sides 32,64] [--seconds 900]
     python -m benchmarks.own_data report
     python -m benchmarks.own_data proof --quick        a minute, on 600 images: whether all of it runs
 
@@ -16,7 +18,9 @@ the same rungs and the same final; latencies of finalists measured in one sessio
 (`benchmarks.own_data_band`): networks whose latencies lie within 10 % of each other, trained for 2, 8 and all epochs,
 ten of them for 2 epochs with three seeds; beside the rungs stand the surrogate, each network left out of it, the prior,
 and each proxy. answer: how long a user waits for a search of as many networks that has nothing to begin with; it has a
-store of its own. What a part found is kept in own_data/parts.json.
+store of its own. spending (`benchmarks.own_data_spending`): the same epochs spent otherwise, simulated. longer
+(`benchmarks.own_data_longer`): the answer and the rival of the proof trained further, on a GPU where there is one. What
+a part found is kept in own_data/parts.json.
 """
 
 from __future__ import annotations
@@ -35,13 +39,19 @@ from tabulate import tabulate
 from benchmarks.environment import environment_text
 from benchmarks.looks import MOST_LOOKS, measured
 from benchmarks.own_data_band import Bench, ranking, ranking_text, told
+from benchmarks.own_data_longer import longer, longer_text
+from benchmarks.own_data_spending import Contest, Worlds, architecture_of, spending, spending_text, trainings_in
 from nas import resources
 from nas.data import open_data
 from nas.files import write_bytes
+from nas.jobs.data_course import Course
 from nas.jobs.data_run import DataOutcome, DataRequest, run_data_search
-from nas.jobs.data_space import default_space
+from nas.jobs.data_space import default_space, space_for
+from nas.latency import load_latency
 from nas.runs import Tables
 from nas.runs.models import EvaluationRow
+from nas.space import load_space
+from nas.space.search_space import SearchSpace
 from nas.trials.evaluations import EvaluationKey, Evaluations, Measured
 from nas.units import parse_latency_ms
 from tests.shared_data import shared_data
@@ -60,7 +70,7 @@ QUICK = {"epochs": 3, "seeds": 2, "networks": 5, "trials": 4, "baselines": 3, "i
 def main() -> None:
     """Do one part, then write what has been trained."""
     parser = asked(__doc__)
-    parser.add_argument("part", choices=("proof", "ranking", "answer", "report"))
+    parser.add_argument("part", choices=("proof", "ranking", "answer", "spending", "longer", "report"))
     options = parser.parse_args()
     bench = bench_of(options)
     kept = (bench.folder if options.quick else TRAININGS) / "parts.json"
@@ -71,6 +81,7 @@ def main() -> None:
         "proof": lambda: looked_at(proof(bench)),
         "answer": lambda: looked_at(proof(alone(bench))) | {"workers": bench.workers},
         "ranking": lambda: ranking(bench),
+        "spending": lambda: spent_otherwise(bench, options.worlds),
     }  # fmt: skip
     made = environment_text(f"python -m benchmarks.own_data {' '.join(sys.argv[1:])}")
     try:
@@ -80,10 +91,12 @@ def main() -> None:
         if not options.quick:
             for one in (bench, alone(bench)):
                 dump_trainings(one)
+    if options.part == "longer":
+        trained_longer(bench, parts, options)
     if not parts:
         raise SystemExit(f"{kept} must hold what a part found, but there is none; do proof, answer or ranking first.")
     write_bytes(kept, json.dumps(parts, indent=1).encode())
-    text = report(parts)
+    text = report(parts, kept.parent / "longer")
     if not options.quick:
         REPORT.write_text(text, encoding="utf-8")
     print(text)
@@ -115,6 +128,32 @@ def alone(bench: Bench) -> Bench:
     return replace(bench, folder=folder, baselines=min(bench.baselines, usual.baselines), seeds=usual.seeds)
 
 
+def spent_otherwise(bench: Bench, worlds: int) -> dict[str, Any]:
+    """Searches of the space in worlds that agree with all trainings that have files."""
+    space = load_space(bench.space)
+    assert isinstance(space, SearchSpace)
+    contest = Contest(
+        space=space_for(space, open_data(bench.data)), latency=load_latency(bench.device), target_ms=bench.target_ms,
+        trials=bench.trials, course=Course(epochs=bench.epochs),
+    )  # fmt: skip
+    trainings = trainings_in([json.loads(path.read_text("utf-8")) for path in _files()])
+    return spending(Worlds(trainings), contest, worlds, lambda text: print(text, flush=True))
+
+
+def trained_longer(bench: Bench, parts: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """The two networks that the proof compared, trained for the epochs, seeds and sides of the options."""
+    if not (comparison := parts.get("proof", {}).get("comparison")):
+        raise SystemExit("longer trainings are of what the proof compared, but there is none; do the proof first.")
+    by_name = {one["name"]: one["digest"] for one in parts["proof"]["finalists"]}
+    records = {record["digest"]: record for record in map(json.loads, (path.read_text("utf-8") for path in _files()))}
+    pair = {part: architecture_of(records[by_name[comparison[part]]]) for part in ("searched", "known")}
+    longer(
+        pair, bench.data, TRAININGS / "longer", bench.folder / "checkpoints", epochs=bench.epochs, seeds=bench.seeds,
+        sides=[int(side) for side in options.sides.split(",")], seconds=options.seconds,
+        told=lambda text: print(text, flush=True),
+    )  # fmt: skip
+
+
 def dump_trainings(bench: Bench) -> None:
     """Every training that has ended as a file beside this script, those that have none yet."""
     TRAININGS.mkdir(exist_ok=True)
@@ -134,7 +173,7 @@ def dump_trainings(bench: Bench) -> None:
 def restore_trainings(bench: Bench) -> None:
     """Let the store know every training that has a file beside this script. Weights are not there: a network whose
     weights are asked for is trained again."""
-    records = [json.loads(path.read_text("utf-8")) for path in sorted(TRAININGS.glob("*-*.json"))]
+    records = [json.loads(path.read_text("utf-8")) for path in _files()]
     evaluations = Evaluations(Tables(bench.storage))
     for record in records:
         key = EvaluationKey(
@@ -146,17 +185,21 @@ def restore_trainings(bench: Bench) -> None:
             evaluations.finish(key, found)
 
 
-def report(parts: Mapping[str, Any]) -> str:
-    """The report of the parts that are there."""
+def _files() -> list[Path]:
+    return sorted(TRAININGS.glob("*-*.json"))
+
+
+def report(parts: Mapping[str, Any], further: Path) -> str:
+    """The report of the parts that are there, and of the longer trainings in the folder `further`."""
     texts: dict[str, Callable[[Mapping[str, Any]], str]] = {
-        "proof": _proof_text, "answer": _answer_text, "ranking": ranking_text
+        "proof": _proof_text, "answer": _answer_text, "ranking": ranking_text, "spending": spending_text
     }  # fmt: skip
     sections = ["# A search on images against known families"]
     for part, text in texts.items():
         if part in parts:
             title, _, rest = text(parts[part]).partition("\n\n")
             sections.append(f"{title}\n\n{parts[part]['made']}\n\n{rest}")
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join([*sections, *filter(None, [longer_text(further)])]) + "\n"
 
 
 def _answer_text(found: Mapping[str, Any]) -> str:
@@ -216,6 +259,9 @@ def asked(text: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--worlds", type=int, default=30)
+    parser.add_argument("--sides", default="32")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--quick", action="store_true")
     return parser
 
