@@ -1,8 +1,8 @@
 """A search on images against known families, and how well early figures rank. Writes own_data.md.
 
-    python -m benchmarks.own_data proof [--device local] [--target 0.15ms] [--epochs 24] [--seeds 5] [--workers 2]
+    python -m benchmarks.own_data proof [--target 0.15ms] [--epochs 24] [--seeds 5] [--trials 34] [--workers 2]
     python -m benchmarks.own_data ranking [--networks 30] [...]
-    python -m benchmarks.own_data answer [--target 0.15ms] [--workers 2]
+    python -m benchmarks.own_data answer [--device local] [--target 0.15ms] [--workers 2]
     python -m benchmarks.own_data spending [--target 0.15ms] [--worlds 30]
     python -m benchmarks.own_data longer [--epochs 96] [--seeds 10] [--sides 32,64] [--seconds 900]
     python -m benchmarks.own_data report
@@ -63,6 +63,13 @@ KNOWN = 132
 
 TRIALS = 34
 """A fifth of them are second seeds, so 27 or so are of a network each."""
+
+TITLES = {
+    "proof": "Against the best known network",
+    "answer": "From candidates to an answer",
+    "ranking": "Ranking",
+    "spending": "Other ways of spending the same epochs",
+}
 
 QUICK = {"epochs": 3, "seeds": 2, "networks": 5, "trials": 4, "baselines": 3, "images": 600}
 
@@ -190,15 +197,20 @@ def _files() -> list[Path]:
 
 
 def report(parts: Mapping[str, Any], further: Path) -> str:
-    """The report of the parts that are there, and of the longer trainings in the folder `further`."""
+    """The report of the parts that are there, and of the longer trainings in the folder `further`; sections of parts
+    that another checkout did stay as they are."""
     texts: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "proof": _proof_text, "answer": _answer_text, "ranking": ranking_text, "spending": spending_text
     }  # fmt: skip
+    before = REPORT.read_text("utf-8") if REPORT.exists() else ""
+    kept = {section.partition("\n")[0]: f"## {section.strip()}" for section in before.split("\n## ")[1:]}
     sections = ["# A search on images against known families"]
     for part, text in texts.items():
         if part in parts:
             title, _, rest = text(parts[part]).partition("\n\n")
             sections.append(f"{title}\n\n{parts[part]['made']}\n\n{rest}")
+        elif TITLES[part] in kept:
+            sections.append(kept[TITLES[part]])
     return "\n\n".join([*sections, *filter(None, [longer_text(further)])]) + "\n"
 
 
@@ -206,7 +218,7 @@ def _answer_text(found: Mapping[str, Any]) -> str:
     spent = sum(cost["seconds"] for cost in found["costs"].values())
     trials = [one for one in found["trials"] if one["part"] == "searched"]
     known = sorted({one["name"] for one in found["trials"] if one["part"] == "known"})
-    text = _proof_text(found).replace("## Against the best known network", "## From candidates to an answer", 1)
+    text = _proof_text(found).replace(TITLES["proof"], TITLES["answer"], 1)
     networks = len({one["digest"] for one in trials})
     return (
         f"{text}\n\n{len(trials)} trials were of {networks} networks of the space; others are second seeds. Known"
@@ -234,7 +246,7 @@ def _proof_text(found: Mapping[str, Any]) -> str:
     ]
     comparison = found["comparison"]
     notes = "".join(f"{note}\n\n" for note in found["notes"])
-    return f"""## Against the best known network
+    return f"""## {TITLES["proof"]}
 
 Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {found["epochs"]}; target
 {found["target_ms"]:g} ms. {"" if comparison is None else comparison["sentence"]}
@@ -258,6 +270,7 @@ def asked(text: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--worlds", type=int, default=30)
     parser.add_argument("--sides", default="32")
@@ -285,7 +298,7 @@ def bench_of(options: argparse.Namespace) -> Bench:
         epochs=quick.get("epochs", options.epochs),
         seeds=quick.get("seeds", options.seeds),
         workers=options.workers,
-        trials=quick.get("trials", TRIALS),
+        trials=quick.get("trials", options.trials),
         baselines=quick.get("baselines", KNOWN),
         networks=quick.get("networks", options.networks),
         folder=folder,
