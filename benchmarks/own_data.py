@@ -143,8 +143,7 @@ def spent_otherwise(bench: Bench, worlds: int) -> dict[str, Any]:
         space=space_for(space, open_data(bench.data)), latency=load_latency(bench.device), target_ms=bench.target_ms,
         trials=bench.trials, course=Course(epochs=bench.epochs),
     )  # fmt: skip
-    trainings = trainings_in([json.loads(path.read_text("utf-8")) for path in _files()])
-    return spending(Worlds(trainings), contest, worlds, lambda text: print(text, flush=True))
+    return spending(Worlds(trainings_in(_records())), contest, worlds, lambda text: print(text, flush=True))
 
 
 def trained_longer(bench: Bench, parts: Mapping[str, Any], options: argparse.Namespace) -> None:
@@ -152,7 +151,7 @@ def trained_longer(bench: Bench, parts: Mapping[str, Any], options: argparse.Nam
     if not (comparison := parts.get("proof", {}).get("comparison")):
         raise SystemExit("longer trainings are of what the proof compared, but there is none; do the proof first.")
     by_name = {one["name"]: one["digest"] for one in parts["proof"]["finalists"]}
-    records = {record["digest"]: record for record in map(json.loads, (path.read_text("utf-8") for path in _files()))}
+    records = {record["digest"]: record for record in _records()}
     pair = {part: architecture_of(records[by_name[comparison[part]]]) for part in ("searched", "known")}
     longer(
         pair, bench.data, TRAININGS / "longer", bench.folder / "checkpoints", epochs=bench.epochs, seeds=bench.seeds,
@@ -180,9 +179,8 @@ def dump_trainings(bench: Bench) -> None:
 def restore_trainings(bench: Bench) -> None:
     """Let the store know every training that has a file beside this script. Weights are not there: a network whose
     weights are asked for is trained again."""
-    records = [json.loads(path.read_text("utf-8")) for path in _files()]
     evaluations = Evaluations(Tables(bench.storage))
-    for record in records:
+    for record in _records():
         key = EvaluationKey(
             digest=record["digest"], evaluator=record["images"], recipe=record["recipe"], epochs=record["epochs"],
             seed=record["seed"],
@@ -192,8 +190,8 @@ def restore_trainings(bench: Bench) -> None:
             evaluations.finish(key, found)
 
 
-def _files() -> list[Path]:
-    return sorted(TRAININGS.glob("*-*.json"))
+def _records() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text("utf-8")) for path in sorted(TRAININGS.glob("*-*.json"))]
 
 
 def report(parts: Mapping[str, Any], further: Path) -> str:
@@ -246,10 +244,14 @@ def _proof_text(found: Mapping[str, Any]) -> str:
     ]
     comparison = found["comparison"]
     notes = "".join(f"{note}\n\n" for note in found["notes"])
+    tried = {
+        part: len({one["digest"] for one in found["trials"] if one["part"] == part}) for part in ("known", "searched")
+    }
     return f"""## {TITLES["proof"]}
 
 Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {found["epochs"]}; target
-{found["target_ms"]:g} ms. {"" if comparison is None else comparison["sentence"]}
+{found["target_ms"]:g} ms. {tried["known"]} known networks and {tried["searched"]} searched ones were tried.
+{"" if comparison is None else comparison["sentence"]}
 
 {tabulate(rows, header, "pipe", disable_numparse=True)}
 
