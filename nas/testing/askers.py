@@ -92,7 +92,7 @@ class AskerConformance:
     """Whether it learns from trials."""
     contest_calls: ClassVar[int] = 40
     """Trials of each contest against random points; an asker that takes long may have fewer."""
-    many_paces: ClassVar[float] = 100.0
+    many_paces: ClassVar[float] = 500.0
     """The longest that it may take to ask, with `many_trials` finished (`pace_s`)."""
     many_trials: ClassVar[int] = 2000
 
