@@ -11,6 +11,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 
 from nas.blocks import BLOCKS
 from nas.blocks.registry import MAX_WIDTH
@@ -19,12 +20,13 @@ from nas.space.architecture import Architecture, Layer, make_layer
 from nas.space.resolution import Resolution
 from nas.space.seeds import families, instantiate
 
-WIDTHS = tuple(2.0 ** (i / 4) for i in range(6, -17, -1))
-"""Width multipliers from 2.83 down to a sixteenth, each a fifth or so less than the one before."""
+WIDTHS = tuple(2.0 ** (i / 4) for i in range(6, -25, -1))
+"""Width multipliers from 2.83 down to a 64th, each a fifth or so less than the one before."""
 
 BETWEEN = 3
 """So many multipliers more are tried between the narrowest that is too slow and the next, which meets the target: a
-form that takes 0.8 of the target says little of what its family can do with all of it."""
+form that takes 0.8 of the target says little of what its family can do with all of it. So they are between narrower
+ones where few meet it."""
 
 PLACEMENTS = 2
 """So many placements of strides: all that the image allows, and one fewer."""
@@ -150,6 +152,9 @@ def _widest(
                 known[network.digest] = math.inf
         return known[network.digest] <= target_ms
 
+    def between(above: float, below: float) -> list[tuple[Architecture, float]]:
+        return made_of(above * (below / above) ** (step / (BETWEEN + 1)) for step in range(1, BETWEEN + 1))
+
     forms = made_of(WIDTHS)
     low, high = 0, len(forms)
     while low < high:
@@ -159,13 +164,16 @@ def _widest(
         else:
             low = middle + 1
     found = forms[low:]
-    if 0 < low < len(forms):
-        (_, above), (_, below) = forms[low - 1 : low + 1]
-        finer = made_of(above * (below / above) ** (step / (BETWEEN + 1)) for step in range(1, BETWEEN + 1))
-        widest = next(filter(meets, finer), None)
+    if found and low > 0:
+        widest = next(filter(meets, between(forms[low - 1][1], found[0][1])), None)
         if widest is not None and widest[0].digest != found[0][0].digest:
             found = [widest, *found]
-    return [(*one, known[one[0].digest]) for one in found[:widths] if meets(one)]
+    if len(found) < widths:
+        limits = [width for _, width in forms[max(0, low - 1) :]]
+        finer = [form for pair in pairwise(limits) for form in between(*pair)]
+        every = {network.digest: (network, width) for network, width in [*found, *finer]}
+        found = sorted(every.values(), key=lambda form: -form[1])
+    return [(*one, known[one[0].digest]) for one in islice(filter(meets, found), widths)]
 
 
 def _one_by_one(layer: Layer) -> list[Layer]:

@@ -66,6 +66,16 @@ def test_the_widest_that_meet_the_target_by_enumeration() -> None:
     assert found[1].network.macs < found[0].network.macs
 
 
+def test_where_few_widths_meet_it_those_between_them_do() -> None:
+    target = scaled(MOBILENET, 0.125, 4, 32).macs
+    found = [form.network.macs for form in fitted(MOBILENET, macs, target, resolution=32, widths=99) if form.strides == 4]
+    finest = [2.0 ** (i / 4 / (BETWEEN + 1)) for i in range(6 * (BETWEEN + 1), -24 * (BETWEEN + 1) - 1, -1)]
+    able = {scaled(MOBILENET, width, 4, 32).macs for width in finest}
+    assert found == sorted((macs for macs in able if macs <= target), reverse=True)
+    steps = {scaled(MOBILENET, width, 4, 32).macs for width in WIDTHS}
+    assert len(found) > sum(macs <= target for macs in steps) > 2
+
+
 def test_what_cannot_meet_it_has_no_forms() -> None:
     assert fitted(MOBILENET, macs, 1e4, resolution=32, widths=2) == []
 
