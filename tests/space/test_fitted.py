@@ -68,12 +68,13 @@ def test_the_widest_that_meet_the_target_by_enumeration() -> None:
 
 def test_where_few_widths_meet_it_those_between_them_do() -> None:
     target = scaled(MOBILENET, 0.125, 4, 32).macs
-    found = [form.network.macs for form in fitted(MOBILENET, macs, target, resolution=32, widths=99) if form.strides == 4]
-    finest = [2.0 ** (i / 4 / (BETWEEN + 1)) for i in range(6 * (BETWEEN + 1), -24 * (BETWEEN + 1) - 1, -1)]
-    able = {scaled(MOBILENET, width, 4, 32).macs for width in finest}
-    assert found == sorted((macs for macs in able if macs <= target), reverse=True)
-    steps = {scaled(MOBILENET, width, 4, 32).macs for width in WIDTHS}
-    assert len(found) > sum(macs <= target for macs in steps) > 2
+    found = [form for form in fitted(MOBILENET, macs, target, resolution=32, widths=99) if form.strides == 4]
+    steps = {network.digest for network in (scaled(MOBILENET, w, 4, 32) for w in WIDTHS) if network.macs <= target}
+    made = [form.network.digest for form in found]
+    assert len(made) == len(set(made)) > 2 * len(steps) and steps <= set(made)
+    assert all(form.network.macs <= target for form in found)
+    widths = [form.width for form in found]
+    assert widths == sorted(widths, reverse=True) and max(form.network.macs for form in found) == target
 
 
 def test_what_cannot_meet_it_has_no_forms() -> None:
