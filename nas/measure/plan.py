@@ -31,7 +31,7 @@ REFERENCE_NETWORK = "mobilenetv3-large-1.0"
 _POOL = 3000
 _LARGEST_MACS = 3_000_000_000
 """Networks above this take too long for what they tell about phones."""
-FORM_WIDTHS = (1.0, 0.5, 0.25, 0.125)
+FORM_WIDTHS = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """The widths of known families that are timed at sizes that no known network has."""
 _SMALL = 128
 """Known networks have more pixels a side."""
