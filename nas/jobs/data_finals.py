@@ -26,7 +26,7 @@ TIMED, ROUNDS = 8, 60
 """So many of each part are timed at first, in so many interleaved rounds: whoever is predicted to meet the target may
 not, and the next takes its place."""
 
-SESSION_MS, MOST_ROUNDS, WORKED = 10_000.0, 3000, ("local", "ssh")
+SESSION_MS, MOST_ROUNDS, WORKED = 30_000.0, 3000, ("local", "ssh")
 """Where a round costs no more than its runs, there are as many as take this long: small networks differ by less than
 what sixty rounds say."""
 
