@@ -32,6 +32,7 @@ from nas.training.feed import TORCH_DRAWS, Feed
 from nas.training.group import ALONE, Group
 from nas.training.heldout import HeldOut, Predict, held_out
 from nas.training.losses import Loss, class_weights
+from nas.training.memory import keep_freed_memory
 from nas.training.optimizers import averaged, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
 from nas.training.preprocessing import Normalize, preprocessing_for
 from nas.training.recipe import Recipe
@@ -91,6 +92,8 @@ class Training:
         self.recipe, self.data, self.seed, self.group = recipe, data, seed, group
         self.epochs = recipe.epochs if epochs is None else epochs
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.module = module.to(self.device)
         _channels_last(self.module).eval()
         height, width = module.definition.input_shape[1:]
