@@ -50,7 +50,8 @@ from nas.jobs.data_space import default_space, space_for
 from nas.latency import load_latency
 from nas.runs import Tables
 from nas.runs.models import EvaluationRow
-from nas.space import load_space
+from nas.space import load_architecture, load_space
+from nas.space.fitted import scaled
 from nas.space.search_space import SearchSpace
 from nas.trials.evaluations import EvaluationKey, Evaluations, Measured
 from nas.units import parse_latency_ms
@@ -63,6 +64,9 @@ KNOWN = 132
 
 TRIALS = 34
 """A fifth of them are second seeds, so 27 or so are of a network each."""
+
+SCALE = ("mobilenetv1-1.0", 0.35, 4, 32)
+"""A network, its width, strides and side: what it takes beside the finalists tells how fast a machine is."""
 
 TITLES = {
     "proof": "Against the best known network",
@@ -120,10 +124,11 @@ def proof(bench: Bench) -> DataOutcome:
 
 def looked_at(found: DataOutcome) -> dict[str, Any]:
     """The record of a search, and of its finalists, by digest, the milliseconds of a run in a loop of their own, with
-    half the 90 % interval as a share of it: one session in turns, until it is narrow."""
+    half the 90 % interval as a share of it: one session in turns, until it is narrow. `scale` is that of `SCALE`."""
     networks = [one.architecture for one in found.answer.finalists]
-    looks = zip(networks, measured(networks, most=MOST_LOOKS), strict=True)
-    return found.as_json() | {"looks": {network.digest: list(look) for network, look in looks}}
+    looks = measured([*networks, scaled(load_architecture(SCALE[0]), *SCALE[1:])], most=MOST_LOOKS)
+    own = {network.digest: list(look) for network, look in zip(networks, looks[:-1], strict=True)}
+    return found.as_json() | {"looks": own, "scale": list(looks[-1])}
 
 
 def alone(bench: Bench) -> Bench:
@@ -257,10 +262,20 @@ Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {f
 
 *ms* is what the search measured by the program's protocol, all finalists and those that were not chosen in turns; *ms
 in a loop* each by itself for twenty milliseconds, in turns: a small network is faster then (`visits.md`).
-
+{_scale_text(found)}
 {notes}McNemar's test of one training each: {None if comparison is None else comparison["mcnemar"]}.
 
 {tabulate(costs, ("part", "trainings", "epochs", "seconds of one worker"), "pipe", ".0f")}"""
+
+
+def _scale_text(found: Mapping[str, Any]) -> str:
+    if "scale" not in found:
+        return ""
+    name, width, strides, side = SCALE
+    milliseconds, half = found["scale"]
+    return (
+        f"For scale: {name}-x{width}-s{strides} at {side} pixels takes {milliseconds:.3f} ms ± {100 * half:.1f} % so.\n"
+    )
 
 
 def asked(text: str | None) -> argparse.ArgumentParser:
