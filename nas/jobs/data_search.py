@@ -22,7 +22,7 @@ from nas.jobs.data_finals import Candidate, Times, choose, slack_note
 from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
-from nas.jobs.data_space import kind_of, rivals, space_for
+from nas.jobs.data_space import kind_of, rivals, space_for, tried_note
 from nas.jobs.inherit import open_source
 from nas.jobs.trained import Teaching
 from nas.jobs.trials import Where, domain_of
@@ -190,7 +190,7 @@ class DataSearch:
             proxies=said,
             ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy, said),
             seconds=time.perf_counter() - began,
-            notes=(*final.notes, *filter(None, [self._sheet.note()])),
+            notes=(*final.notes, *filter(None, [tried_note(self.forms), self._sheet.note()])),
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 

@@ -15,9 +15,10 @@ from nas.jobs.data_parents import parent_forms
 from nas.latency import LatencyModel
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture, space_paths
-from nas.space.fitted import Form, family_members, fitted
+from nas.space.fitted import NO_FAMILIES, Form, family_members, fitted
 from nas.space.resolution import Resolution, height_width
 from nas.space.search_space import SearchSpace
+from nas.space.seeds import families
 
 TINY, MOBILE, SMALL = "tiny", "mobile", 96
 """The spaces for small images and for others; small ones have no more pixels a side, in the median."""
@@ -89,6 +90,19 @@ def rivals(
                 continue
         found.append(sorted(own, key=lambda form: (form.rank, -form.strides)))
     return _unlike(form for turn in range(max(map(len, found), default=0)) for form in _at(found, turn))[:count]
+
+
+def tried_note(forms: Sequence[Form]) -> str | None:
+    """How many families the known networks are of, and of how many no form meets the target; None without any."""
+    if not forms:
+        return None
+    counts = Counter(form.family for form in forms)
+    others = {name for name in families() if name not in NO_FAMILIES} - set(counts)
+    text = f"Known networks that were tried: {len(forms)} of {len(counts)} families."
+    # No family is twice in what `rivals` gives before each that meets the target is there once.
+    if others and max(counts.values()) > 1:
+        text += f" Of {len(others)} more families none meets the target at any width, as predicted."
+    return text
 
 
 def _at(found: Sequence[Sequence[Form]], turn: int) -> Iterable[Form]:
