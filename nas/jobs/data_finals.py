@@ -59,11 +59,16 @@ class Times:
         """Whether a stopwatch is asked."""
         return self._home is not None
 
+    @property
+    def are_cheap(self) -> bool:
+        """Whether to time a network costs little more than its runs."""
+        return self._home is not None and self._home.device.reach in WORKED
+
     def of(self, networks: Sequence[Architecture]) -> list[Estimate | None]:
         """The latency of each, None for one that the device does not run. All are timed in one session, in turns; a
         device that is not there is not waited for: then they are predicted."""
         if self._home is not None:
-            self._progress(Step(doing="timing finalists on the device", note=f"{len(networks)} networks"))
+            self._progress(Step(doing="timing networks on the device", note=f"{len(networks)} networks"))
             try:
                 with Stopwatch(self._home, find_runner(self._home), patience_s=()) as watch:
                     session = watch.time([network.graph for network in networks], rounds=self._rounds(networks))
@@ -73,7 +78,7 @@ class Times:
         return [self._model.estimate(network) for network in networks]
 
     def _rounds(self, networks: Sequence[Architecture]) -> int:
-        if self._home is None or self._home.device.reach not in WORKED:
+        if not self.are_cheap:
             return ROUNDS
         round_ms = 2 * float(self._model.latency_ms(networks).sum())
         return int(np.clip(SESSION_MS / round_ms, ROUNDS, MOST_ROUNDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,8 @@ from nas.errors import NasError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
-from nas.jobs.data_finals import Candidate, Times, choose, slack_note
+from nas.jobs.data_finals import TIMED, Candidate, Times, choose, slack_note
+from nas.jobs.data_fit import slower_placements
 from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
@@ -29,6 +31,7 @@ from nas.jobs.trials import Where, domain_of
 from nas.latency import DeviceHome, LatencyModel
 from nas.progress import OnProgress, Step, silent
 from nas.space import Architecture
+from nas.space.fitted import Form
 from nas.space.search_space import SearchSpace
 from nas.strategies import Goal
 from nas.training import DEFAULT, FINE_TUNE, Recipe, load_recipe
@@ -47,6 +50,10 @@ from nas.trials.surrogate.proxied import Proxied
 
 RUNG_BRANCHES = 1
 """Re-parameterised layers have one branch in rungs, which costs half or less, and all in full trainings."""
+
+NEAR = 1.6
+"""A placement of a known family whose narrowest form is predicted to take up to so many times the target is timed all
+the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +121,10 @@ class DataSearch:
         model = model_of(self._asked)
         if isinstance(self._asker, Surrogate) and model is not None:
             self._asker = Proxied(self._asked, self._asker, self._described, model)
-        parent = source.module.architecture if source is not None else None
-        self.forms = rivals(
-            latency, question.goal.limit_ms, space=question.space, count=question.baselines, parent=parent,
-            accuracy=accuracy, progress=progress,
-        ) if question.baselines else []  # fmt: skip
+        self._parent = source.module.architecture if source is not None else None
+        self._latency, self._accuracy = latency, accuracy
+        self.forms = self._rivals({})
         self._budget = Budget(budget_s, where.workers)
-        self._accuracy = accuracy
         self.study = f"data-{self._digest()}"
 
     def first(self) -> Architecture:
@@ -148,7 +152,10 @@ class DataSearch:
         began = time.perf_counter()
         self.first()
         self._budget.begin(self._before())
-        known, listed = self._train_known()
+        slower = self._slower()
+        if slower:
+            self.forms = self._rivals(slower)
+        known, listed = self._train_known(slower)
         searched = self._train_searched()
         final = self._final(known, listed, searched)
         full = FullTrainings(
@@ -194,7 +201,28 @@ class DataSearch:
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 
-    def _train_known(self) -> tuple[list[Trial], ListedDomain]:
+    def _rivals(self, slower: Mapping[str, float], count: int | None = None, room: float = 1.0) -> list[Form]:
+        """Known networks that meet `room` times the target: as many as are asked for, or `count`."""
+        question = self.question
+        return rivals(
+            self._latency, room * question.goal.limit_ms, space=question.space, count=count or question.baselines,
+            parent=self._parent, accuracy=self._accuracy, slower=slower, progress=self._progress,
+        ) if question.baselines else []  # fmt: skip
+
+    def _slower(self) -> Mapping[str, float]:
+        """By what factors known placements take longer than predicted (`slower_placements`): measured once, where that
+        costs little, and kept as what the search is asked. The widest form of a placement that meets the target is
+        timed, else one that is predicted to come near it."""
+        before = study_question(self._where.tables(), f"{self.study}-known")
+        if before is not None:
+            return {str(placement): float(factor) for placement, factor in before.get("slower", {}).items()}
+        if not self.question.baselines or not self._times.are_cheap:
+            return {}
+        forms = [form for room in (1.0, NEAR) for form in self._rivals({}, count=sys.maxsize, room=room)]
+        candidates = [self._domain.point(one.codes) for one in self._asker.ask([], TIMED) if self._meets(one.codes)]
+        return slower_placements(forms, candidates, self._times, self._latency)
+
+    def _train_known(self, slower: Mapping[str, float]) -> tuple[list[Trial], ListedDomain]:
         domain = ListedDomain([form.network for form in self.forms], [form.latency_ms for form in self.forms])
         if not self.forms:
             return [], domain
@@ -204,7 +232,10 @@ class DataSearch:
             asked,
             Listed(range(len(self.forms))),
             doing="training known networks",
-            document={"networks": [form.network.digest for form in self.forms]},
+            document={
+                "networks": [form.network.digest for form in self.forms],
+                **({"slower": slower} if slower else {}),
+            },
             kind_of=lambda codes: kind_of(domain.point(codes)),
             known=True,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +61,7 @@ def rivals(
     count: int,
     parent: Architecture | None = None,
     accuracy: PriorModel | None = None,
+    slower: Mapping[str, float] | None = None,
     progress: OnProgress = silent,
 ) -> list[Form]:
     """Up to `count` known networks that meet the target at the sizes of `space`, with its classes and channels.
@@ -68,7 +69,8 @@ def rivals(
     Each family has two placements of strides at each size, in up to three widths. All families are there once before
     one is twice: the widest form of one placement first, then of the other, then narrower ones. First come
     those of `parent`, whose weights are inherited: itself or what NetAdapt makes of it by `accuracy` (the shipped
-    prior), then its widths. Empty where none meets the target.
+    prior), then its widths. `slower` is what was measured of placements (`nas.jobs.data_fit`). Empty where none meets
+    the target.
     """
 
     def predicted(network: Architecture) -> float:
@@ -85,7 +87,7 @@ def rivals(
         for size in space.resolutions:
             try:
                 network = member.adapted(num_classes=space.num_classes, in_channels=space.in_channels)
-                own += fitted(network, predicted, target_ms, resolution=size, widths=WIDTHS)
+                own += fitted(network, predicted, target_ms, resolution=size, widths=WIDTHS, slower=slower)
             except InputError:  # a family whose blocks do not take these ends
                 continue
         found.append(sorted(own, key=lambda form: (form.rank, -form.strides)))

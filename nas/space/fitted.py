@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
@@ -54,6 +54,11 @@ class Form:
     latency_ms: float
 
 
+def placement_of(form: Form) -> str:
+    """The name of its family, strides and resolution, which forms share that differ in width alone."""
+    return _placement(form.family, form.strides, form.network.resolution)
+
+
 def family_members() -> list[Architecture]:
     """One network of each known family: that of width and depth 1 with the fewest multiply-adds."""
     found = []
@@ -92,16 +97,18 @@ def fitted(
     resolution: Resolution,
     widths: int,
     placements: int = PLACEMENTS,
+    slower: Mapping[str, float] | None = None,
 ) -> list[Form]:
     """Forms of `network` at `resolution` that take at most `target_ms`: for each placement of strides the `widths`
     widest, widest first; the first in finer steps than `WIDTHS`. None where the narrowest is too slow, or
-    nothing of it can be built there."""
+    nothing of it can be built there. `slower` are factors of `latency` by `placement_of` a form; 1 for others."""
     found: list[Form] = []
     for strides in _placements(network, resolution)[:placements]:
-        forms = _widest(network, latency, target_ms, strides, resolution, widths)
+        factor = (slower or {}).get(_placement(network.family, strides, resolution), 1.0)
+        forms = _widest(network, latency, target_ms / factor, strides, resolution, widths)
         found += [
-            Form(network=made, family=network.family, width=width, strides=strides, rank=rank, latency_ms=latency_ms)
-            for rank, (made, width, latency_ms) in enumerate(forms)
+            Form(network=made, family=network.family, width=width, strides=strides, rank=rank, latency_ms=factor * ms)
+            for rank, (made, width, ms) in enumerate(forms)
         ]
     return found
 
@@ -112,6 +119,10 @@ def forms(network: Architecture, resolution: Resolution, widths: Iterable[float]
         for width in widths:
             with contextlib.suppress(InputError):
                 yield scaled(network, width, strides, resolution)
+
+
+def _placement(family: str, strides: int, resolution: Resolution) -> str:
+    return f"{family} s{strides} {resolution}"
 
 
 def _placements(network: Architecture, resolution: Resolution) -> list[int]:

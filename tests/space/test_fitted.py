@@ -4,7 +4,7 @@ import pytest
 
 from nas.errors import InputError
 from nas.space import Architecture, load_architecture
-from nas.space.fitted import BETWEEN, NO_FAMILIES, WIDTHS, family_members, fitted, scaled
+from nas.space.fitted import BETWEEN, NO_FAMILIES, WIDTHS, family_members, fitted, placement_of, scaled
 from nas.space.seeds import families
 
 MOBILENET = load_architecture("mobilenetv2-1.0").adapted(num_classes=10)
@@ -75,6 +75,17 @@ def test_where_few_widths_meet_it_those_between_them_do() -> None:
     assert all(form.network.macs <= target for form in found)
     widths = [form.width for form in found]
     assert widths == sorted(widths, reverse=True) and max(form.network.macs for form in found) == target
+
+
+def test_a_placement_that_is_slower_than_predicted_is_fitted_narrower() -> None:
+    usual = fitted(MOBILENET, macs, 5e6, resolution=32, widths=2)
+    (four, three) = (next(placement_of(form) for form in usual if form.strides == number) for number in (4, 3))
+    assert four == "mobilenetv2 s4 32" != three
+    found = fitted(MOBILENET, macs, 5e6, resolution=32, widths=2, slower={four: 2.0})
+    half = [form.network.digest for form in fitted(MOBILENET, macs, 2.5e6, resolution=32, widths=2)]
+    assert [form.network.digest for form in found if form.strides == 4] == half[:2]
+    assert [form for form in found if form.strides == 3] == [form for form in usual if form.strides == 3]
+    assert all(form.latency_ms == (2 if form.strides == 4 else 1) * form.network.macs <= 5e6 for form in found)
 
 
 def test_what_cannot_meet_it_has_no_forms() -> None:
