@@ -26,7 +26,7 @@ class Stopwatch(Times):
     """Measures `factors` times what the model says, by the beginning of a name."""
 
     factors: dict[str, float | None]
-    are_measured: bool = True  # type: ignore[misc]
+    are_measured: bool = True
 
     def of(self, networks: Sequence[Architecture]) -> list[Estimate | None]:
         found: list[Estimate | None] = []
