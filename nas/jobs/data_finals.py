@@ -11,6 +11,9 @@ import numpy as np
 from nas.errors import InputError, TargetError, UnreachableError
 from nas.jobs.data_answer import PARTS, Finalist, Part
 from nas.latency import DeviceHome, Estimate, LatencyModel
+from nas.measure.build import reference_item
+from nas.measure.check import usual_reference_ms
+from nas.measure.drift import CALM
 from nas.measure.stopwatch import Stopwatch
 from nas.progress import OnProgress, Step
 from nas.runners.find import find_runner
@@ -48,11 +51,18 @@ class Candidate:
 
 
 class Times:
-    """Latencies of candidates: measured in one session where `home` is reached, else predicted by `model`."""
+    """Latencies of candidates: measured in one session where `home` is reached, else predicted by `model`.
+
+    What is measured is brought to the speed that the table is for, by the reference network beside it, as a search that
+    verifies its answer does: on a slow day nothing would meet the target otherwise. `level` is how many times as long
+    the reference took in the last session; None where there was none, or the table does not know it.
+    """
 
     def __init__(self, model: LatencyModel, home: DeviceHome | None, progress: OnProgress) -> None:
         self._model, self._progress = model, progress
         self._home = home if home is not None and home.device.is_timed else None
+        self._usual_ms = usual_reference_ms(model)
+        self.level: float | None = None
 
     @property
     def are_measured(self) -> bool:
@@ -71,16 +81,26 @@ class Times:
             self._progress(Step(doing="timing networks on the device", note=f"{len(networks)} networks"))
             try:
                 with Stopwatch(self._home, find_runner(self._home), patience_s=()) as watch:
-                    session = watch.time([network.graph for network in networks], rounds=self._rounds(networks))
-                return [measured(one) if isinstance(one, Timing) else None for one in session.results]
+                    return self._timed(watch, networks)
             except UnreachableError:
                 self._home = None
         return [self._model.estimate(network) for network in networks]
 
+    def _timed(self, watch: Stopwatch, networks: Sequence[Architecture]) -> list[Estimate | None]:
+        graphs, rounds = [network.graph for network in networks], self._rounds(networks)
+        if self._usual_ms is None:
+            results = watch.time(graphs, rounds=rounds).results
+        else:
+            session = watch.beside(reference_item().graph, graphs, rounds=rounds)
+            self.level = session.reference_ms / self._usual_ms
+            results = session.results
+        by = 1.0 / (self.level or 1.0)
+        return [measured(one.scaled(by)) if isinstance(one, Timing) else None for one in results]
+
     def _rounds(self, networks: Sequence[Architecture]) -> int:
         if not self.are_cheap:
             return ROUNDS
-        round_ms = 2 * float(self._model.latency_ms(networks).sum())
+        round_ms = 2 * (float(self._model.latency_ms(networks).sum()) + (self._usual_ms or 0.0))
         return int(np.clip(SESSION_MS / round_ms, ROUNDS, MOST_ROUNDS))
 
 
@@ -130,6 +150,16 @@ def slack_note(finalists: Sequence[Finalist], limit_ms: float) -> str | None:
         f"The known networks that were fitted to the target of {limit_ms:.3g} ms take {taken:.3g} ms, the searched ones"
         f" {used:.3g} ms: wider known ones would meet it too, and do better. Build the device's table for this space,"
         " or for longer (`nas lut build --space`), and search again."
+    )
+
+
+def level_note(level: float | None) -> str | None:
+    """What is said where the device was slower or faster than usual when finalists were timed."""
+    if level is None or abs(level - 1.0) <= CALM:
+        return None
+    return (
+        f"When finalists were timed the device took {level:.2f} times as long as when its table was built, by the"
+        " reference network; measured latencies are brought to the speed that it had then."
     )
 
 

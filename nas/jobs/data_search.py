@@ -19,7 +19,7 @@ from nas.errors import NasError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
-from nas.jobs.data_finals import TIMED, Candidate, Times, choose, slack_note
+from nas.jobs.data_finals import TIMED, Candidate, Times, choose, level_note, slack_note
 from nas.jobs.data_fit import slower_placements
 from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_proxies import Sheet
@@ -308,7 +308,7 @@ class DataSearch:
             one for part in PARTS for one in [other for other in finalists if other.part == part][: course.finalists]
         ]
         slack = slack_note(kept, self.question.goal.limit_ms) if self._times.are_measured else None
-        notes = [one for one in (note, slack) if one]
+        notes = [one for one in (note, level_note(self._times.level), slack) if one]
         if not self._times.are_measured:
             notes.append("The device is not reached from here, so latencies are predicted.")
         if not any(one.part == "known" for one in kept):

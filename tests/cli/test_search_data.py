@@ -109,6 +109,8 @@ def test_a_table_is_built_first_and_a_budget_kept(
     assert (workspace / "latency_tables" / "local" / "table.csv").exists()
     assert {one["latency"]["source"] for one in found["finalists"]} == {"measured"}
     assert found["comparison"]["latency"] == "measured" and not any("budget" in note for note in found["notes"])
+    # As fast as its table: the reference beside the finalists says so, and nothing is said of it.
+    assert not any("times as long" in note for note in found["notes"])
     # The table is there: the same search again builds none.
     processes = runner.processes
     again = document(capsys, *words)

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from nas.errors import InputError
+from nas.jobs.data_finals import Times, level_note
 from nas.jobs.device_check import check_device, model_now
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.search_run import SearchRequest, run_search
 from nas.latency import device_home, load_latency
 from nas.latency.day import LEVELS_FILE, read_looks
 from nas.measure.plan import REFERENCE_NETWORK
+from nas.progress import silent
 from nas.runners.timing import Timing
+from nas.space import known_network
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document
 from tests.measure.devices import SimulatedRunner
@@ -64,6 +67,22 @@ def test_the_level_is_told_and_applied(built: Path, runner: Slowed) -> None:
     assert 0.0 < model.level_sd < load_latency(home).level_sd
     record = found.as_json()
     assert record["device"] == "local" and record["reference"]["network"] == REFERENCE_NETWORK
+
+
+def test_finalists_are_timed_at_the_speed_of_the_table(
+    built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.jobs.data_finals.find_runner", lambda home: runner)
+    home, networks = device_home("local"), [known_network("mobilenetv2-1.0"), known_network("squeezenet-1.1")]
+    found: dict[float, list[float]] = {}
+    for factor in (1.0, 1.3):
+        runner.factor = factor
+        times = Times(load_latency(home), home, silent)
+        found[factor] = [one.mean_ms for one in times.of(networks) if one is not None]
+        assert times.level == pytest.approx(factor, rel=0.01)
+        note = level_note(times.level)
+        assert (note is not None and "took 1.30 times as long" in note) == (factor == 1.3)
+    assert found[1.3] == pytest.approx(found[1.0], rel=0.01) and len(found[1.0]) == 2
 
 
 def test_another_chip_than_the_tables_is_told(built: Path, runner: Slowed, monkeypatch: pytest.MonkeyPatch) -> None:
