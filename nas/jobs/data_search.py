@@ -52,8 +52,7 @@ RUNG_BRANCHES = 1
 """Re-parameterised layers have one branch in rungs, which costs half or less, and all in full trainings."""
 
 NEAR = 1.6
-"""A placement of a known family whose narrowest form is predicted to take up to so many times the target is timed all
-the same."""
+"""Known families that are predicted to take up to so many times the target are timed all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,26 +200,26 @@ class DataSearch:
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 
-    def _rivals(self, slower: Mapping[str, float], count: int | None = None, room: float = 1.0) -> list[Form]:
-        """Known networks that meet `room` times the target: as many as are asked for, or `count`."""
+    def _rivals(self, slower: Mapping[str, float]) -> list[Form]:
         question = self.question
         return rivals(
-            self._latency, room * question.goal.limit_ms, space=question.space, count=count or question.baselines,
-            parent=self._parent, accuracy=self._accuracy, slower=slower, progress=self._progress,
+            self._latency, question.goal.limit_ms, space=question.space, count=question.baselines, parent=self._parent,
+            accuracy=self._accuracy, slower=slower, progress=self._progress,
         ) if question.baselines else []  # fmt: skip
 
     def _slower(self) -> Mapping[str, float]:
         """By what factors known placements take longer than predicted (`slower_placements`): measured once, where that
-        costs little, and kept as what the search is asked. The widest form of a placement that meets the target is
-        timed, else one that is predicted to come near it."""
+        costs little, and kept as what the search is asked. A form of a placement that is to be trained is timed, else
+        the widest that is predicted to come near the target."""
         before = study_question(self._where.tables(), f"{self.study}-known")
         if before is not None:
             return {str(placement): float(factor) for placement, factor in before.get("slower", {}).items()}
         if not self.question.baselines or not self._times.are_cheap:
             return {}
-        forms = [form for room in (1.0, NEAR) for form in self._rivals({}, count=sys.maxsize, room=room)]
+        limit_ms, space = NEAR * self.question.goal.limit_ms, self.question.space
+        near = rivals(self._latency, limit_ms, space=space, count=sys.maxsize, progress=self._progress)
         candidates = [self._domain.point(one.codes) for one in self._asker.ask([], TIMED) if self._meets(one.codes)]
-        return slower_placements(forms, candidates, self._times, self._latency)
+        return slower_placements([*self.forms, *near], candidates, self._times, self._latency)
 
     def _train_known(self, slower: Mapping[str, float]) -> tuple[list[Trial], ListedDomain]:
         domain = ListedDomain([form.network for form in self.forms], [form.latency_ms for form in self.forms])

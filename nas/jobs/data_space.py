@@ -80,7 +80,8 @@ def rivals(
     found: list[list[Form]] = []
     if parent is not None:
         progress(Step(doing="fitting known networks to the target", of=len(members), note=parent.name))
-        found.append(parent_forms(parent, latency, accuracy or load_accuracy("imagenet"), target_ms, space=space))
+        prior = accuracy or load_accuracy("imagenet")
+        found.append(parent_forms(parent, latency, prior, target_ms, space=space, slower=slower))
     for done, member in enumerate(members):
         progress(Step(doing="fitting known networks to the target", done=done, of=len(members), note=member.name))
         own: list[Form] = []

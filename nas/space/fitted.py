@@ -54,9 +54,14 @@ class Form:
     latency_ms: float
 
 
+def placement(family: str, strides: int, resolution: Resolution) -> str:
+    """A name for what forms share that differ in width alone."""
+    return f"{family} s{strides} {resolution}"
+
+
 def placement_of(form: Form) -> str:
-    """The name of its family, strides and resolution, which forms share that differ in width alone."""
-    return _placement(form.family, form.strides, form.network.resolution)
+    """That of a form."""
+    return placement(form.family, form.strides, form.network.resolution)
 
 
 def family_members() -> list[Architecture]:
@@ -101,10 +106,10 @@ def fitted(
 ) -> list[Form]:
     """Forms of `network` at `resolution` that take at most `target_ms`: for each placement of strides the `widths`
     widest, widest first; the first in finer steps than `WIDTHS`. None where the narrowest is too slow, or
-    nothing of it can be built there. `slower` are factors of `latency` by `placement_of` a form; 1 for others."""
+    nothing of it can be built there. `slower` are factors of `latency` by `placement`, 1 for others."""
     found: list[Form] = []
     for strides in _placements(network, resolution)[:placements]:
-        factor = (slower or {}).get(_placement(network.family, strides, resolution), 1.0)
+        factor = (slower or {}).get(placement(network.family, strides, resolution), 1.0)
         forms = _widest(network, latency, target_ms / factor, strides, resolution, widths)
         found += [
             Form(network=made, family=network.family, width=width, strides=strides, rank=rank, latency_ms=factor * ms)
@@ -119,10 +124,6 @@ def forms(network: Architecture, resolution: Resolution, widths: Iterable[float]
         for width in widths:
             with contextlib.suppress(InputError):
                 yield scaled(network, width, strides, resolution)
-
-
-def _placement(family: str, strides: int, resolution: Resolution) -> str:
-    return f"{family} s{strides} {resolution}"
 
 
 def _placements(network: Architecture, resolution: Resolution) -> list[int]:

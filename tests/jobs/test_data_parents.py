@@ -13,6 +13,7 @@ from nas.jobs.data_parents import parent_forms
 from nas.jobs.data_space import rivals
 from nas.latency import load_latency
 from nas.space import Architecture
+from nas.space.fitted import placement_of
 from nas.space.reading import parse_search_space
 from tests.jobs.small import tiny_document
 
@@ -48,6 +49,11 @@ def test_one_that_is_slower_is_shrunk(parent: Architecture, prior: PriorModel) -
     own = parent.adapted(num_classes=SPACE.num_classes)
     assert form.network.params < own.params and len(form.network.layers) == len(own.layers)
     assert parent_forms(parent, LATENCY, prior, 0.001, space=SPACE) == []
+    # Measured to take 1.1 times what is predicted, it is shrunk to that much less.
+    slower = {placement_of(form): 1.1}
+    (less,) = parent_forms(parent, LATENCY, prior, 0.9 * own_ms, space=SPACE, slower=slower)
+    (same,) = parent_forms(parent, LATENCY, prior, 0.9 * own_ms / 1.1, space=SPACE)
+    assert less.network == same.network and less.latency_ms == pytest.approx(1.1 * same.latency_ms)
 
 
 def test_it_comes_before_its_widths_and_all_others(
