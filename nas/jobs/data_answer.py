@@ -102,7 +102,7 @@ class Finished:
 class Comparison:
     """The searched finalist against the best known one on the test images: `gain` is the difference of their accuracies
     (fractions), `only_searched` and `only_known` the images that only one had right (trainings of one seed), and
-    McNemar's p-value of these."""
+    McNemar's p-value of these; `seeds` is the fewest trainings that either has."""
 
     searched: str
     known: str
@@ -112,6 +112,7 @@ class Comparison:
     only_known: int
     p_value: float
     measured: bool
+    seeds: int
 
     @classmethod
     def of(cls, searched: Finished, known: Finished) -> Comparison:
@@ -129,6 +130,7 @@ class Comparison:
             only_known=only_known,
             p_value=p_value,
             measured=ours.source == theirs.source == "measured",
+            seeds=min(len(searched.trained), len(known.trained)),
         )
 
     @property
@@ -141,6 +143,8 @@ class Comparison:
         """What it comes to, in one sentence."""
         points = [100 * value for value in (self.gain.mean, self.gain.low, self.gain.high)]
         figures = f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]"
+        if self.seeds == 1:
+            figures += ", by a single training: what other seeds would give is not in the interval"
         within = "within the same measured latency" if self.measured else "within the same predicted latency"
         if not self.told_apart:
             return f"Not told apart from the best known network tried, {self.known}, {within}: {figures}."
@@ -155,6 +159,7 @@ class Comparison:
             "difference": self.gain.as_json(),
             "told_apart": self.told_apart,
             "faster_ms": self.faster_ms,
+            "seeds": self.seeds,
             "latency": "measured" if self.measured else "predicted",
             "mcnemar": {"only_searched": self.only_searched, "only_known": self.only_known, "p": self.p_value},
             "sentence": self.sentence,
@@ -187,12 +192,12 @@ class Cost:
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> Cost:
         """The cost of trials. What was reused cost nothing here."""
-        own = [trial for trial in trials if not trial.reused]
+        own = [rung for trial in trials for rung in trial.own]
         return cls(
-            trainings=sum(len(trial.curve) for trial in own),
-            epochs=sum(epochs for trial in own for epochs, _ in trial.curve),
-            seconds=sum(trial.seconds for trial in own),
-            reused=sum(trial.reused for trial in trials),
+            trainings=len(own),
+            epochs=sum(rung.epochs for rung in own),
+            seconds=sum(rung.seconds for rung in own),
+            reused=sum(len(trial.curve) - len(trial.own) for trial in trials),
         )
 
     def as_json(self) -> dict[str, Any]:

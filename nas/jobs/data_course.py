@@ -49,16 +49,20 @@ class Course:
         """How many trainings of all epochs there are, with a known part and a searched one."""
         return 2 * (self.finalists + self.seeds - 1)
 
-    def within(self, seconds: float, epoch_s: float) -> tuple[Course, str | None]:
-        """What of the course `seconds` of one worker allow, where an epoch takes `epoch_s`, and what was left out:
-        seeds first, then second finalists, then epochs."""
+    def in_a_row(self, workers: int) -> int:
+        """How many full trainings one of `workers` does, one after another: the finalists, then further seeds."""
+        return math.ceil(2 * self.finalists / workers) + math.ceil(2 * (self.seeds - 1) / workers)
+
+    def within(self, seconds: float, epoch_s: float, workers: int = 1) -> tuple[Course, str | None]:
+        """What of the course `seconds` of the clock allow to `workers`, where an epoch takes `epoch_s`, and what was
+        left out: seeds first, then second finalists, then epochs."""
         course, most = self, max(1.0, seconds / max(epoch_s, 1e-9))
-        while course.full_trainings * course.epochs > most and course.seeds > 1:
+        while course.in_a_row(workers) * course.epochs > most and course.seeds > 1:
             course = replace(course, seeds=course.seeds - 1)
-        if course.full_trainings * course.epochs > most:
+        if course.in_a_row(workers) * course.epochs > most:
             course = replace(course, finalists=1)
-        if course.full_trainings * course.epochs > most:
-            course = replace(course, epochs=max(1, int(most) // course.full_trainings))
+        if course.in_a_row(workers) * course.epochs > most:
+            course = replace(course, epochs=max(1, int(most) // course.in_a_row(workers)))
         if course == self:
             return self, None
         said = f"{course.epochs} epochs, {course.seeds} seeds and {course.finalists} finalists of each part"
@@ -76,11 +80,17 @@ def epoch_seconds(trials: Sequence[Trial]) -> float | None:
 
 
 class Budget:
-    """Seconds of the wall clock that a search may take, earlier starts included (`spent_before`); None: any."""
+    """Seconds of the wall clock that a search may take, earlier starts included (`spent_before`); None: any.
 
-    def __init__(self, seconds: float | None, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds, self.workers = seconds, max(1, workers)
-        self._clock, self._began, self.spent_before = clock, clock(), 0.0
+    `workers` is how many trainings are done at once, as the executor says it; an epoch of a full training takes `full`
+    times as long as one in a rung.
+    """
+
+    def __init__(
+        self, seconds: float | None, *, workers: int = 1, full: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.seconds, self.workers = seconds, workers
+        self._full, self._clock, self._began, self.spent_before = full, clock, clock(), 0.0
 
     @property
     def left(self) -> float:
@@ -90,23 +100,30 @@ class Budget:
         return self.seconds - self.spent_before - (self._clock() - self._began)
 
     def begin(self, trials: Sequence[Trial]) -> None:
-        """Count what an earlier start has spent on `trials`."""
-        self.spent_before = sum(trial.seconds for trial in trials if not trial.reused) / self.workers
+        """Count what an earlier start has spent on `trials`: the time in which any was trained."""
+        self.spent_before, until = 0.0, -math.inf
+        for begun, ended in sorted((rung.ended - rung.seconds, rung.ended) for trial in trials for rung in trial.own):
+            self.spent_before += max(0.0, ended - max(begun, until))
+            until = max(until, ended)
 
     def is_up(self, course: Course, trials: Sequence[Trial], *, known: bool) -> bool:
         """Whether nothing more is begun, so that the finalists can be trained: in the part of `known` networks, or in
         the searched one."""
         if self.seconds is None:
             return False
-        epoch_s = epoch_seconds(trials)
-        finals = math.inf if epoch_s is None else course.full_trainings * course.epochs * epoch_s / self.workers
+        epoch_s = self._full_epoch_s(trials)
+        finals = math.inf if epoch_s is None else course.in_a_row(self.workers) * course.epochs * epoch_s
         kept = min(finals, _FOR_FINALS * self.seconds)
         later = kept + (1 - _FOR_KNOWN) * (self.seconds - kept) if known else kept
         return self.left <= later
 
     def course(self, course: Course, trials: Sequence[Trial]) -> tuple[Course, str | None]:
         """What of `course` is still paid for."""
-        epoch_s = epoch_seconds(trials)
+        epoch_s = self._full_epoch_s(trials)
         if self.seconds is None or epoch_s is None:
             return course, None
-        return course.within(max(0.0, self.left) * self.workers, epoch_s)
+        return course.within(max(0.0, self.left), epoch_s, self.workers)
+
+    def _full_epoch_s(self, trials: Sequence[Trial]) -> float | None:
+        epoch_s = epoch_seconds(trials)
+        return None if epoch_s is None else self._full * epoch_s

@@ -107,13 +107,14 @@ class Times:
 def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Times, limit_ms: float) -> list[Finalist]:
     """The finalists: of each part, best first, the first `FINALISTS` that meet the limit; known ones of different
     families, and searched ones none of which is slower than a known one that makes use of the limit: who wins has won
-    at the same latency. Where all are slower than that they may be. Raises `TargetError` where no searched one meets
-    the limit."""
+    at the same latency. Where all are slower than that they may be. More are timed, of the part that lacks some, until
+    there are as many or none is left. Raises `TargetError` where no searched one meets the limit."""
     left = {"searched": list(searched), "known": list(known)}
     chosen: dict[str, list[Finalist]] = {"searched": [], "known": []}
-    while True:
-        turn = [one for part in left.values() for one in part[:TIMED]]
-        left = {name: part[TIMED:] for name, part in left.items()}
+    lacking = list(left)
+    while lacking:
+        turn = [one for part in lacking for one in left[part][:TIMED]]
+        left |= {part: left[part][TIMED:] for part in lacking}
         latencies = times.of([one.network for one in turn]) if turn else []
         ceiling = limit_ms * (CEILING if times.are_measured else 1.0)
         for one, latency in zip(turn, latencies, strict=True):
@@ -127,8 +128,8 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
         used = min(limit_ms, max((one.latency.mean_ms for one in chosen["searched"]), default=limit_ms))
         fair = min((ms for ms in taken if ms >= WELL_BELOW * used), default=ceiling)
         as_fast = [one for one in chosen["searched"] if one.latency.mean_ms <= fair]
-        if as_fast or not left["searched"]:
-            break
+        enough = {"searched": bool(as_fast), "known": len(chosen["known"]) == FINALISTS}
+        lacking = [part for part, candidates in left.items() if candidates and not enough[part]]
     chosen["searched"] = (as_fast or chosen["searched"])[:FINALISTS]
     if not chosen["searched"]:
         raise TargetError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -26,7 +25,9 @@ from nas.jobs.data_search import DataQuestion, DataSearch, usual_recipe
 from nas.jobs.data_space import default_space
 from nas.jobs.lut_build import TableRequest, build_table
 from nas.jobs.network import Network, NetworkRecords
+from nas.jobs.search_answer import in_zoo
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words, recorded_request
+from nas.jobs.train import zoo_name
 from nas.jobs.trained import on_test_images
 from nas.jobs.training import TRAINING_SCHEMA
 from nas.jobs.trials import Where
@@ -154,6 +155,7 @@ class DataOutcome:
             "evaluated": len(answer.trials["searched"]),
             "space_size": str(answer.space_size),
             "best": self.best.as_json(),
+            "also": [],
             "gain": _gain(answer),
             "comparison": None if answer.comparison is None else answer.comparison.as_json(),
             "finalists": [one.as_json() for one in answer.finalists],
@@ -201,7 +203,13 @@ def run_data_search(request: DataRequest, *, storage: str | None = None, progres
                 training=training,
             )
             folder = _export(outcome, request, found, progress)
-            outcome = replace(outcome, best=replace(outcome.best, zoo=str(folder)), seconds=time.perf_counter() - began)
+            best, front, baselines = (
+                in_zoo(networks, outcome.best, str(folder))
+                for networks in ([outcome.best], outcome.front, outcome.baselines)
+            )
+            outcome = replace(
+                outcome, best=best[0], front=front, baselines=baselines, seconds=time.perf_counter() - began
+            )
             run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
     except NasError as error:
@@ -353,7 +361,7 @@ def _gain(answer: DataAnswer) -> dict[str, Any] | None:
     return {
         "over": comparison.known,
         **comparison.gain.as_json(),
-        "ms": comparison.faster_ms,
+        "ms": -comparison.faster_ms,
         "told_apart": comparison.told_apart,
     }
 
@@ -390,10 +398,9 @@ def _export(outcome: DataOutcome, request: DataRequest, found: HeldOut, progress
     from nas.zoo import export_architecture
 
     answer, network = outcome.answer, outcome.best.architecture
-    name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", f"{network.name}-{Path(request.data).stem}").replace("..", ".")
     return export_architecture(
         network,
-        name=name.strip("-."),
+        name=zoo_name(network, request.data, outcome.training),
         latency=outcome.best.latency,
         accuracy={**found.as_json(), "recipe": answer.recipe, "data": request.data},
         device=outcome.device,

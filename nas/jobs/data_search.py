@@ -51,6 +51,9 @@ from nas.trials.surrogate.proxied import Proxied
 RUNG_BRANCHES = 1
 """Re-parameterised layers have one branch in rungs, which costs half or less, and all in full trainings."""
 
+WITH_BRANCHES = 1.5
+"""So much longer an epoch of a final is expected to take then, of which some networks have branches and some none."""
+
 NEAR = 1.6
 """Known families that are predicted to take up to so many times the target are timed all the same."""
 
@@ -123,7 +126,9 @@ class DataSearch:
         self._parent = source.module.architecture if source is not None else None
         self._latency, self._accuracy = latency, accuracy
         self.forms = self._rivals({})
-        self._budget = Budget(budget_s, where.workers)
+        self._budget = Budget(
+            budget_s, workers=where.workers, full=1.0 if self._teaching.branches is None else WITH_BRANCHES
+        )
         self.study = f"data-{self._digest()}"
 
     def first(self) -> Architecture:
@@ -275,10 +280,16 @@ class DataSearch:
             question=document,
             rungs=evaluator.rungs,
         )
+        executor = self._where.executor(evaluator)
+
+        def is_time_up() -> bool:
+            self._budget.workers = executor.slots
+            return self._budget.is_up(self.question.course, study.trials(), known=known)
+
         settings = Settings(
             limit_s=self._where.time_limit,
             checkpoints=self._where.checkpoints.resolve(),
-            is_time_up=lambda: self._budget.is_up(self.question.course, study.trials(), known=known),
+            is_time_up=is_time_up,
             kind_of=kind_of,
         )
         return Loop(
@@ -286,7 +297,7 @@ class DataSearch:
             asker=asker,
             evaluator=evaluator,
             study=study,
-            executor=self._where.executor(evaluator),
+            executor=executor,
             settings=settings,
             progress=_as(doing, self._progress),
         ).run()

@@ -106,10 +106,13 @@ class SearchAnswer:
 
 
 def with_zoo(answer: SearchAnswer, folder: str) -> SearchAnswer:
-    """The answer, its network exported to `folder`; the front's copy of it too."""
+    """The answer, its network exported to `folder`; the copies of it too."""
+    (best,) = in_zoo([answer.best], answer.best, folder)
+    front, baselines = (in_zoo(networks, best, folder) for networks in (answer.front, answer.baselines))
+    return replace(answer, best=best, front=front, baselines=baselines)
 
-    def marked(networks: Iterable[Network]) -> tuple[Network, ...]:
-        digest = answer.best.architecture.digest
-        return tuple(replace(n, zoo=folder) if n.architecture.digest == digest else n for n in networks)
 
-    return replace(answer, best=marked([answer.best])[0], front=marked(answer.front))
+def in_zoo(networks: Iterable[Network], exported: Network, folder: str) -> tuple[Network, ...]:
+    """`networks`, those that are the one that was `exported` with its `folder` of the zoo."""
+    digest = exported.architecture.digest
+    return tuple(replace(one, zoo=folder) if one.architecture.digest == digest else one for one in networks)

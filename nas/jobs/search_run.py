@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,17 +117,21 @@ class SearchOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetsOutcome:
-    """A finished search for several targets: the answers with their files. `fault` says which targets cannot be met, or
-    what kept answers from being exported or recorded."""
+    """A finished search for several targets: the answers with their files, and the seconds that each took. `fault` says
+    which targets cannot be met, or what kept answers from being exported or recorded."""
 
     run: str
     seconds: float
     answers: tuple[SearchAnswer, ...]
+    answer_seconds: tuple[float, ...]
     fault: NasError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON of a search for several targets, as the contract has it."""
-        answers = [{"schema": SCHEMA, "run": self.run, **answer.as_json()} for answer in self.answers]
+        answers = [
+            {"schema": SCHEMA, "run": self.run, **answer.as_json(), "seconds": seconds}
+            for answer, seconds in zip(self.answers, self.answer_seconds, strict=True)
+        ]
         return {"schema": SCHEMA, "run": self.run, "answers": answers, "seconds": self.seconds}
 
 
@@ -173,7 +178,7 @@ def run_search(
         limits.aim(target_ms)  # a question without one is refused before anything is written
     inputs = _inputs(request, [home, *(other for other, _ in others)], space, accuracy)
     began = time.perf_counter()
-    outcome: SearchOutcome | None = None
+    outcome: SearchOutcome | TargetsOutcome | None = None
     notes: tuple[str, ...] = ()
     if request.now:
         from nas.jobs.device_check import model_now
@@ -211,7 +216,11 @@ def run_search(
                 return replace(found, notes=(*found.notes, *notes))
 
             if request.targets_ms:
-                return _several(request, searches(latency), run, began, notes, progress)
+                outcome, fault = _several(request, searches(latency), run, notes, progress)
+                if fault is not None:
+                    raise fault
+                run.finish(outcome.as_json())
+                return outcome
 
             verification = None
             if request.verify:
@@ -230,34 +239,44 @@ def run_search(
     except NasError as error:
         if outcome is None:
             raise
-        return replace(outcome, fault=error)
+        unmet = f"{outcome.fault} " if outcome.fault else ""
+        return replace(outcome, fault=NasError(f"{unmet}{error}"))
     return outcome
 
 
 def _several(
-    request: SearchRequest,
-    searches: Searches,
-    run: RunHandle,
-    began: float,
-    notes: tuple[str, ...],
-    progress: OnProgress,
-) -> TargetsOutcome:
-    """The answers for all targets that can be met, exported and recorded."""
-    answers, unmet = [], []
+    request: SearchRequest, searches: Searches, run: RunHandle, notes: tuple[str, ...], progress: OnProgress
+) -> tuple[TargetsOutcome, NasError | None]:
+    """The answers for all targets that can be met, exported; and what kept the first of them from that."""
+    answers: list[SearchAnswer] = []
+    unmet: list[str] = []
+    clock = [time.perf_counter()]
+    fault: NasError | None = None
     for target_ms in request.targets_ms:
         try:
             answer = searches.answer(target_ms)
         except TargetError as error:
             unmet.append(str(error))
             continue
-        folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
-        run.add_artefact(f"zoo-{target_ms:g}ms", folder)
-        answers.append(with_zoo(replace(answer, notes=(*answer.notes, *notes)), str(folder)))
+        answer = replace(answer, notes=(*answer.notes, *notes))
+        try:
+            folder = export_answer(answer, run.id, request.seed, formats=request.formats, progress=progress)
+            run.add_artefact(f"zoo-{target_ms:g}ms", folder)
+            answer = with_zoo(answer, str(folder))
+        except NasError as error:
+            fault = fault or error
+        answers.append(answer)
+        clock.append(time.perf_counter())
     if not answers:
         raise TargetError(" ".join(unmet))
-    outcome = TargetsOutcome(run=run.id, seconds=time.perf_counter() - began, answers=tuple(answers))
-    run.finish(outcome.as_json())
-    return replace(outcome, fault=TargetError(" ".join(unmet)) if unmet else None)
+    took = tuple(end - start for start, end in pairwise(clock))
+    return TargetsOutcome(
+        run=run.id,
+        seconds=clock[-1] - clock[0],
+        answers=tuple(answers),
+        answer_seconds=took,
+        fault=TargetError(" ".join(unmet)) if unmet else None,
+    ), fault
 
 
 def option_words(request: object, *names: str) -> list[str]:

@@ -131,7 +131,7 @@ def tried_points(question: Question, asker: Asker, trials: Sequence[Trial], *, l
     codes = np.array(list(numbers), dtype=np.int64)
     if question.noisy:
         belief = asker.believe(trials, codes)
-        mean, half = belief.mean, _NINETY_PERCENT * belief.deviation
+        mean, half = belief.mean.clip(0.0, 1.0), _NINETY_PERCENT * belief.deviation
     else:
         mean = np.array([found[0].accuracy for found in numbers.values()], dtype=np.float64)
         half = np.zeros(len(mean))

@@ -15,6 +15,7 @@ from nas.errors import InputError, NasError
 from nas.evaluate import Limits, Models
 from nas.files import sha256
 from nas.jobs.network import Network, NetworkRecords
+from nas.jobs.search_answer import in_zoo
 from nas.jobs.search_run import SCHEMA, PublishedFigures, model_inputs, option_words, recorded_request
 from nas.jobs.trials import Asking, Where, domain_of
 from nas.jobs.trials_answer import TrialsAnswer, Tried
@@ -121,6 +122,7 @@ class TrialsOutcome:
             "how_sure": answer.how_sure,
             "space_size": str(answer.space_size),
             "best": self.best.as_json(),
+            "also": [],
             "gain": None,
             "front": [network.as_json() for network in self.front],
             "baselines": [],
@@ -196,10 +198,7 @@ def run_trials(
             outcome = replace(
                 outcome,
                 best=replace(best, zoo=folder),
-                front=tuple(
-                    replace(one, zoo=folder) if one.architecture.digest == best.architecture.digest else one
-                    for one in outcome.front
-                ),
+                front=in_zoo(outcome.front, best, folder),
                 seconds=time.perf_counter() - began,
             )
             run.add_artefact("zoo", Path(folder))

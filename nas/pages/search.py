@@ -76,13 +76,18 @@ def lead(result: Document) -> Iterator[str]:
             if gain.get("told_apart") is True
             else "The two cannot be told apart: take the known one, unless something else speaks for the answer."
         )
+        known = "the known network with the best mean accuracy that meets the target"
+        if result.get("comparison"):
+            known = "the best known network that was trained in the same way and meets the target"
         yield (
-            f"{signed_points(gain.get('mean'))} points {interval} against {short(gain.get('over'))}, the known network"
-            f" with the best mean accuracy that meets the target, at {number(gain.get('ms')) or 0.0:+.3f} ms. {apart}"
+            f"{signed_points(gain.get('mean'))} points {interval} against {short(gain.get('over'))}, {known}, at"
+            f" {number(gain.get('ms')) or 0.0:+.3f} ms. {apart}"
         )
     best = mapping(result.get("best"))
     if not _tried(mapping(best.get("accuracy"))):
         yield "Its files are untrained: the accuracy is what a training is expected to reach."
+    elif result.get("evaluator"):
+        yield "Its files are untrained: the accuracy is what the evaluator said of this structure."
     for warning in mapping(best.get("latency")).get("warnings") or []:
         yield f"Of the answer's latency, {warning}."
     yield from (str(note) for note in result.get("notes") or [])

@@ -27,7 +27,7 @@ def data_search_text(outcome: DataOutcome, page: Page = PLAIN) -> str:
             f" {best.latency.source}; target {answer.target_ms:g} ms"
         ),
         f"  size     {best.params / 1e6:.2f} M parameters, {best.macs / 1e6:.1f} M MACs",
-        "  Intervals are central 90 %: of accuracies by the number of images and the spread of seeds.",
+        f"  Intervals are central 90 %: of accuracies by the number of images{_of_seeds(seeds)}.",
     ]
     parts = [
         page.filled(page.strong(f"{best.name} for {outcome.device}, trained on {len(answer.classes)} classes")),
@@ -127,6 +127,10 @@ def _costs(answer: DataAnswer, page: Page) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _of_seeds(count: int) -> str:
+    return " alone; another seed gives another network" if count == 1 else " and the spread of seeds"
 
 
 def _workers(count: int) -> str:

@@ -13,6 +13,15 @@ State = Literal["pending", "done", "stopped", "failed"]
 """A trial is pending while somebody works on it; stopped where a lower rung was all it got."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRung:
+    """A rung that this search paid for: its epochs, what it took, and when it ended, in seconds since 1970."""
+
+    epochs: int
+    seconds: float
+    ended: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One evaluation of one point.
@@ -20,8 +29,8 @@ class Trial:
     `codes` are the point's canonical codes in its space, `digest` is its identity across spaces. `curve` holds
     (epochs, accuracy) of every rung that was reported, accuracies as fractions; epochs are 0 where the evaluator has
     no rungs. `repeat` counts evaluations of the same point (0, 1, …), each with a seed of its own. `reason` says why a
-    trial failed, `why` why it was proposed; `reused`: another search had paid for it. Numbers count trials of one
-    search from 0, in the order in which they were asked.
+    trial failed, `why` why it was proposed; `reused`: another search had paid for a rung of it, `own` are the others.
+    Numbers count trials of one search from 0, in the order in which they were asked.
     """
 
     number: int
@@ -36,6 +45,7 @@ class Trial:
     reason: str | None = None
     why: str = ""
     reused: bool = False
+    own: tuple[OwnRung, ...] = ()
 
     @property
     def accuracy(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from sqlalchemy.orm import Session
 from nas.errors import InputError, NasError
 from nas.runs import Tables
 from nas.runs.models import StudyRow, TrialRow
-from nas.trials.evaluations import Claim, EvaluationKey, Evaluations, Measured
-from nas.trials.records import State, Trial
+from nas.trials.evaluations import Claim, EvaluationKey, Evaluations, Measured, StoredEvaluation
+from nas.trials.records import OwnRung, State, Trial
 
 NO_RUNGS = (0,)
 
@@ -132,8 +133,7 @@ class Study:
             row = self._row(session, trial.number)
             if row.state == "pending" and _epochs(row) == trial.epochs:
                 stored = self.evaluations.finish_in(session, self._key(row), found)
-                assert stored.accuracy is not None
-                self._advance(row, stored.accuracy, seconds=stored.seconds or 0.0, worker=stored.worker)
+                self._advance(row, stored, ended=time.time())
             return _trial(row)
 
         return self._tables.write(work)
@@ -157,15 +157,16 @@ class Study:
         checkpoint = below.checkpoint if below else None
         claim = self.evaluations.claim_in(session, self._key(row), subject, row.latency_ms)
         if claim.stored is not None and claim.stored.accuracy is not None:
-            self._advance(row, claim.stored.accuracy, seconds=claim.stored.seconds or 0.0, worker=claim.stored.worker)
+            self._advance(row, claim.stored)
             row.reused = True
         return Begun(trial=_trial(row), claim=claim, checkpoint=checkpoint)
 
-    def _advance(self, row: TrialRow, accuracy: float, *, seconds: float, worker: str) -> None:
-        epochs = self.next_rung(_epochs(row), bool(row.curve))
-        row.curve = [*row.curve, [epochs, accuracy]]
+    def _advance(self, row: TrialRow, stored: StoredEvaluation, *, ended: float | None = None) -> None:
+        """Give a trial its next rung, which `ended` just now where this search has paid for it."""
+        epochs, seconds = self.next_rung(_epochs(row), bool(row.curve)), stored.seconds or 0.0
+        row.curve = [*row.curve, [epochs, stored.accuracy, *([] if ended is None else [seconds, ended])]]
         row.state = "done" if epochs == self.rungs[-1] else "stopped"
-        row.seconds, row.worker = row.seconds + seconds, worker
+        row.seconds, row.worker = row.seconds + seconds, stored.worker
 
     def next_rung(self, epochs: int, has_begun: bool) -> int:
         """The rung after `epochs`, the first one for a trial without any."""
@@ -248,11 +249,12 @@ def _trial(row: TrialRow) -> Trial:
         digest=row.digest,
         state=cast(State, row.state),
         repeat=row.repeat,
-        curve=tuple((int(epochs), float(accuracy)) for epochs, accuracy in row.curve),
+        curve=tuple((int(epochs), float(accuracy)) for epochs, accuracy, *_ in row.curve),
         latency_ms=row.latency_ms,
         seconds=row.seconds,
         worker=row.worker,
         reason=row.reason,
         why=row.why,
         reused=row.reused,
+        own=tuple(OwnRung(int(epochs), *map(float, own)) for epochs, _, *own in row.curve if own),
     )

@@ -174,7 +174,9 @@ def _training(training: Mapping[str, Any]) -> str:
 
 
 def _inherited(init: Mapping[str, Any]) -> str:
-    anew = ", ".join(f"{one['name']} ({one['reason']})" for one in init["anew"])
+    if not init["share"]:
+        return f"nothing: it has no weights in common with {init['parent']}, and began from scratch"
+    anew = ", ".join(f"{one['name']} ({one['reason']})" for one in init.get("anew", ()))
     text = f"{100 * init['share']:.1f} % of the weights, from {init['parent']}"
     return f"{text}; anew: {anew}" if anew else text
 

@@ -55,7 +55,12 @@ def test_from_a_folder_of_pictures_to_predictions(workspace: Path, capsys: pytes
     assert parts.count("known") == 1 and parts.count("searched") == 4
     assert [trial["number"] for trial in found["trials"]] == list(range(len(parts)))
     assert found["comparison"]["latency"] == "predicted" and "points" in found["comparison"]["sentence"]
-    assert {"over", "mean", "low", "high", "ms", "told_apart"} == set(found["gain"])
+    assert {"over", "mean", "low", "high", "ms", "told_apart"} == set(found["gain"]) and found["also"] == []
+    # The answer minus the known network, as everywhere: above zero where the answer is slower.
+    over = next(one for one in found["finalists"] if one["name"] == found["gain"]["over"])
+    slower_ms = best["latency"]["mean_ms"] - over["latency"]["mean_ms"]
+    assert found["gain"]["ms"] == pytest.approx(slower_ms) and abs(slower_ms) > 1e-6
+    assert all(one["zoo"] == best["zoo"] for one in found["front"] if one["digest"] == best["digest"])
     assert any("predicted" in note for note in found["notes"])
     finalist = next(one for one in found["finalists"] if one["digest"] == best["digest"])
     assert finalist["test"] == [pytest.approx(best["accuracy"]["mean"])] and len(finalist["curves"]["0"]) == 12

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from nas.errors import InputError
+from nas.jobs.data_answer import Cost
 from nas.jobs.data_course import Budget, Course, epoch_seconds
 from nas.jobs.data_plan import _in_rungs
-from nas.trials.records import Trial
+from nas.trials.records import OwnRung, Trial
 
 
 def trial(seconds: float, *epochs: int, reused: bool = False) -> Trial:
@@ -15,6 +17,13 @@ def trial(seconds: float, *epochs: int, reused: bool = False) -> Trial:
     return Trial(
         number=0, codes=(0,), digest="0", state="stopped", curve=curve, latency_ms=1.0, seconds=seconds, reused=reused
     )  # fmt: skip
+
+
+def paid(*rungs: tuple[int, float, float], before: int = 0) -> Trial:
+    """A trial with so many rungs that another search paid for, and these of its own: epochs, seconds, when it ended."""
+    own = tuple(OwnRung(*rung) for rung in rungs)
+    curve = (*((number + 1, 0.4) for number in range(before)), *((rung.epochs, 0.5) for rung in own))
+    return replace(trial(1000.0), curve=curve, own=own, reused=before > 0)
 
 
 class Clock:
@@ -55,6 +64,15 @@ def test_seeds_go_first_then_finalists_then_epochs() -> None:
     assert course.within(0.0, 1.0)[0].epochs == 1
 
 
+def test_finals_are_done_in_two_goes() -> None:
+    # Four finalists, then two more seeds of two of them: four workers do neither half sooner than one training takes.
+    course = Course(epochs=10)
+    assert [course.in_a_row(workers) for workers in (1, 2, 3, 4, 16)] == [8, 4, 4, 2, 2]
+    assert course.within(20.0, 1.0, 16) == (course, None)
+    fewer, _ = course.within(19.0, 1.0, 16)
+    assert (fewer.seeds, fewer.finalists, fewer.epochs) == (1, 2, 10)
+
+
 def test_the_seconds_of_an_epoch() -> None:
     # Ten epochs in 30 seconds, two in 6; one that was paid for took what it took.
     assert epoch_seconds([trial(30.0, 2, 8), trial(6.0, 2, reused=True)]) == 3.0
@@ -63,7 +81,7 @@ def test_the_seconds_of_an_epoch() -> None:
 
 def test_time_is_kept_for_the_finalists() -> None:
     clock = Clock()
-    budget = Budget(1000.0, 2, clock)
+    budget = Budget(1000.0, workers=2, clock=clock)
     course, trials = Course(epochs=10), [trial(20.0, 2, 8)]
     # 80 epochs of two seconds by two workers are 80 s; of the other 920 known networks have 40 %.
     clock.now += 0.4 * 920 - 1
@@ -76,16 +94,31 @@ def test_time_is_kept_for_the_finalists() -> None:
     assert budget.is_up(course, trials, known=False)
     assert budget.course(course, trials)[1] is not None
     # No more than 60 % are kept, however long full trainings would take.
-    assert not Budget(1000.0, 2, clock).is_up(Course(epochs=10_000), trials, known=False)
+    assert not Budget(1000.0, workers=2, clock=clock).is_up(Course(epochs=10_000), trials, known=False)
 
 
-def test_an_earlier_start_has_spent_some() -> None:
+def test_more_is_kept_where_finals_train_more_of_a_network() -> None:
     clock = Clock()
-    budget = Budget(100.0, 2, clock)
-    budget.begin([trial(60.0, 2), trial(500.0, 2, reused=True)])
+    budget = Budget(1000.0, full=1.5, clock=clock)
+    clock.now += 1000 - 8 * 10 * 2 * 1.5 - 1
+    assert not budget.is_up(Course(epochs=10), [trial(20.0, 10)], known=False)
+    clock.now += 2
+    assert budget.is_up(Course(epochs=10), [trial(20.0, 10)], known=False)
+
+
+def test_an_earlier_start_has_spent_the_time_in_which_anything_was_trained() -> None:
+    clock = Clock()
+    budget = Budget(100.0, clock=clock)
+    # From 0 to 20, by two at once, and from 50 to 60; what another search had paid for is none of it.
+    budget.begin([paid((2, 15.0, 15.0), (8, 10.0, 60.0)), paid((2, 12.0, 20.0), before=1), trial(500.0, 2)])
     assert budget.left == 70.0
-    assert Budget(None, 1, clock).left == math.inf
-    assert not Budget(None, 1, clock).is_up(Course(epochs=1), [], known=True)
+    assert Budget(None, clock=clock).left == math.inf
+    assert not Budget(None, clock=clock).is_up(Course(epochs=1), [], known=True)
+
+
+def test_a_trial_costs_the_rungs_that_it_paid_for_itself() -> None:
+    cost = Cost.of([paid((8, 600.0, 1000.0), before=1), paid((2, 30.0, 40.0)), trial(500.0, 2, reused=True)])
+    assert (cost.trainings, cost.epochs, cost.seconds, cost.reused) == (2, 10, 630.0, 2)
 
 
 def test_epochs_in_rungs() -> None:

@@ -65,6 +65,13 @@ def test_a_searched_finalist_is_no_slower_than_the_known_ones() -> None:
     assert names(choose(slower[:2], known, Stopwatch(), 1.0))[:2] == ["s 0.99", "s 0.99"]
 
 
+def test_known_ones_are_timed_until_there_are_enough() -> None:
+    slow = [candidate(f"v{i} 1.06", "known", f"v{i}") for i in range(9)]
+    times = Stopwatch()
+    found = choose([candidate("s 0.9")], [*slow, candidate("w 0.95", "known", "w")], times, 1.0)
+    assert names(found) == ["s 0.9", "w 0.95"] and times.sessions == [9, 2]
+
+
 def test_so_it_is_where_the_device_is_faster_today_than_its_table() -> None:
     known, searched = [candidate("v1 0.75", "known", "v1")], [candidate(f"s {ms}") for ms in (0.78, 0.74, 0.8)]
     assert names(choose(searched, known, Stopwatch(), 1.0)) == ["s 0.74", "v1 0.75"]

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import nas
 from nas.data import open_data
 from nas.errors import InputError, TargetError
 from nas.jobs.data_answer import DataAnswer
+from nas.jobs.data_run import DataRequest, run_data_search
 from nas.jobs.data_space import default_space, kind_of, rivals, space_for, tried_note
 from nas.latency import Estimate, load_latency
 from nas.runs import Tables, database_url
@@ -220,7 +222,16 @@ def test_inherited_weights_and_the_parent_as_a_rival(workspace: Path) -> None:
     """Every network begins with what it can take over; forms of the parent come first among known ones."""
     parent = next(iter(SPACE.sample(1, np.random.default_rng(3)))).named("parent")
     trained = nas.train(parent, data=workspace / "photos.npz", epochs=2)
-    found = search(workspace, init=trained.zoo, seeds=1, epochs=1, trials=2, baselines=2)
+    (workspace / "small.yaml").write_text(yaml.safe_dump(tiny_document("small")))
+    request = DataRequest(
+        device="pixel3-cpu", target_ms=0.3, data=str(workspace / "photos.npz"), space=str(workspace / "small.yaml"),
+        init=trained.zoo, seeds=1, epochs=1, trials=2, baselines=2, asker="random",
+    )  # fmt: skip
+    outcome = run_data_search(request)
+    assert outcome.fault is None and outcome.best.zoo is not None
+    card = (Path(outcome.best.zoo) / "README.md").read_text("utf-8")
+    assert f"% of the weights, from {trained.zoo}" in card
+    found = outcome.answer
     first, second = (found.names[trial.digest] for trial in found.trials["known"])
     assert first.startswith("parent@32") and second.startswith("parent-x")
     shares = {one.architecture.family: one.trained[0].inherited for one in found.finalists}

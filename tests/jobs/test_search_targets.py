@@ -54,7 +54,24 @@ def test_each_target_is_answered_and_what_cannot_be_met_is_told(
     assert (found["schema"], [answer["target_ms"] for answer in found["answers"]]) == (2, [0.6, 0.7])
     for answer in found["answers"]:
         assert answer["best"]["latency"]["mean_ms"] <= answer["target_ms"]
-        assert (tmp_path / answer["best"]["zoo"] / "model.onnx").exists()
+        assert (tmp_path / answer["best"]["zoo"] / "model.onnx").exists() and answer["seconds"] > 0
+    assert found["seconds"] >= sum(answer["seconds"] for answer in found["answers"])
     assert "must take at most 0.001 ms" in err
     assert main([*arguments[:-1], "--target-latency", "1ms"]) == 2
     assert "--targets asks for several answers" in capsys.readouterr().err
+
+
+def test_answers_are_not_lost_where_none_can_be_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(json.dumps(tiny_document("tiny")), encoding="utf-8")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "zoo").write_text("no folder")
+    arguments = ["search", "--device", "iphone12", "--space", "./tiny.yaml", "--targets", "0.001ms,0.6ms,0.7ms"]
+    assert main([*arguments, "--json"]) == 1
+    out, err = capsys.readouterr()
+    answers = json.loads(out)["answers"]
+    assert [answer["target_ms"] for answer in answers] == [0.6, 0.7]
+    assert [answer["best"]["zoo"] for answer in answers] == [None, None]
+    assert "must take at most 0.001 ms" in err and "zoo" in err

@@ -162,7 +162,7 @@ def on_images() -> dict[str, Any]:
     finalist = {"params": 1, "macs": 2, "digest": "d", "inherited": None, "seconds": 9.0}
     accuracy = {"mean": 0.76, "low": 0.73, "high": 0.79}
     return {
-        **trials(), "training": trained()["training"],
+        **trials(), "evaluator": None, "training": trained()["training"],
         "comparison": {
             "searched": "answer", "known": "known-a", "difference": {"mean": 0.02, "low": 0.005, "high": 0.035},
             "told_apart": True, "faster_ms": 0.1, "latency": "predicted",

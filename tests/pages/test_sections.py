@@ -138,6 +138,7 @@ def test_every_trial_is_drawn_with_its_rungs_and_proxies() -> None:
     assert list(curves.x[:6]) == [3, 9, None, 3, 9, None]
     proxy = _figure(page, "proxy-0").series[0]
     assert list(proxy.x) == pytest.approx([2 * y / 100 for y in proxy.y])
+    assert "Its files are untrained: the accuracy is what the evaluator said of this structure." in page.lead
     (table,) = _section(page, "trials").tables
     assert _column(table, 0)[0] == "5" and table.rows[-1].cells[8].text == "ValueError: no"
 
@@ -159,6 +160,7 @@ def test_a_search_on_images_shows_who_was_trained_fully_and_what_was_compared() 
     assert [cell.text for cell in ranked.rows[0].cells] == ["1 epoch", "3 epochs", "0.80", "0.20", "1.00", "5"]
     assert [cell.text for cell in costs.rows[0].cells] == ["known networks", "4", "8", "1.5 min", "1"]
     assert [list(line.y) for line in _figure(page, "finalists-curves").series] == [[50, 80], [40, 70], [60, 70]]
+    assert not any("untrained" in text for text in page.lead)
     assert _section(page, "classes-section") and page.missing == []
 
 
