@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nas.accuracy.features import NETWORK_FEATURES
 from nas.accuracy.gaussian_process import Hyperparameters, Rows
-from nas.accuracy.novelty import SHAPE_FEATURES, Novelty
+from nas.accuracy.novelty import LEAST_SPREAD, SHAPE_FEATURES, Novelty
 from nas.accuracy.prior import Prior, to_target
 from nas.accuracy.recipe import COVARIATES
 from nas.contents import read_arrays, read_content, read_json
@@ -30,7 +30,7 @@ _FARTHEST = 1e6
 _RANGES: Mapping[str, tuple[float, float]] = {
     "hyperparameters": (-14.0, 14.0),
     "targets": (float(to_target(np.array(0.0))), float(to_target(np.array(99.5)))),
-    "spread": (1e-9, 1e12),
+    "spread": (LEAST_SPREAD, 1e12),
     "centre": (-1e12, 1e12),
     "shapes": (-1e12, 1e12),
 }
@@ -76,7 +76,7 @@ def write_prior(folder: Path, prior: Prior, manifest: Mapping[str, Any]) -> None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ARRAYS_FILE).write_bytes(arrays)
-        (folder / MANIFEST_FILE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        (folder / MANIFEST_FILE).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise NasError(f"the predictor must be written to {folder}, but: {error.strerror}; choose --out.") from error
 

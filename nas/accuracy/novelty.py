@@ -35,6 +35,9 @@ SHAPE_FEATURES: tuple[str, ...] = (
 )
 """Columns of `shape_features`: size, and how depth, multiply-adds and width are spread over the stages."""
 
+LEAST_SPREAD = 1e-9
+"""A column with a smaller standard deviation is constant: what differs is rounding."""
+
 _AT = {name: i for i, name in enumerate(OPERATOR_FEATURES)}
 
 
@@ -79,7 +82,7 @@ class Novelty:
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
         spread = self.observed.std(axis=0)
-        return self.observed.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        return self.observed.mean(axis=0), np.where(spread > LEAST_SPREAD, spread, 1.0)
 
     @cached_property
     def _standard(self) -> Floats:

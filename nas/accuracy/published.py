@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nas.accuracy.features import feature_groups, network_features, operator_sums
 from nas.accuracy.fitting import fit_hyperparameters
 from nas.accuracy.gaussian_process import Floats, Hyperparameters, Rows
-from nas.accuracy.novelty import Novelty, shape_features
+from nas.accuracy.novelty import LEAST_SPREAD, Novelty, shape_features
 from nas.accuracy.prior import Prior, to_target
 from nas.accuracy.recipe import AUGMENTATIONS, Recipe
 from nas.contents import read_content, text_of
@@ -42,6 +42,8 @@ _RANGES = {
     "log_test_over_train_resolution": (-10.0, 10.0),
 }  # fmt: skip
 """Between which numbers a column's lie."""
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+"""What a column that says yes or no holds, in any case: spreadsheets write TRUE for True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +89,14 @@ def read_published_rows(rows_path: Path, operators_path: Path) -> PublishedRows:
         raise InputError(f"{rows_path} must be a CSV file, but: {error}; get the whole file.") from error
     if not records or set(ROW_COLUMNS) - set(records[0]):
         raise InputError(f"{rows_path} must have rows with the columns {', '.join(ROW_COLUMNS)}.")
-    recipes, numbers = [], []
+    recipes, numbers, scored = [], [], []
     for number, record in enumerate(records, start=2):
         where = f"{rows_path}, row {number}"
         if record["network"] not in lists:
             raise InputError(f"{where}: {record['network']!r} must have operators in {operators_path}, but has none.")
         numbers.append([_number(record, column, where) for column in ("resolution", "top1")])
         recipes.append(_recipe(record, where))
+        scored.append(_flag(record, "scored", where))
     resolution, top1 = np.array(numbers).T
     names = np.array([record["network"] for record in records])
     distinct, first, owner = np.unique(names, return_index=True, return_inverse=True)
@@ -106,7 +109,7 @@ def read_published_rows(rows_path: Path, operators_path: Path) -> PublishedRows:
         shapes=np.asarray(shape_features(sums, resolution[first])[owner], dtype=np.float64),
         recipes=tuple(recipes),
         top1=top1,
-        scored=np.array([record["scored"] == "True" for record in records]),
+        scored=np.array(scored),
     )
 
 
@@ -118,14 +121,21 @@ def _number(record: dict[str, str], column: str, where: str) -> float:
     return value
 
 
+def _flag(record: dict[str, str], column: str, where: str) -> bool:
+    flag = _FLAGS.get(str(record[column]).lower())
+    if flag is None:
+        raise InputError(f"{where}: {column} must be True, False, 1 or 0, but got {record[column]!r}.")
+    return flag
+
+
 def _recipe(record: dict[str, str], where: str) -> Recipe:
     for name in AUGMENTATIONS:
         if record["recipe"] == name:
             return Recipe(
                 augmentation=name,
                 epochs=_number(record, "epochs", where),
-                distilled=record["distilled"] == "1",
-                adversarial=record["adversarial"] == "1",
+                distilled=_flag(record, "distilled", where),
+                adversarial=_flag(record, "adversarial", where),
                 log_test_resolution=_number(record, "log_test_over_train_resolution", where),
             )
     raise InputError(f"{where}: recipe must be one of {', '.join(AUGMENTATIONS)}, but got {record['recipe']!r}.")
@@ -134,7 +144,7 @@ def _recipe(record: dict[str, str], where: str) -> Recipe:
 def fit_prior(published: PublishedRows, *, hyper: Hyperparameters | None = None) -> Prior:
     """The prior conditioned on `published`, hyper-parameters chosen on the same rows unless given."""
     centre, spread = published.features.mean(axis=0), published.features.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
+    spread = np.where(spread > LEAST_SPREAD, spread, 1.0)
     rows = Rows(
         features=(published.features - centre) / spread,
         recipe=np.array([recipe.covariates() for recipe in published.recipes]),

@@ -28,6 +28,7 @@ from nas.accuracy.published import PublishedRows, fit_prior, read_published_rows
 from nas.accuracy.recipe import DEFAULT_RECIPE
 from nas.accuracy.validate import HeldOut, Scores, hold_out_families, partial_spearman, scores, size_features, size_only
 from nas.errors import InputError, unknown_name
+from nas.figures import leaving
 from nas.files import sha256, write_bytes
 from nas.progress import OnProgress, Step, counted, silent
 from nas.resources import check_name, names, rooms, workspace
@@ -61,8 +62,25 @@ def _one_thread() -> Iterator[None]:
 def fit_predictor(folder: Path) -> tuple[PublishedRows, Prior]:
     """The rows in `folder`, and the prior fitted to them: the same rows give the same bytes on the same machine."""
     with _one_thread():
-        published = read_published_rows(folder / ROWS_FILE, folder / OPERATORS_FILE)
+        published = _published(folder)
         return published, fit_prior(published)
+
+
+def _published(folder: Path) -> PublishedRows:
+    """The rows in `folder`; raises `InputError` where they are too few to leave a family out and score the rest."""
+    published = read_published_rows(folder / ROWS_FILE, folder / OPERATORS_FILE)
+    families, networks = (len(np.unique(column, axis=0)) for column in (published.family, published.shapes))
+    if families < 2 or networks < 2:
+        raise InputError(
+            f"{folder / ROWS_FILE} must hold two families or more, and two or more networks that differ in shape, but"
+            f" has {families} and {networks}; add rows of others."
+        )
+    if not published.scored.any():
+        raise InputError(
+            f"{folder / ROWS_FILE} must have rows that errors are counted of, but none of its {len(published)} is"
+            " scored; write True there, in all or in some."
+        )
+    return published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +131,9 @@ def _manifest(name: str, published: PublishedRows, found: Scores, checksums: Map
 def _family_out(published: PublishedRows, progress: Callable[[int, int], None]) -> tuple[HeldOut, Scores]:
     with _one_thread():
         held = hold_out_families(published, progress)
-    return held, scores(published, held)
+    found = scores(published, held)
+    leaving("the scores of a predictor", found.as_json().values())
+    return held, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +222,7 @@ def evaluate_predictor(name: str, *, data: Path | None = None, progress: OnProgr
     manifest = read_manifest(folder)
     for file in (ROWS_FILE, OPERATORS_FILE):
         check_file(folder, file, manifest)
-    published = read_published_rows(folder / ROWS_FILE, folder / OPERATORS_FILE)
+    published = _published(folder)
     held, found = _family_out(published, counted("families left out", progress))
     _, plain = _family_out(size_only(published), counted("size alone", progress))
     spaces = _spaces(data)

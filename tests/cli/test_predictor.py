@@ -11,6 +11,7 @@ from nas.accuracy.published import PublishedRows
 from nas.accuracy.validate import HeldOut
 from nas.cli.main import main
 from tests.accuracy.tables import SHIPPED
+from tests.accuracy.test_published import write_rows
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -112,3 +113,48 @@ def test_rows_that_are_not_those_of_the_manifest_are_refused(
     code, _, err = call(capsys, "predictor", "eval", "imagenet")
     assert code == 2
     assert "rows.csv must have the checksum" in err
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a predictor of the workspace's, without rows."""
+    folder = tmp_path / "predictors" / "own"
+    folder.mkdir(parents=True)
+    (folder / "operators.csv.gz").write_bytes((SHIPPED / "operators.csv.gz").read_bytes())
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    monkeypatch.delenv("NAS_DATA", raising=False)
+    return folder
+
+
+def test_a_few_rows_of_ones_own_are_fitted_and_scored(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is written can be read, and says numbers; spreadsheets write TRUE."""
+    write_rows(own / "rows.csv", *[{"scored": "TRUE"}] * 4, families=("MobileNetV1", "MobileNetV2"))
+    code, out, err = call(capsys, "predictor", "train", "own", "--json")
+    assert code == 0, err
+    record = json.loads(out, parse_constant=pytest.fail)
+    assert record["family_out"]["rows"] == 4 and record["family_out"]["mean_error"] > 0
+    code, out, err = call(capsys, "predictor", "eval", "own", "--json")
+    assert code == 0, err
+    assert json.loads(out)["family_out"] == record["family_out"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "families", "words"),
+    [
+        ([{"scored": "False"}] * 4, ("MobileNetV1", "MobileNetV2"), "none of its 4 is scored"),
+        ([{}] * 2, ("MobileNetV1",), "must hold two families or more"),
+        ([{}, {"family": "other"}], ("FBNet",), "but has 2 and 1"),
+    ],
+)
+def test_rows_that_nothing_can_be_left_out_of_are_refused(
+    own: Path,
+    changes: list[dict[str, str]],
+    families: tuple[str, ...],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_rows(own / "rows.csv", *changes, families=families)
+    code, out, err = call(capsys, "predictor", "train", "own")
+    assert (code, out) == (2, "")
+    assert words in err and "rows.csv" in err
+    assert not (own / "manifest.json").exists()
