@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 LATENCY = "bounded_ms"
 """The column of `Figures` that a target latency is for."""
 
+MEMORY = "memory_bytes"
+"""The column of what the greatest layer needs; all others that may be aimed at are sums over layers."""
+
 NOVELTY_PENALTY = 0.02
 """What a unit of novelty beyond the limit costs in the score, as a fraction of accuracy.
 
@@ -88,7 +91,7 @@ class Limits:
             "params": self.max_params,
             "macs": self.max_macs,
             "size_bytes": self.max_size_bytes,
-            "memory_bytes": self.max_memory_bytes,
+            MEMORY: self.max_memory_bytes,
         }
         return {name: cap for name, cap in caps.items() if cap is not None}
 

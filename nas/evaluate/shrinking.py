@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from nas.evaluate.figures import Figures
+from nas.evaluate.limits import MEMORY
 from nas.evaluate.models import Models
+from nas.graph.memory import bytes_per_number
 from nas.graph.rows import Shape
 from nas.space.architecture import Architecture, Layer
 from nas.space.compile.batch import Place, places_of
@@ -20,17 +22,23 @@ from nas.strategies.problem import Standing
 _EXCHANGED = 8
 """How many narrower widths are tried as payment for a wider one."""
 
+Height = Callable[[list["ShrunkNetwork"], float], Floats]
+"""What a way down wins (`NetAdapt.height`)."""
+
 _Place = tuple[int, Layer, Shape]
 """A layer in a network by its position, with the shape of its input."""
 
 
 class ShrunkNetwork:
-    """A network on its way down: its layers, the shapes of their inputs, and its additive costs, shape (columns,)."""
+    """A network on its way down: its layers, the shapes of their inputs, its costs, shape (columns,), and the last of
+    these of each layer, shape (layers,): where memory is limited, how many numbers are alive in it at once."""
 
-    __slots__ = ("_hash", "inputs", "layers", "sums")
+    __slots__ = ("_hash", "inputs", "layers", "peaks", "sums")
 
-    def __init__(self, layers: tuple[Layer, ...], inputs: tuple[Shape, ...], sums: Floats, key: int) -> None:
-        self.layers, self.inputs, self.sums, self._hash = layers, inputs, sums, key
+    def __init__(
+        self, layers: tuple[Layer, ...], inputs: tuple[Shape, ...], sums: Floats, peaks: Floats, key: int
+    ) -> None:
+        self.layers, self.inputs, self.sums, self.peaks, self._hash = layers, inputs, sums, peaks, key
 
     def __hash__(self) -> int:
         return self._hash
@@ -43,7 +51,7 @@ class ChannelAdaptation:
     """Shrinks networks of one input size by NetAdapt, ranking by `Figures.score`.
 
     Widths become multiples of `divisor`; those at which a segment has no latency are left out.
-    `persist` is that of `NetAdapt`.
+    `persist` is that of `NetAdapt`; what aims at memory always does.
     """
 
     def __init__(
@@ -52,13 +60,17 @@ class ChannelAdaptation:
         self._models, self._divisor = models, divisor
         self._frame: Architecture | None = None
         self._imagenet_shapes: dict[int, Shape | None] = {}
+        # Memory is what the greatest layer needs: narrowing one of two equal ones wins nothing of it.
+        self.height: Height | None = self._memory_height if models.aim == MEMORY else None
+        """`NetAdapt.height` of these networks."""
         self._netadapt = NetAdapt(
             moves=self.moves,
             standing=self.standing,
             score=lambda states: self._figures(states).score,
             beam=beam,
             step=step,
-            persist=persist,
+            persist=persist or models.aim == MEMORY,
+            height=self.height,
         )
 
     def shrink(
@@ -123,7 +135,9 @@ class ChannelAdaptation:
         self._frame = network
         self._imagenet_shapes = {i: place.imagenet_shape for i, place in enumerate(places_of(network))}
         sums = self._models.sums([network])[0]
-        return ShrunkNetwork(network.layers, network.layer_inputs(), sums, _key(enumerate(network.layers)))
+        inputs = network.layer_inputs()
+        peaks = self._costs(list(zip(range(len(inputs)), network.layers, inputs, strict=True)))[:, -1]
+        return ShrunkNetwork(network.layers, inputs, sums, peaks, _key(enumerate(network.layers)))
 
     @staticmethod
     def network(state: ShrunkNetwork, start: Architecture) -> Architecture:
@@ -147,6 +161,16 @@ class ChannelAdaptation:
         """How states stand against the aim and the limits."""
         return self._figures(states).standing
 
+    def latency_ms(self, states: list[ShrunkNetwork]) -> Floats:
+        """The mean latency of states, shape (states,)."""
+        return self._figures(states).latency_ms
+
+    def _memory_height(self, states: list[ShrunkNetwork], at_most: float) -> Floats:
+        """The bytes alive at once, and those by which each layer exceeds the limit, summed, shape (states,)."""
+        bytes_each = bytes_per_number(self._models.latency.device.precision)
+        layers = bytes_each * np.stack([state.peaks for state in states])
+        return np.asarray(layers.max(axis=1) + np.maximum(layers - at_most, 0.0).sum(axis=1))
+
     def _changes(self, state: ShrunkNetwork, wider: bool) -> Iterable[Move[ShrunkNetwork]]:
         changes = list(width_changes(self._architecture(state), self._divisor, wider=wider))
         if not changes:
@@ -168,13 +192,16 @@ class ChannelAdaptation:
         new = self._costs([place for changed in places for place in changed])
         at = 0
         for change, positions, changed in zip(changes, touched, places, strict=True):
-            sums = self._models.replaced(state.sums, old, positions, new[at : at + len(positions)])
+            costs = new[at : at + len(positions)]
+            sums = self._models.replaced(state.sums, old, positions, costs)
+            peaks = state.peaks.copy()
+            peaks[positions] = costs[:, -1]
             at += len(positions)
             layers, inputs = list(state.layers), list(state.inputs)
             for i, layer, shape in changed:
                 layers[i], inputs[i] = layer, shape
             key = hash(state) ^ _key((i, state.layers[i]) for i in positions) ^ _key((i, layers[i]) for i in positions)
-            yield Move(layer=change.width, state=ShrunkNetwork(tuple(layers), tuple(inputs), sums, key))
+            yield Move(layer=change.width, state=ShrunkNetwork(tuple(layers), tuple(inputs), sums, peaks, key))
 
     def _costs(self, places: Sequence[_Place]) -> Floats:
         assert self._frame is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -11,7 +12,7 @@ from nas.accuracy import AccuracyModel, load_accuracy
 from nas.errors import InputError
 from nas.evaluate import ChannelAdaptation, Limits, Models, ShrunkNetwork
 from nas.jobs.adaptation import REWARD, Adaptation, name_answer, rounds_of, size_around
-from nas.jobs.front import FRONT_SIZE
+from nas.jobs.front import FRONT_SIZE, spread
 from nas.jobs.gain import gain_over_known
 from nas.jobs.network import NetworkRecords, Published
 from nas.jobs.search import NO_LIMITS
@@ -71,7 +72,7 @@ def adapt(
             raise unmet_by_shrinking(network, least, models, aim)
         path = result.best.path()
         best = name_answer(ChannelAdaptation.network(result.best.state, network), network, aim)
-        front = _front(models, result, network, best)
+        front = _front(adaptation, result, network, best)
         not_known = best.digest not in {other.digest for other in beside}
         answer = SearchAnswer(
             space=network.name,
@@ -80,7 +81,9 @@ def adapt(
             target_ms=aim.target_ms,
             reward=REWARD,
             seed=0,
-            limits=limits,
+            limits=replace(limits, max_interval=None),  # the start may be known as little as it is
+            found_by="known" if len(path) == 1 else "shrinking",
+            is_point=False,
             evaluated=result.timed,
             exact=False,
             best=records.detailed([best])[0],
@@ -105,17 +108,14 @@ def adapt(
 
 
 def _front(
-    models: Models, result: NetAdaptResult[ShrunkNetwork], start: Architecture, best: Architecture
+    adaptation: ChannelAdaptation, result: NetAdaptResult[ShrunkNetwork], start: Architecture, best: Architecture
 ) -> list[Architecture]:
     """The Pareto front over all states that were kept and that keep the limits, the answer among them."""
     states = [result.start, *(one for kept in result.rounds for one in kept), *result.met]
+    # What exceeds a limit keeps nothing else off the front.
+    within = adaptation.standing([one.state for one in states]).within_limits
+    states = [one for one, kept in zip(states, within, strict=True) if kept]
     places = pareto_front(np.array([one.bounded_ms for one in states]), np.array([one.score for one in states]))
     networks = [ChannelAdaptation.network(states[i].state, start) if states[i].parent else start for i in places]
-    networks = list({network.digest: network for network in [*networks, best]}.values())
-    figures = models.figures(networks)
-    kept = np.flatnonzero(figures.standing.within_limits)
-    order = pareto_front(figures.standing.bounded_ms[kept], figures.score[kept])
-    found = [networks[kept[i]] for i in order]
-    if len(found) <= FRONT_SIZE:
-        return found
-    return [found[round(i * (len(found) - 1) / (FRONT_SIZE - 1))] for i in range(FRONT_SIZE)]
+    shown = {best.digest, *(network.digest for network in spread(networks, FRONT_SIZE))}
+    return [best if network.digest == best.digest else network for network in networks if network.digest in shown]

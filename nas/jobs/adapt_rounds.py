@@ -165,6 +165,12 @@ class Rounds:
         with threadpool_limits(limits=1, user_api="blas"):
             return self._adaptation.standing([cut.shrunk for cut in cuts])
 
+    @property
+    def height(self) -> Callable[[list[CutNetwork], float], NDArray[np.float64]] | None:
+        """`ChannelAdaptation.height` of networks with weights."""
+        height = self._adaptation.height
+        return height and (lambda cuts, at_most: height([cut.shrunk for cut in cuts], at_most))
+
     def score(self, cuts: list[CutNetwork]) -> NDArray[np.float64]:
         """The accuracy of each on the validation images after its fine-tuning, shape (cuts,); those that were tuned
         before are read. The siblings of what they were cut from let go of their weights."""
@@ -172,17 +178,19 @@ class Rounds:
         if parent is None:
             return np.full(len(cuts), self._accuracy)
         self._let_go_all_but(parent)
-        latency_ms = self.standing([parent, *cuts]).bounded_ms.tolist()
+        parent_ms = float(self.standing([parent]).bounded_ms[0])
+        with threadpool_limits(limits=1, user_api="blas"):
+            latency_ms = self._adaptation.latency_ms([cut.shrunk for cut in cuts]).tolist()
         found = []
         for i, cut in enumerate(cuts):
-            ended = self._tuned(cut, progress=self._telling(latency_ms[0], i, len(cuts)))
+            ended = self._tuned(cut, progress=self._telling(parent_ms, i, len(cuts)))
             self.seconds += ended.seconds
             position, _, parameter = cut.layer.partition(".")
             found.append(
                 Candidate(
                     layer=f"{int(position) + 1}.{parameter}",
                     width=int(cut.shrunk.layers[int(position)].arg(parameter)),
-                    latency_ms=latency_ms[1 + i],
+                    latency_ms=latency_ms[i],
                     accuracy=ended.accuracy,
                     seconds=ended.seconds,
                 )

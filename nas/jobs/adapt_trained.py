@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
 from nas.accuracy import AccuracyEstimate, load_accuracy
 from nas.data import Prepared
 from nas.errors import InputError
-from nas.evaluate import ChannelAdaptation, Limits, Models
+from nas.evaluate import Aim, ChannelAdaptation, Limits, Models
 from nas.jobs.adapt_rounds import Rounds, Tuning
 from nas.jobs.adaptation import REWARD, Adaptation, Trained, name_answer, rounds_of, size_around
 from nas.jobs.inherit import Source, inherit_from
@@ -69,20 +72,21 @@ def adapt_trained(
     images are looked at once, at the end. All trainings are kept in `folder`, each from the moment it ends: the same
     call again does none of them twice. `called` is what the data are called; `limits.max_novelty` is of no use where
     accuracy is measured. Raises `InputError` where there are no validation images, `TargetError` with the least that
-    was reached where that is not enough, `StoppedError` where `stop` says so.
+    was reached where that is not enough, before anything is trained, and `StoppedError` where `stop` says so.
     """
     if not len(data.val):
         raise InputError("a candidate is judged by validation images, but the data have none; divide them otherwise.")
-    limits = replace(limits or Limits(), max_novelty=None)
+    limits = replace(limits or Limits(), max_novelty=None, max_interval=None)
     aim = limits.aim(target_ms)
     # Nobody asks this accuracy model: it completes the figures of networks.
     models = Models(latency, load_accuracy("imagenet"), limits, known=(), usual=(), aim=aim.column)
     records = NetworkRecords(models=models, known=(), aim=aim, reward=REWARD, published=published)
     record = records.detailed([network])[0]  # says what has no latency, before anything is trained
+    adaptation = ChannelAdaptation(models, divisor=divisor)
+    _check_reach(network, adaptation, models, aim, tuning, progress)
     inheritance = inherit_from(source, network, data=data, seed=tuning.seed)
     begun = _begun(network, inheritance, data, tuning, source, folder, stop, progress)
     origin = f"{source.digest}, trained for {begun.epochs}" if begun.epochs else source.digest
-    adaptation = ChannelAdaptation(models, divisor=divisor)
     rounds = Rounds(
         network, adaptation, data, tuning, begun.module, begun.accuracy, folder,
         origin=origin, target=aim.at_most, stop=stop, progress=progress,
@@ -90,6 +94,7 @@ def adapt_trained(
     shrink = NetAdapt(
         moves=rounds.moves, standing=rounds.standing, score=rounds.score,
         beam=1, step=tuning.step, remember_all=False, persist=True,
+        height=rounds.height,
     )  # fmt: skip
     result = shrink.shrink(rounds.start, target_ms=aim.at_most)
     if result.best is None:
@@ -113,6 +118,8 @@ def adapt_trained(
         reward=REWARD,
         seed=tuning.seed,
         limits=limits,
+        found_by="known" if len(path) == 1 else "shrinking",
+        is_point=False,
         evaluated=result.timed,
         exact=False,
         best=chosen,
@@ -149,6 +156,27 @@ def adapt_trained(
         held_out=found,
         inheritance=inheritance,
     )
+
+
+def _check_reach(
+    network: Architecture,
+    adaptation: ChannelAdaptation,
+    models: Models,
+    aim: Aim,
+    tuning: Tuning,
+    progress: OnProgress,
+) -> None:
+    """Raise `TargetError` where shrinking does not come down to the target whatever networks are worth."""
+    progress(Step(doing="looking whether the target can be met"))
+    shrink = NetAdapt(
+        moves=adaptation.moves, standing=adaptation.standing, score=lambda states: np.zeros(len(states)),
+        beam=1, step=tuning.step, remember_all=False, persist=True, height=adaptation.height,
+    )  # fmt: skip
+    with threadpool_limits(limits=1, user_api="blas"):
+        result = shrink.shrink(adaptation.state(network), target_ms=aim.at_most)
+        if result.best is None:
+            least = ChannelAdaptation.network(result.least.state, network)
+            raise unmet_by_shrinking(network, least, models, aim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -147,7 +147,8 @@ class Adaptation:
         """The record of the contract, without `run` and `seconds`."""
         rounds = [one.as_json() for one in self.rounds]
         trained = {} if self.trained is None else {"trained": self.trained.as_json()}
-        return {**self.answer.as_json(), "start": self.start.as_json(), "rounds": rounds, **trained}
+        start = {"start": self.start.as_json(), "start_accuracy": self.start_accuracy}
+        return {**self.answer.as_json(), **start, "rounds": rounds, **trained}
 
 
 def name_answer(network: Architecture, start: Architecture, aim: Aim) -> Architecture:

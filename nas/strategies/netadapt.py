@@ -82,7 +82,7 @@ class NetAdapt(Generic[S]):
 
     A state has *arrived* that keeps all limits at or under the target. A round looks at every state of the beam. A move
     is *enough* if it is faster and wins at least the round's budget (`step` times the latency of the start) or has
-    arrived. The candidates that a layer offers are, by `rule`:
+    arrived; it wins latency, or `height` where that is given. The candidates that a layer offers are, by `rule`:
 
     * "smallest": its first move that is enough (NetAdapt: the largest layer that meets the round's constraint). `moves`
       must give the moves of a layer from the smallest shrink to the largest.
@@ -105,6 +105,9 @@ class NetAdapt(Generic[S]):
     the start is not missed for want of large steps. `beam=1, remember_all=False` is the plain greedy rule. `standing`
     and `score` (an array of shape (states,), higher is better) take a list of states; each is asked about a state once
     in a run, and the score only about candidates.
+
+    `height` (of states and the target; an array of shape (states,)) takes the place of the latency in what a move wins:
+    for what has plateaus, as the greatest of many parts, which does not fall where one of two equal ones does.
     """
 
     moves: Callable[[S], Iterable[Move[S]]]
@@ -115,6 +118,7 @@ class NetAdapt(Generic[S]):
     step: float = 0.01
     remember_all: bool = True
     persist: bool = False
+    height: Callable[[list[S], float], NDArray[np.float64]] | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -148,11 +152,13 @@ class _Descent(Generic[S]):
         self._target_ms, self._goal = target_ms, goal
         self._standing: dict[S, tuple[float, bool]] = {}
         """Of each state the bounded latency, and whether it is an answer."""
+        self._height: dict[S, float] = {}
+        """Of each state what its moves win of: the bounded latency, or what `NetAdapt.height` says."""
         self._arrived: set[S] = set()
         self._score: dict[S, float] = {}
         self._start = self._known([start])[0]
-        self._budget_ms = settings.step * self._start.bounded_ms
-        self._least_budget_ms = self._budget_ms / 1000
+        self._budget = settings.step * self._height[start]
+        self._least_budget = self._budget / 1000
 
     def run(self, progress: Callable[[float], None]) -> NetAdaptResult[S]:
         above_ms = self._start.bounded_ms - self._target_ms
@@ -164,8 +170,8 @@ class _Descent(Generic[S]):
         reached = {self._start.state}
         while beam:
             children = [child for child in self._children(beam) if child.state not in reached]
-            if not children and self._settings.persist and self._budget_ms > self._least_budget_ms:
-                self._budget_ms /= 2
+            if not children and self._settings.persist and self._budget > self._least_budget:
+                self._budget /= 2
                 continue
             if self._settings.remember_all:
                 met.update((child.state, child) for child in children if child.feasible)
@@ -198,7 +204,7 @@ class _Descent(Generic[S]):
         rates: dict[S, float] = {}
         for parent, layer, state in offers:
             child = known[state]
-            rate = (child.score - parent.score) / (parent.bounded_ms - child.bounded_ms)
+            rate = (child.score - parent.score) / (self._height[parent.state] - self._height[state])
             if state not in rates or rate > rates[state]:
                 rates[state] = rate
                 known[state] = replace(child, layer=layer, parent=parent)
@@ -250,8 +256,8 @@ class _Descent(Generic[S]):
         ]
 
     def _enough(self, parent: Shrunk[S], state: S) -> bool:
-        won_ms = parent.bounded_ms - self._standing[state][0]
-        return won_ms > 0 and (won_ms >= self._budget_ms or state in self._arrived)
+        won = self._height[parent.state] - self._height[state]
+        return won > 0 and (won >= self._budget or state in self._arrived)
 
     def _time(self, states: Iterable[S]) -> None:
         unknown = list(dict.fromkeys(state for state in states if state not in self._standing))
@@ -259,6 +265,9 @@ class _Descent(Generic[S]):
             found = self._settings.standing(unknown)
             columns = zip(found.bounded_ms.tolist(), self._goal.feasible(found).tolist(), strict=True)
             self._standing.update(zip(unknown, columns, strict=True))
+            height = self._settings.height
+            heights = found.bounded_ms if height is None else height(unknown, self._target_ms)
+            self._height.update(zip(unknown, heights.tolist(), strict=True))
             arrived = found.feasible(self._target_ms).tolist()
             self._arrived.update(state for state, there in zip(unknown, arrived, strict=True) if there)
 

@@ -84,6 +84,9 @@ def test_the_record_is_that_of_a_search_with_the_rounds(start: Architecture, hal
     assert document["start"]["digest"] == start.digest
     assert document["target_ms"] > 0 and document["baselines"] and document["front"]
     assert set(document["rounds"][0]) >= {"layer", "from", "to", "accuracy", "latency_ms"}
+    # How it was found, and that no limit of the width of intervals was applied.
+    assert (document["found_by"], document["is_point_of_space"], document["max_interval"]) == ("shrinking", False, None)
+    assert document["start_accuracy"] == half.start_accuracy
     points = [(network.latency.mean_ms, network.macs) for network in half.front]
     assert points == sorted(points)
 
@@ -110,6 +113,7 @@ def test_a_network_that_meets_the_target_is_its_own_answer(start: Architecture, 
     assert found.best.architecture == start
     assert not found.rounds
     assert "as it is" in found.answer.notes[0]
+    assert found.as_json()["found_by"] == "known"
 
 
 def test_limits_alone_and_beside_a_target(start: Architecture, latency: LatencyModel) -> None:
@@ -122,6 +126,21 @@ def test_limits_alone_and_beside_a_target(start: Architecture, latency: LatencyM
     assert both.best.params <= cap and both.best.latency.mean_ms <= target_ms
     with pytest.raises(TargetError, match=r"at most 1 k parameters.*--max-params"):
         adapted(start, latency, target_ms, limits=Limits(max_novelty=None, max_params=1000))
+
+
+def test_what_exceeds_a_limit_keeps_nothing_off_the_front(start: Architecture, latency: LatencyModel) -> None:
+    """Every network of the way that keeps the limits is on the front, or one of the front beats it."""
+    cap = int(0.8 * start.params)
+    target_ms = 0.5 * latency.estimate(start).mean_ms
+    found = adapted(start, latency, target_ms, limits=Limits(max_novelty=None, max_params=cap))
+    within = [one for one in found.rounds if one.params <= cap]
+    assert all(network.params <= cap for network in found.front)
+    assert found.best.architecture.digest in {network.architecture.digest for network in found.front}
+    for one in within:
+        assert any(
+            network.latency.mean_ms <= one.latency_ms + 1e-9 and network.accuracy.mean >= one.accuracy - 1e-9
+            for network in found.front
+        )
 
 
 def test_a_question_that_cannot_be_asked(start: Architecture, latency: LatencyModel) -> None:

@@ -238,6 +238,33 @@ def test_a_start_that_is_there_is_tuned_alone(tmp_path: Path, latency: LatencyMo
     assert "as it is" in found.answer.notes[0]
 
 
+def test_a_target_out_of_reach_is_told_before_anything_is_trained(
+    tmp_path: Path, latency: LatencyModel, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the start has new weights and would be trained first."""
+    monkeypatch.setattr(Training, "train_step", lambda self: pytest.fail("it trains"))
+    with pytest.raises(TargetError, match="made narrower must take at most .* ms on mine, but the fastest one found"):
+        adapted(tmp_path, latency, replace(source, classes=("a", "b", "c")), 0.01)
+    assert not list(tmp_path.iterdir())
+
+
+def test_by_limits_alone_a_candidate_has_its_latency_in_milliseconds(
+    tmp_path: Path, latency: LatencyModel, source: Source
+) -> None:
+    limits = Limits(max_interval=None, max_params=int(0.8 * START.params))
+    found = adapt_trained(
+        START, latency=latency, target_ms=None, data=DATA, source=source, tuning=TUNING, folder=tmp_path, limits=limits
+    ).adaptation
+    assert found.trained is not None and found.rounds
+    for one, candidates in zip(found.rounds, found.trained.candidates, strict=True):
+        (kept,) = [other for other in candidates if (other.layer, other.width) == (one.layer, one.after)]
+        assert kept.latency_ms == pytest.approx(one.latency_ms, rel=1e-9)
+    assert all(one.latency_ms < found.start.latency.mean_ms for part in found.trained.candidates for one in part)
+    document = found.as_json()
+    assert document["found_by"] == "shrinking" and document["start_accuracy"] == found.start_accuracy
+    assert document["is_point_of_space"] is False and document["max_interval"] is None
+
+
 def test_what_cannot_be(tmp_path: Path, latency: LatencyModel, source: Source) -> None:
     with pytest.raises(TargetError, match="made narrower"):
         adapted(tmp_path, latency, source, 0.01)

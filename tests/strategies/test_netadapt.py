@@ -112,6 +112,29 @@ def test_a_round_must_win_its_budget() -> None:
     assert [states[0].state for states in result.rounds] == [(32, 16, 48, 16)]
 
 
+def test_what_the_greatest_part_decides_is_won_by_its_height() -> None:
+    """Two parts of 24 and 24 decide by the greater: narrowing one alone wins nothing of it, but half of the height."""
+
+    def greatest(states: list[State]) -> Standing:
+        return unlimited([max(state) for state in states])
+
+    def height(states: list[State], at_most: float) -> NDArray[np.float64]:
+        return np.array([max(state) + sum(max(part - at_most, 0) for part in state) for state in states])
+
+    def worth(states: list[State]) -> NDArray[np.float64]:
+        return np.array([2.0 * a + b for a, b in states])
+
+    moves = ChannelMoves(layers={"a": (0,), "b": (1,)})
+    arguments: dict[str, Any] = {"moves": moves, "standing": greatest, "score": worth, "beam": 1}
+    assert NetAdapt(**arguments, persist=True).shrink((24, 24), target_ms=16).best is None
+    result = NetAdapt(**arguments, height=height).shrink((24, 24), target_ms=16)
+    # Either wins 8: b costs 8 for it, a 16; then a alone is left.
+    assert [[shrunk.state for shrunk in kept] for kept in result.rounds] == [[(24, 16)]]
+    assert result.best is not None
+    assert (result.best.state, result.best.bounded_ms) == ((16, 16), 16)
+    assert [one.layer for one in result.best.path()] == ["", "b", "a"]
+
+
 @pytest.mark.parametrize("step", [0.01, 0.1])
 def test_every_child_that_meets_the_target_is_remembered(step: float) -> None:
     """From 32 ms to 31: one step of any expansion (31 ms), or of the bottleneck (28 ms), meets it.
