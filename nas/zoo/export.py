@@ -57,8 +57,9 @@ def export_architecture(
     The weights are `weights` (a state dict of the training form), or random ones of `seed`: then the network is
     untrained, the folder's name ends with "-untrained", and the card says so. `latency` (on `device`) and `accuracy` go
     into card and manifest with their intervals and sources, as does the id of the `run` that found the network.
-    `training` is what is recorded of how the weights came about (docs/zoo.md); its curves and confusion are drawn. With
-    `pixels` each format also has a file that takes pixels and says probabilities, which needs `training`.
+    `model.onnx` is always written, further `formats` beside it. `training` is what is recorded of how the weights came
+    about (docs/zoo.md); its curves and confusion are drawn. With `pixels` each format also has a file that takes pixels
+    and says probabilities, which needs `training`.
 
     A folder that holds the same network is replaced by the new one; where another network has the name, the digest
     joins it. Of several exports of one network at once the last one stays. `progress` is told of each file that is
@@ -70,6 +71,7 @@ def export_architecture(
 
     resources.check_name(name, what="the name of an exported network")
     check_formats(formats)
+    formats = tuple(dict.fromkeys(("onnx", *formats)))
     root = root or zoo_folder()
     known = known_as(architecture)
     manifest: dict[str, Any] = {

@@ -16,6 +16,7 @@ from nas.latency import Estimate
 from nas.nets import build
 from nas.space import find_known, load_architecture
 from nas.zoo import export_architecture, find_entry, load
+from nas.zoo.formats import FORMATS
 from tests.zoo.networks import ACCURACY, LATENCY, small
 
 
@@ -136,6 +137,17 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"format must be a known name.*'onxx' \(nearest: onnx\)"):
         export(tmp_path, formats=["onxx"])
     assert names(tmp_path) == []
+
+
+def test_the_onnx_file_is_there_whatever_the_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"litert": "1", "max_relative_error": 0.0, "limit": 1e-3, "operators": {}}
+    fake = FORMATS["litert"]._replace(
+        needs=None, write=lambda module, path, trained: path.write_bytes(b"x"), check=lambda module, path: facts
+    )
+    monkeypatch.setitem(FORMATS, "litert", fake)
+    folder = export(tmp_path, formats=["litert"])
+    assert {"model.onnx", "model.tflite"} < set(names(folder))
+    assert find_entry(folder).formats == ("onnx", "litert")
 
 
 def test_a_file_that_computes_something_else_is_never_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
