@@ -69,16 +69,18 @@ def headline(result: Document) -> str:
 def lead(result: Document) -> Iterator[str]:
     """What is gained over the known networks, and what a reader should know."""
     gain = mapping(result.get("gain"))
-    if gain:
+    meets = "meets the limits" if number(result.get("target_ms")) is None else "meets the target"
+    known = f"the known network with the best mean accuracy that {meets}"
+    if result.get("comparison"):
+        known = f"the best known network that was trained in the same way and {meets}"
+    if _is_known(result):
+        yield f"It is {known}."
+    elif gain:
         interval = f"[{signed_points(gain.get('low'))}, {signed_points(gain.get('high'))}]"
-        apart = (
-            "The two can be told apart."
-            if gain.get("told_apart") is True
-            else "The two cannot be told apart: take the known one, unless something else speaks for the answer."
-        )
-        known = "the known network with the best mean accuracy that meets the target"
-        if result.get("comparison"):
-            known = "the best known network that was trained in the same way and meets the target"
+        apart = "The two cannot be told apart: take the known one, unless something else speaks for the answer."
+        if gain.get("told_apart") is True:
+            is_worse = (number(gain.get("mean")) or 0.0) < 0
+            apart = "The known one is better: take it." if is_worse else "The two can be told apart."
         yield (
             f"{signed_points(gain.get('mean'))} points {interval} against {short(gain.get('over'))}, {known}, at"
             f" {number(gain.get('ms')) or 0.0:+.3f} ms. {apart}"
@@ -91,6 +93,13 @@ def lead(result: Document) -> Iterator[str]:
     for warning in mapping(best.get("latency")).get("warnings") or []:
         yield f"Of the answer's latency, {warning}."
     yield from (str(note) for note in result.get("notes") or [])
+
+
+def _is_known(result: Document) -> bool:
+    """Whether the answer is the known network that it would be compared with."""
+    over, best = mapping(result.get("gain")).get("over"), mapping(result.get("best"))
+    named = [best, *mappings(result.get("baselines"))]
+    return best.get("digest") in [one.get("digest") for one in named if one.get("name") == over]
 
 
 def _tried(accuracy: Document) -> bool:
@@ -106,7 +115,7 @@ def cards(result: Document) -> list[Fact]:
         Fact(label="accuracy", value=accuracy_text(accuracy), source=text(accuracy.get("source"))),
         Fact(label="size", value=f"{millions(best.get('params'))} parameters, {millions(best.get('macs'))} MACs"),
     ]
-    if gain:
+    if gain and not _is_known(result):
         found.append(
             Fact(
                 label=f"points over {short(gain.get('over'))}",

@@ -79,19 +79,21 @@ def _bytes_of(network: Network) -> str:
 
 
 def gain_text(answer: SearchAnswer) -> str:
-    """What a user gains by the answer over the known network with the best mean accuracy that meets the target."""
+    """What a user gains by the answer over the known network with the best mean accuracy that meets what
+    is asked."""
     best, gain = answer.best, answer.gain
+    meets = "meets the limits" if answer.target_ms is None else "meets the target"
     own = f"It takes {best.latency.mean_ms:.3f} ms and promises {_percent(best.accuracy.mean)} % top-1"
     if gain is None:
-        return f"{own}; no known network with a latency here meets the target."
+        return f"{own}; no known network with a latency here {meets}."
     over = next(network for network in answer.baselines if network.name == gain.over)
     if over.architecture.digest == best.architecture.digest:
-        return f"{own}: it is the known network with the best mean accuracy that meets the target."
+        return f"{own}: it is the known network with the best mean accuracy that {meets}."
     named = f"{over.name} ({over.latency.mean_ms:.3f} ms, {_percent(over.accuracy.mean)} %)"
     points = f"{_points(gain.mean)} points [{_points(gain.low)}, {_points(gain.high)}]"
     to = "more than" if gain.told_apart and gain.mean > 0 else "against"
     text = (
-        f"{own}: {points} {to} {named}, the known network with the best mean accuracy that meets the target, at"
+        f"{own}: {points} {to} {named}, the known network with the best mean accuracy that {meets}, at"
         f" {gain.ms:+.3f} ms."
     )
     if gain.told_apart:

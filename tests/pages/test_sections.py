@@ -44,6 +44,23 @@ def test_a_search_says_its_question_and_its_answer() -> None:
     assert page.networks[0]["name"] == "answer" and page.beside == "digest-known-a"
 
 
+def test_a_known_network_that_is_better_is_to_be_taken() -> None:
+    worse = {"over": "known-a", "mean": -0.02, "low": -0.03, "high": -0.01, "ms": 0.1, "told_apart": True}
+    lead = _page(documents.search(gain=worse)).lead[0]
+    assert lead.startswith("-2.0 points [-3.0, -1.0] against known-a, the known network with")
+    assert lead.endswith("The known one is better: take it.")
+
+
+def test_an_answer_that_is_the_known_network_is_not_compared_with_itself() -> None:
+    known = documents.search()["baselines"][0]
+    same = {"over": "known-a", "mean": 0.0, "low": 0.0, "high": 0.0, "ms": 0.0, "told_apart": False}
+    page = _page(documents.search(best=known, gain=same))
+    assert page.lead[0] == "It is the known network with the best mean accuracy that meets the target."
+    assert not any("known-a" in card.label for card in page.cards)
+    page = _page(documents.search(best=known, gain=same, target_ms=None, max_params=3_000_000))
+    assert page.lead[0] == "It is the known network with the best mean accuracy that meets the limits."
+
+
 def test_limits_and_further_devices_are_part_of_the_question() -> None:
     also = [{"device": "pixel3-cpu", "target_ms": 30.0}]
     page = _page(documents.search(target_ms=None, max_params=3_000_000, also=also))
@@ -168,7 +185,17 @@ def test_an_adaptation_shows_its_way() -> None:
     page = _page(documents.adapted())
     way = _figure(page, "way").series[0]
     assert (list(way.x), list(way.y)) == ([1.2, 1.05, 1.0], [78.0, 77.0, 76.0])
+    assert _figure(page, "way").y.title == "predicted top-1, %"
     assert page.missing == []
+
+
+def test_an_adaptation_on_images_says_what_its_accuracies_are_of() -> None:
+    """The way begins at the accuracy that its rounds are compared with."""
+    page = _page({**documents.adapted(), "start_accuracy": 0.775, "trained": {"data": "photos"}})
+    way = _figure(page, "way")
+    assert list(way.series[0].y) == [77.5, 77.0, 76.0]
+    assert way.y.title == "accuracy on validation images, %"
+    assert way.note == "Each round makes one width narrower; measured."
 
 
 def test_several_targets_have_one_page() -> None:

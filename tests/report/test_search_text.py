@@ -87,6 +87,13 @@ def test_an_answer_that_is_the_known_network_is_said_to_be() -> None:
     assert text.endswith("it is the known network with the best mean accuracy that meets the target.")
 
 
+def test_without_a_target_it_is_limits_that_are_met() -> None:
+    limits = Limits(max_params=4_000_000)
+    asked = [replace(_answer(*one), target_ms=None, limits=limits) for one in ((_gain(0.01, 0.002, 0.018),), (None,))]
+    texts = [*map(gain_text, asked), gain_text(replace(_answer(_gain(0, 0, 0), KNOWN), target_ms=None, limits=limits))]
+    assert all("meets the limits" in text and "target" not in text for text in texts)
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_answer_its_gain_and_notes_come_first_and_every_line_fits(width: int) -> None:
     doubtful = replace(BEST, latency=replace(BEST.latency, warnings=("42 % of the time is in attention, a guess",)))
