@@ -194,22 +194,25 @@ def _run_on_data(
         with RunStore(url=storage).start("adapt", command=request.command(), inputs=inputs, seed=request.seed) as run:
             folder = runs_folder() / FOLDER / _key(network, prepared, source, tuning)
             run.add_artefact("trainings", folder)
-            with asked_to_stop() as stop:
-                found = adapt_trained(
-                    network,
-                    latency=latency,
-                    target_ms=request.target_ms,
-                    data=prepared,
-                    source=source,
-                    tuning=tuning,
-                    folder=folder,
-                    called=data,
-                    limits=request.limits,
-                    divisor=request.divisor,
-                    published=PublishedFigures(home),
-                    stop=stop,
-                    progress=progress,
-                )
+            try:
+                with asked_to_stop() as stop:
+                    found = adapt_trained(
+                        network,
+                        latency=latency,
+                        target_ms=request.target_ms,
+                        data=prepared,
+                        source=source,
+                        tuning=tuning,
+                        folder=folder,
+                        called=data,
+                        limits=request.limits,
+                        divisor=request.divisor,
+                        published=PublishedFigures(home),
+                        stop=stop,
+                        progress=progress,
+                    )
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt("interrupted; all trainings are kept; the same command goes on") from error
             outcome = AdaptOutcome(run=run.id, seconds=time.perf_counter() - began, found=found.adaptation)
             zoo = _export_trained(found, prepared, tuning, run, request.formats, progress)
             adaptation = found.adaptation

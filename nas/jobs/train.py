@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +114,11 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
             path = run.folder / FILE
             write_checkpoint(path, training.state(question))
             run.add_artefact("checkpoint", path)
-            _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
-            outcome = _finished(made, request, run, progress)
+            try:
+                _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
+                outcome = _finished(made, request, run, progress)
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(_goes_on(request, run, storage, group.size)) from error
             group.text(outcome.run)
             group.text(outcome.zoo)
             return outcome
@@ -174,9 +179,17 @@ def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progre
     made = _make(request, group, progress)
     if before is not None:
         checkpoint = read_checkpoint(before)
-        check_question(before, checkpoint, made.question)
+        check_question(before, replace(checkpoint, question=_unnamed(checkpoint.question)), _unnamed(made.question))
         made.training.restore(checkpoint)
     return made
+
+
+def _unnamed(question: Mapping[str, Any]) -> dict[str, Any]:
+    """`question` without the names of what has a digest: under another path the same images are the same."""
+    return {
+        key: value["digest"] if isinstance(value, Mapping) and "digest" in value else value
+        for key, value in question.items()
+    }
 
 
 def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
@@ -349,6 +362,17 @@ def _command(request: TrainRequest, processes: int) -> str:
     """The command line that repeats it."""
     started = f"torchrun --standalone --nproc-per-node {processes} -m " if processes > 1 else ""
     return started + request.command()
+
+
+def _goes_on(request: TrainRequest, run: RunHandle, storage: str | None, processes: int) -> str:
+    """What is said of a training that was interrupted."""
+    kept = "interrupted; a checkpoint is kept; "
+    if not request.is_named:
+        return f"{kept}the same call with resume={run.id!r} goes on"
+    words = ["--resume", run.id]
+    if storage is not None and storage != os.environ.get("NAS_STORAGE"):
+        words += ["--storage", storage]
+    return f"{kept}go on with: {_command(request, processes)} {shlex.join(words)}"
 
 
 def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str:

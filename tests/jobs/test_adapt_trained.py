@@ -311,6 +311,21 @@ def test_data_without_weights_and_weights_without_data(trained: Path, capsys: py
         assert f"but got {came}" in capsys.readouterr().err
 
 
+def test_stopped_it_says_how_to_go_on(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Training.train_step
+
+    def asked(self: Training) -> None:
+        step(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Training, "train_step", asked)
+    assert main(command(trained)) == 143
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: stopped; all trainings are kept; the same command goes on"
+
+
 def test_killed_and_run_again_it_does_nothing_twice(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIGKILL while candidates are tuned: what had ended keeps its file as it is."""
     environment = {**os.environ, "NAS_WORKSPACE": str(trained), "OMP_NUM_THREADS": "1"}
