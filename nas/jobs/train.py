@@ -200,7 +200,9 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
-    prepared, data = prepared_images(request.data, network, progress, validation=not request.all_images)
+    prepared, data = prepared_images(
+        request.data, network, progress, validation=not request.all_images, shared=group.size > 1
+    )
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
             f"a teacher must know the classes of the data in their order, but {request.teacher} knows others; train one"
@@ -263,17 +265,25 @@ def _source(request: TrainRequest) -> Source | None:
 
 
 def prepared_images(
-    data: str | Path | Prepared, network: Architecture, progress: OnProgress, *, validation: bool = True
+    data: str | Path | Prepared,
+    network: Architecture,
+    progress: OnProgress,
+    *,
+    validation: bool = True,
+    shared: bool = False,
 ) -> tuple[Prepared, str]:
     """The images at the network's size, and what they are called; without `validation` all of them train that are not
-    held out."""
+    held out; `shared` as in `prepare`."""
     if isinstance(data, Prepared):
         if len(data.val) and not validation:
             raise ValueError("images that are prepared have their splits; prepare them with validation=False")
         return data, data.digest[:16]
     size, channels = height_width(network.resolution), network.in_channels
     opened = open_data(data, progress=progress)
-    return prepare(opened, size=size, channels=channels, validation=validation, progress=progress), str(data)
+    prepared = prepare(
+        opened, size=size, channels=channels, validation=validation, shared=shared, progress=progress
+    )  # fmt: skip
+    return prepared, str(data)
 
 
 def _train_to_the_end(training: Training, keep: Callable[[Training], None], progress: OnProgress) -> None:
