@@ -50,7 +50,7 @@ def prepare(
         )
     splits = dataset.splits(seed)
     rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
-    digest = _digest(dataset, rows, size, channels)
+    digest, contents = _digest(dataset, rows, size, channels), _contents(dataset, rows)
     if not validation:
         rows |= {"train": np.flatnonzero(splits != SPLITS.index("test")), "val": rows["val"][:0]}
     sizes = {"train": _training_size(dataset, rows["train"], size), "val": size, "test": size}
@@ -64,13 +64,16 @@ def prepare(
         Split(images=images[name], labels=dataset.labels[rows[name]], names=tuple(map(dataset.names.__getitem__, at)))
         for name, at in ((name, rows[name].tolist()) for name in SPLITS)
     )
-    return Prepared(classes=dataset.classes, train=train, val=val, test=test, digest=digest)
+    return Prepared(classes=dataset.classes, train=train, val=val, test=test, digest=digest, contents=contents)
 
 
 def contents_digest(dataset: DataSet, *, seed: int = 0) -> str:
     """A digest of the contents, labels and splits of `dataset`, the same at whatever size its images are prepared."""
     splits = dataset.splits(seed)
-    rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
+    return _contents(dataset, {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)})
+
+
+def _contents(dataset: DataSet, rows: dict[str, NDArray[np.int64]]) -> str:
     return _digest(dataset, rows, (0, 0), dataset.channels)
 
 

@@ -214,7 +214,7 @@ def _run_on_data(
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt("interrupted; all trainings are kept; the same command goes on") from error
             outcome = AdaptOutcome(run=run.id, seconds=time.perf_counter() - began, found=found.adaptation)
-            zoo = _export_trained(found, prepared, tuning, run, request.formats, progress)
+            zoo = _export_trained(found, prepared, source, tuning, run, request.formats, progress)
             adaptation = found.adaptation
             adaptation = replace(adaptation, answer=with_zoo(adaptation.answer, str(zoo)))
             outcome = replace(outcome, found=adaptation, seconds=time.perf_counter() - began)
@@ -243,6 +243,7 @@ def _key(network: Architecture, prepared: Prepared, source: Source, tuning: Tuni
 def _export_trained(
     found: AdaptedWeights,
     prepared: Prepared,
+    source: Source,
     tuning: Tuning,
     run: RunHandle,
     formats: tuple[str, ...],
@@ -260,6 +261,7 @@ def _export_trained(
         "data_digest": prepared.digest,
         "classes": list(prepared.classes),
         "images": len(prepared.train),
+        "all_images_of": list(source.all_images_of),
         "held_out": found.held_out.count,
         "correct": found.held_out.correct,
         "confusion": found.held_out.confusion.tolist(),

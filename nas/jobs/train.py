@@ -160,14 +160,22 @@ def _timed(made: _Made) -> TrainPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Made:
-    """A training that is ready to begin. `question` is what tells it from others."""
+    """A training that is ready to begin. `question` is what tells it from others, `source` what it inherits from."""
 
     architecture: Architecture
     prepared: Prepared
     data: str
     training: Training
     question: dict[str, Any]
+    source: Source | None
     inheritance: Inheritance | None
+
+    @property
+    def all_images_of(self) -> set[str]:
+        """The data sets whose validation images it learns from, or what it inherits from has (`check_unseen`)."""
+        before = () if self.source is None else self.source.all_images_of
+        own = () if len(self.prepared.val) or not self.prepared.contents else (self.prepared.contents,)
+        return {*before, *own}
 
 
 def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progress: OnProgress) -> _Made:
@@ -247,6 +255,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
         data=data,
         training=training,
         question=question,
+        source=source,
         inheritance=inheritance,
     )
 
@@ -319,6 +328,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         "data_digest": prepared.digest,
         "classes": list(prepared.classes),
         "images": len(prepared.train),
+        "all_images_of": sorted(made.all_images_of),
         "held_out": found.count,
         "correct": found.correct,
         "confusion": found.confusion.tolist(),
