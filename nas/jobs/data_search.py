@@ -139,6 +139,11 @@ class DataSearch:
         return network
 
     @property
+    def where(self) -> Where:
+        """Where networks are trained."""
+        return self._where
+
+    @property
     def teaching(self) -> Teaching:
         """How networks are trained in rungs."""
         return self._teaching

@@ -6,7 +6,7 @@ import pytest
 
 from nas.errors import InputError
 from nas.jobs.data_course import Budget, Course, epoch_seconds
-from nas.jobs.data_plan import _in_rungs
+from nas.jobs.data_plan import _full_epochs, _in_rungs, _rung_epochs
 from nas.trials.records import Trial
 
 
@@ -93,3 +93,17 @@ def test_epochs_in_rungs() -> None:
     assert _in_rungs(9, (2, 8), 1) == 18 + 24
     assert _in_rungs(9, (2, 8), 5) == 18 + 40
     assert _in_rungs(0, (2, 8), 0) == 0
+
+
+def test_full_trainings_come_in_waves() -> None:
+    # Four finalists, then two further seeds of two: by three workers two trainings after another, and two more.
+    course = Course(epochs=10)
+    assert [_full_epochs(course, workers) for workers in (1, 2, 3, 4, 8)] == [80, 40, 40, 20, 20]
+    assert _full_epochs(Course(epochs=10, seeds=1), 3) == 20
+
+
+def test_rungs_of_one_network_come_one_after_the_other() -> None:
+    course = Course(epochs=24)  # rungs of 2 and 8
+    epochs = {"known": 12, "searched": 52, "final": 192}
+    assert [_rung_epochs(epochs, course, workers) for workers in (1, 2, 8)] == [64, 10 + 26, 10 + 10]
+    assert _rung_epochs({**epochs, "known": 0}, course, 8) == 10
