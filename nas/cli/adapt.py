@@ -64,8 +64,9 @@ def command(as_json: bool, storage: str | None, **options: Any) -> None:
     """Make NETWORK narrower, layer by layer, until it meets a latency on a device, or limits alone (NetAdapt).
 
     NETWORK is a known name, an architecture file or a zoo folder. Exits with 1 where the target cannot be met, and
-    tells what was reached. With --data and --init accuracy is not predicted but measured: each round cuts channels by
-    norm, fine-tunes every candidate, and keeps the best; the same command goes on where it was stopped.
+    tells what was reached. With --data and --init accuracy is not predicted but measured: each round keeps the channels
+    that the layers behind them would miss, fine-tunes every candidate, and goes on with the best; the same command goes
+    on where it was stopped.
     """
     with progress() as show:
         from nas.jobs.adapt_run import AdaptRequest, run_adapt

@@ -379,6 +379,7 @@ def _training(request: DataRequest, search: DataSearch, answer: DataAnswer) -> t
         "data_digest": data.digest,
         "classes": list(data.classes),
         "images": len(data.train),
+        "all_images_of": list(search.all_images_of),
         "held_out": found.count,
         "correct": found.correct,
         "confusion": found.confusion.tolist(),

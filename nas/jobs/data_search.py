@@ -25,7 +25,7 @@ from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
 from nas.jobs.data_space import kind_of, rivals, space_for, tried_note
-from nas.jobs.inherit import open_source
+from nas.jobs.inherit import check_unseen, open_source
 from nas.jobs.trained import Teaching
 from nas.jobs.trials import Where, domain_of
 from nas.latency import DeviceHome, LatencyModel
@@ -103,9 +103,13 @@ class DataSearch:
         self.classes = tuple(dataset.classes)
         self.question = question = replace(question, space=space_for(question.space, dataset))
         source = None if question.init is None else open_source(question.init)
+        contents = contents_digest(dataset)
+        if source is not None:
+            check_unseen(source, contents)
+        self.all_images_of = () if source is None else source.all_images_of
         self._teaching = Teaching(
             path=str(dataset.path.resolve()),
-            contents=contents_digest(dataset),
+            contents=contents,
             recipe=question.recipe,
             scratch=None if source is None else load_recipe(DEFAULT),
             branches=RUNG_BRANCHES if source is None else None,
@@ -138,6 +142,11 @@ class DataSearch:
             raise self._unmet()
         network: Architecture = self._domain.point(proposals[0].codes)
         return network
+
+    @property
+    def where(self) -> Where:
+        """Where networks are trained."""
+        return self._where
 
     @property
     def teaching(self) -> Teaching:

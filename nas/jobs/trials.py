@@ -64,6 +64,13 @@ class Where:
         if self.time_limit is not None and not self.time_limit > 0:
             raise InputError(f"time_limit must be a positive number of seconds, but got {self.time_limit}.")
 
+    @property
+    def threads(self) -> int | None:
+        """With how many threads a job computes (see `executor`); None: with those of this process."""
+        if self.ray is not None:
+            return max(1, int(self.cpus))  # Ray's own rule
+        return 1 if self.workers > 1 or self.time_limit is not None else None
+
     def tables(self) -> Tables:
         """The tables that trials are kept in."""
         return Tables(self.storage or os.environ.get("NAS_STORAGE") or database_url())

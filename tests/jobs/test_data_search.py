@@ -234,5 +234,9 @@ def test_inherited_weights_and_the_parent_as_a_rival(workspace: Path) -> None:
     found = outcome.answer
     first, second = (found.names[trial.digest] for trial in found.trials["known"])
     assert first.startswith("parent@32") and second.startswith("parent-x")
+    # What has learned from the validation images begins none, at whatever size they are looked at.
+    whole = nas.train(parent, data=workspace / "photos.npz", epochs=1, all_images=True)
+    with pytest.raises(InputError, match="were trained on all images of these data; begin with weights"):
+        search(workspace, init=whole.zoo)
     shares = {one.architecture.family: one.trained[0].inherited for one in found.finalists}
     assert all(share is not None for share in shares.values()) and max(filter(None, shares.values())) > 0.2
