@@ -84,7 +84,8 @@ def plan_of(search: DataSearch, workers: int, progress: OnProgress) -> DataPlan:
         images_per_s=images_per_s,
         epoch_s=epoch_s,
         full_epoch_s=full_epoch_s,
-        seconds=_rung_epochs(epochs, course, at_once) * epoch_s + course.in_a_row(at_once) * course.epochs * full_epoch_s,
+        seconds=_rung_epochs(epochs, course, at_once) * epoch_s
+        + course.in_a_row(at_once) * course.epochs * full_epoch_s,
         workers=workers,
     )
 
