@@ -12,10 +12,13 @@ from nas.errors import InputError
 from nas.jobs.lut_few import helping_devices, is_from_few
 from nas.latency import DeviceHome, load_latency
 from nas.latency.day import LEVELS_FILE
+from nas.latency.load import NETWORKS_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.latency.operator_file import read_operators
+from nas.latency.table.rows import read_table
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.latency.transfer.networks import device_of
-from nas.measure.build import BuildProgress, batches, build, check_budget, look
+from nas.measure.build import BuildProgress, batches, build, check_budget, look, reference_item
 from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, small_sizes, space_items, space_keys
@@ -97,9 +100,12 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
     roles: dict[str, int] = {}
     chosen: list[str] = []
     seconds, left = 0.0, _for_timing(request) - spent
+    asked = None if request.networks is None else max(request.networks - 1 - len(done), 0)
+    reference = reference_item(home.runtime)
     for batch in batches(_asked_items(request, space, done), done):
-        progress(Step(doing="choosing networks", done=seconds, of=left))
-        expected = pace.seconds(batch)
+        share = {"done": seconds, "of": left} if asked is None else {"done": len(chosen), "of": asked}
+        progress(Step(doing="choosing networks", **share))
+        expected = pace.seconds([reference, *batch])
         if seconds + expected > left:
             break
         seconds += expected
