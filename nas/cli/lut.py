@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.device_option import device_option
-from nas.cli.lut_build import build, plan
+from nas.cli.lut_build import build, plan, tell_unread
 from nas.cli.lut_bundle import bundle, import_times, is_bundled
 from nas.cli.names import known_network, known_space
 from nas.cli.network_options import batch_option, input_shape_option
@@ -102,6 +102,7 @@ def _import_networks(home: DeviceHome, files: Sequence[Path], as_json: bool) -> 
 
     if len(files) > 1:
         raise InputError(f"latencies of networks must be imported by themselves, but got {len(files)} files.")
+    tell_unread(home)
     with progress() as show:
         show(Step(doing="fitting the networks"))
         _tell_networks(import_networks(home, files[0]), as_json)

@@ -232,13 +232,23 @@ def table_space(home: DeviceHome) -> str:
 
 
 def check_table(home: DeviceHome) -> None:
-    """Raises `InputError` where the workspace has a table of the device that a fit to timings would overwrite."""
+    """Raises `InputError` where the workspace has a table of the device that a fit to timings would overwrite: one that
+    was imported, in whole or in part."""
     folder = home.own_folder
-    if (folder / TABLE_FILE).exists() and not (folder / COEFFICIENTS_FILE).exists():
+    if (folder / TABLE_FILE).exists() and not _is_made_here(home):
         raise InputError(
             f"{folder / TABLE_FILE} was imported, and a build would overwrite it; move it away, or give the device that"
             " is measured another name (`nas device add FILE`)."
         )
+
+
+def _is_made_here(home: DeviceHome) -> bool:
+    """Whether all rows of the workspace's table of the device are of timings, or printed by a model."""
+    if not (home.own_folder / COEFFICIENTS_FILE).exists():
+        return False
+    if "environment" in read_operators(home.own_folder / COEFFICIENTS_FILE).manifest:
+        return True
+    return all(row.source == "modelled" for row in read_table(home.own_folder / TABLE_FILE).values())
 
 
 def table_items(home: DeviceHome, space: SearchSpace, seed: int) -> Iterator[Item]:

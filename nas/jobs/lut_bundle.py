@@ -55,6 +55,11 @@ class BundleRequest:
     networks: int = NETWORKS
     seed: int = 0
 
+    @property
+    def is_few(self) -> bool:
+        """Whether so few networks are asked for that other devices help."""
+        return self.networks <= FEW
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeBundle:
@@ -153,7 +158,7 @@ def _untimed_items(
         with TimingStore(home.timings, environment) as store:
             done = store.digests()
     items = table_items(home, space, request.seed)
-    if request.networks <= FEW:
+    if request.is_few:
         # One that no format holds leaves its place to the next.
         items = iter(few_items(space, home.runtime, helping_devices(home), 2 * FEW + len(done), request.seed))
     yield from (item for item in items if item.digest not in done)
