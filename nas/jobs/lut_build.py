@@ -23,7 +23,7 @@ from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, small_sizes, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
-from nas.measure.store import TimingStore
+from nas.measure.store import TimingStore, stored_environment
 from nas.progress import OnProgress, Step, counted, silent
 from nas.runners.find import find_runner
 from nas.space.load import load_space
@@ -183,15 +183,15 @@ def build_table(
 
 def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
     """Fit the table of a device again to the timings that are there, for the space that it was built for; with the help
-    of other devices where they helped before.
+    of other devices where they helped before. The device need not be there.
 
-    Raises `InputError` where there are none.
+    Raises `InputError` where there are none, and where they are of other conditions than the device's file says.
     """
-    environment = measured_environment(home)
     if not home.timings.exists():
         raise InputError(
             f"{home.name} must have timings to be fitted, but {home.timings} is not there; `nas lut build` takes them."
         )
+    environment = timed_environment(home)
     with TimingStore(home.timings, environment) as store:
         timings = store.timings()
     space = measured_space(table_space(home))
@@ -211,10 +211,21 @@ def measured_environment(home: DeviceHome) -> dict[str, str]:
         return watch.environment()
 
 
+def timed_environment(home: DeviceHome) -> dict[str, str]:
+    """Where and how the timings of the device were taken, under the conditions that its file says: what its timings
+    must be of to be read without going there, where the file tells."""
+    if not home.device.is_timed:
+        return home.device.environment
+    return {**(stored_environment(home.timings) or measured_environment(home)), **home.device.conditions}
+
+
 def has_timings(home: DeviceHome) -> bool:
-    """Whether the table of the device comes of its timings: it is measured here, or was with a bundle elsewhere."""
-    if home.device.is_timed or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
-        return home.device.is_timed
+    """Whether the table of the device comes of its timings, or is to: it is measured here, unless all that there is are
+    networks that somebody else timed; or it was with a bundle elsewhere."""
+    if home.device.is_timed:
+        return home.timings.exists() or not (home.folder / NETWORKS_FILE).exists()
+    if not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
+        return False
     model = load_latency(home).operators
     return model is not None and TIMINGS_SHA256 in model.manifest
 

@@ -327,14 +327,16 @@ class TimingStore:
 
 
 def stored_environment(path: Path) -> dict[str, str]:
-    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read."""
+    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read. A file
+    of schema 4 does not tell the conditions."""
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:
             (found,) = connection.execute("SELECT value FROM meta WHERE name = 'environment'").fetchone()
         finally:
             connection.close()
-        return {str(name): str(value) for name, value in json.loads(found).items()}
+        told = {str(name): str(value) for name, value in json.loads(found).items()}
+        return {**told, **_CONDITIONS_4, **told}
     except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):
         return {}
 

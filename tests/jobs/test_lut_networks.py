@@ -10,9 +10,9 @@ import pytest
 
 import nas
 from nas.cli.main import main
-from nas.errors import InputError
+from nas.errors import InputError, UnreachableError
 from nas.jobs.device_record import device_record
-from nas.jobs.lut_build import check_table
+from nas.jobs.lut_build import check_table, has_timings
 from nas.jobs.lut_few import helping_devices
 from nas.jobs.lut_import import import_tables
 from nas.jobs.lut_networks import fit_from_networks, helped_by, import_networks, verify_from_networks
@@ -21,6 +21,7 @@ from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.published.rows import read_published
 from nas.latency.table.rows import read_table
 from nas.latency.transfer.networks import TransferredOperators, device_of
+from nas.measure.store import TimingStore
 from nas.nets.onnx_writer import export_onnx
 from nas.report.few_text import from_networks_text, left_out_networks_text
 from nas.space import known_network
@@ -244,3 +245,24 @@ def test_a_device_whose_files_are_bad_helps_no_other_and_is_told(
     out, err = capsys.readouterr()
     assert json.loads(out)["others"] == others
     assert "warning: bad does not help: " in err and "warning: worse does not help: " in err
+
+
+def test_networks_tell_of_a_device_that_is_reached_until_it_is_timed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def away(home: DeviceHome) -> None:
+        raise UnreachableError("it must be there, but is not; plug it in.")
+
+    for module in ("nas.measure.stopwatch", "nas.jobs.lut_build"):
+        monkeypatch.setattr(f"{module}.find_runner", away)
+    add_phone(workspace, PHONE.replace("reach: none", "reach: local").replace("a runtime", "ONNX Runtime"))
+    import_networks(phone(), csv_file(workspace / "t.csv", dict(list(twice_the_pixel().items())[:4])))
+    assert main(["lut", "fit", "--device", "phone"]) == 0
+    assert "modelled from 4" in capsys.readouterr().out
+    assert main(["lut", "verify", "--device", "phone"]) == 0
+    assert "networks left out" in capsys.readouterr().out
+    assert main(["lut", "verify", "--device", "phone", "--space", "mobile"]) == 1  # goes there
+    assert not has_timings(phone())
+    phone().timings.parent.mkdir(parents=True)
+    with TimingStore(phone().timings, {"chip": "c"}):
+        assert has_timings(phone())
