@@ -203,9 +203,11 @@ def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
 def measured_environment(home: DeviceHome) -> dict[str, str]:
     """Where and how the device is timed: what is found there, or what its file says of a device that is not reached.
 
-    Raises `InputError` for a device that is reached, and cannot be measured as its file says.
+    Raises `InputError` for a device that is reached, and cannot be measured as its file says, and for one that is not,
+    whose file does not say the chip yet.
     """
     if not home.device.is_timed:
+        home.device.require_chip()
         return home.device.environment
     with open_stopwatch(home) as watch:
         return watch.environment()

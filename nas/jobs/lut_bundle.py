@@ -13,6 +13,7 @@ from nas.files import write_bytes
 from nas.jobs.lut_build import check_table, measured_environment, measured_space, table_items
 from nas.jobs.lut_few import helping_devices
 from nas.latency import DeviceHome
+from nas.latency.device import UNTOLD
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.timed.regression import MIN_NETWORKS
@@ -288,9 +289,10 @@ def _check_device(home: DeviceHome, bundle: Bundle, environment: Mapping[str, st
             " must not mix."
         )
     for name in MUST_AGREE:
-        if bundle.environment.get(name) != environment[name]:
+        before = bundle.environment.get(name)
+        if before != environment[name] and not (name == "chip" and str(before).startswith(UNTOLD)):
             raise InputError(
-                f"{where}: the bundle was written for {name} {bundle.environment.get(name)!r}, but {home.file} says"
+                f"{where}: the bundle was written for {name} {before!r}, but {home.file} says"
                 f" {environment[name]!r}; put it back, or write the bundle anew and time that."
             )
 

@@ -52,8 +52,10 @@ class AppleRunner:
         """Chip (as its file says: coremltools does not tell it), runtime by the system's version, system, and 1 for the
         cores, which nothing tells.
 
-        Raises `InputError` anywhere but on a Mac with coremltools, `UnreachableError` where no device is connected.
+        Raises `InputError` anywhere but on a Mac with coremltools, and where its file does not say the chip yet;
+        `UnreachableError` where no device is connected.
         """
+        self.device.require_chip()
         if sys.platform != _PLATFORM:
             raise InputError(
                 "a connected iPhone or iPad must be timed from a Mac with Xcode, but this machine is none; with"
