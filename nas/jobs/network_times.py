@@ -18,6 +18,7 @@ from nas.latency.device import Device
 from nas.latency.load import read_network
 from nas.latency.model import LatencyModel
 from nas.latency.published.rows import COLUMNS, PublishedRow
+from nas.measure.believable import TimedNetwork, read_cell, require_believable
 from nas.space import Architecture, known_network
 from nas.space.seeds import known_as
 
@@ -46,7 +47,8 @@ def read_network_times(path: Path, device: Device) -> tuple[list[PublishedRow], 
     are no known ones.
 
     `network` is a known name, or an architecture or ONNX file, from the CSV's folder; what else a row of `networks.csv`
-    says is filled in. Raises `InputError` naming file, row and column for anything else.
+    says is filled in. A cell may name its unit (`850 us`). Raises `InputError` naming file, row and column for anything
+    else, and for times that can be no milliseconds of networks of their size, unless their cells name a unit.
     """
     text = text_of(read_content(path, _FORM), path, _FORM)
     try:
@@ -65,24 +67,29 @@ def read_network_times(path: Path, device: Device) -> tuple[list[PublishedRow], 
         raise InputError(f"{path} must hold at least one row, but has none.")
     lists: dict[str, OperatorTable] = {}
     rows: list[PublishedRow] = []
+    times: list[TimedNetwork] = []
     for where, record in records:
-        row, own = _row(record, where, path, device)
+        row, own, time = _row(record, where, path, device)
+        times.append(time)
         if own is not None:
             lists[row.network] = own
         if any((row.network, row.protocol) == (other.network, other.protocol) for other in rows):
             raise InputError(f"{where}: {row.network} must come once, but comes again; keep one of its latencies.")
         rows.append(row)
+    require_believable(
+        times, device.compute_unit, where=str(path), remedy=lambda unit: f"write that into the cells (12.5 {unit})"
+    )
     return rows, lists
 
 
 def _row(
     record: Mapping[str | None, Any], where: str, path: Path, device: Device
-) -> tuple[PublishedRow, OperatorTable | None]:
+) -> tuple[PublishedRow, OperatorTable | None, TimedNetwork]:
     if None in record or None in record.values():
         raise InputError(f"{where}: a row must have a value in each column and no more; correct it.")
     given = {str(key): str(value).strip() for key, value in record.items()}
-    latency = entering(given["latency_ms"])
-    if not latency > 0:
+    cell = read_cell(given["latency_ms"])
+    if cell is None or not cell.ms > 0:
         raise InputError(f"{where}: latency_ms must be a positive finite number, but got {given['latency_ms']!r}.")
     if not given["network"]:
         raise InputError(f"{where}: network must be given, but is empty.")
@@ -93,7 +100,7 @@ def _row(
     resolution = found.resolution if isinstance(found, Architecture) else max(found.input_shape[-2:])
     defaults = {
         "family": family, "resolution": str(resolution), "head": "yes", "scope": "convolutional",
-        "rounding_ms": f"{_step(given['latency_ms']):g}", "protocol": "imported", "source": path.name,
+        "rounding_ms": f"{_step(cell.number) * cell.unit_ms:g}", "protocol": "imported", "source": path.name,
         "date": datetime.date.today().isoformat(),
     }  # fmt: skip
     texts = {key: given.get(key) or default for key, default in defaults.items()}
@@ -103,10 +110,12 @@ def _row(
             f"{where}: rounding_ms and resolution must be positive numbers; correct them, or leave them out."
         )
     row = PublishedRow(
-        network=name, latency_ms=latency, rounding_ms=numbers["rounding_ms"], resolution=int(numbers["resolution"]),
+        network=name, latency_ms=cell.ms, rounding_ms=numbers["rounding_ms"], resolution=int(numbers["resolution"]),
         **texts,
     )  # fmt: skip
-    return row, None if known else operators_of_network(device, found)
+    unsized = isinstance(found, Graph) and found.macs_are_a_lower_bound
+    time = TimedNetwork(where=where, macs=found.macs, latency_ms=cell.ms, is_sure=cell.names or unsized)
+    return row, None if known else operators_of_network(device, found), time
 
 
 def _network(name: str, folder: Path, where: str) -> Architecture | Graph:

@@ -20,8 +20,7 @@ Made by `nas lut verify --device {device} --space {space} --networks {count} --s
 
 The networks were drawn with the seed, none of them timed for the table; every prediction was made before anything was
 timed. A measured time is the mean over three to eight processes of the mean of the fastest three quarters of {runs}
-runs by {clock}, at the speed that the machine usually had when the table was built: each process is brought
-to it by the reference network's time in that process (docs/latency.md).
+runs by {clock}, {speed}.
 
 ```text
 {text}
@@ -33,6 +32,11 @@ to it by the reference network's time in that process (docs/latency.md).
 |---|---|---|---|---|---|
 {rows}
 """
+
+_AT_THE_TABLE_S_SPEED = """\
+at the speed that the machine usually had when the table was built: each process is brought
+to it by the reference network's time in that process (docs/latency.md)"""
+_AT_NO_SPEED = "at the speed that the machine had then: nothing tells which it had for the table"
 
 
 def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
@@ -54,6 +58,7 @@ def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
         environment="; ".join(f"{key} {value}" for key, value in record["environment"].items()),
         runs=ROUNDS * RUNS_A_VISIT,
         clock="the thread's clock" if record["environment"].get("threads") == "1" else "the wall clock",
+        speed=_AT_NO_SPEED if record["speed"] is None else _AT_THE_TABLE_S_SPEED,
         text=check_text(record),
         picture=picture.name,
         rows="\n".join(rows),

@@ -378,3 +378,26 @@ def test_the_space_travels_with_the_bundle(workspace: Path) -> None:
     (workspace / "search_spaces" / "small.yaml").unlink()
     found = import_bundle(phone(), out)
     assert found.table is not None and found.table.space == "small"
+
+
+UNTOLD_PHONE = PHONE.replace("a chip", "unknown until it is measured")
+
+
+def test_a_bundle_waits_for_the_chip(workspace: Path) -> None:
+    add_phone(workspace, UNTOLD_PHONE)
+    with pytest.raises(InputError, match="chip must be that of the device.*write it there first"):
+        make_bundle(ask(workspace / "out", networks=12))
+    assert not (workspace / "out").exists()
+    add_phone(workspace)
+    make_bundle(ask(workspace / "out", networks=12))
+
+
+def test_times_of_a_bundle_that_was_written_before_the_chip_was_told_are_of_it(workspace: Path) -> None:
+    out = workspace / "out"
+    make_bundle(ask(out, networks=12))
+    manifest = out / MANIFEST_FILE
+    manifest.write_text(manifest.read_text("utf-8").replace("a chip", "unknown until it is measured"), "utf-8")
+    time_all(out)
+    assert import_bundle(phone(), out).table is not None
+    with TimingStore(phone().timings, phone().device.environment) as store:
+        assert len(store.timings()) == 13
