@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -35,6 +34,7 @@ from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.build import BuildProgress
 from nas.progress import OnProgress, Step, silent
+from nas.resources import plain_name
 from nas.runs import RunHandle, RunStore
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
@@ -390,10 +390,9 @@ def _export(outcome: DataOutcome, request: DataRequest, found: HeldOut, progress
     from nas.zoo import export_architecture
 
     answer, network = outcome.answer, outcome.best.architecture
-    name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", f"{network.name}-{Path(request.data).stem}").replace("..", ".")
     return export_architecture(
         network,
-        name=name.strip("-."),
+        name=plain_name(f"{network.name}-{Path(request.data).stem}"),
         latency=outcome.best.latency,
         accuracy={**found.as_json(), "recipe": answer.recipe, "data": request.data},
         device=outcome.device,
