@@ -15,6 +15,8 @@ from nas.space.search_space import SearchSpace
 from nas.space.seeds import known_network
 
 ARCHITECTURE_FILE = "architecture.yaml"
+SPACE_FILE = "space.yaml"
+"""A copy of a space, beside what was made for it."""
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -55,6 +57,13 @@ def space_path(reference: str | Path) -> Path:
         remedy = "`nas space list` shows all of them."
         raise unknown_name("search space", str(reference), known, remedy=remedy, or_file=True)
     return known[str(reference)]
+
+
+def reference_of(space: SearchSpace | CodeSpace) -> str:
+    """What `load_space` takes for a space that it read: its name, or its file where no space, or another, has that."""
+    known, source = space_paths().get(space.name), Path(space.source)
+    is_known = known is not None and (not source.is_file() or known.read_bytes() == source.read_bytes())
+    return space.name if is_known else space.source
 
 
 def space_paths() -> dict[str, Path]:
