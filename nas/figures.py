@@ -16,7 +16,8 @@ MOST = 1e30
 
 
 def entering(value: object) -> float:
-    """The number that `value` (a number, NumPy's too, or its text) stands for; nan where it is none, or none that may enter.
+    """The number that `value` (a number, NumPy's too, or its text) stands for; nan where it is none, or none that may
+    enter.
 
     Whoever reads it says what is right instead, with its file and place.
     """

@@ -33,7 +33,9 @@ def export_to_zoo(
     if is_run_id(reference):
         return _export_answer(RunStore(url=storage), reference, name, formats, seed, progress)
     network = load_architecture(reference)
-    folder = export_architecture(network, name=name or plain_name(network.name), formats=formats, seed=seed, progress=progress)
+    folder = export_architecture(
+        network, name=name or plain_name(network.name), formats=formats, seed=seed, progress=progress
+    )
     return find_entry(folder)
 
 

@@ -48,8 +48,8 @@ def read_network_times(path: Path, device: Device) -> tuple[list[PublishedRow], 
     """The rows of the CSV file at `path`, and the operators, as the device's runtime has them, of those networks that
     are no known ones.
 
-    `network` is a known name, a digest, or an architecture or ONNX file, from the CSV's folder; what else a row of `networks.csv`
-    says is filled in. Raises `InputError` naming file, row and column for anything else.
+    `network` is a known name, a digest, or an architecture or ONNX file, from the CSV's folder; what else a row of
+    `networks.csv` says is filled in. Raises `InputError` naming file, row and column for anything else.
     """
     text = text_of(read_content(path, _FORM), path, _FORM)
     try:

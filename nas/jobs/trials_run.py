@@ -236,8 +236,8 @@ def _export(outcome: TrialsOutcome, request: TrialsRequest, progress: OnProgress
 
     best = outcome.best
     return export_architecture(
-        best.architecture, name=plain_name(best.name), latency=best.latency, accuracy=best.accuracy, device=outcome.device,
-        run=outcome.run, seed=request.seed, formats=request.formats, progress=progress,
+        best.architecture, name=plain_name(best.name), latency=best.latency, accuracy=best.accuracy,
+        device=outcome.device, run=outcome.run, seed=request.seed, formats=request.formats, progress=progress,
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_columns_are_rows_and_the_same_rows_give_the_same() -> None:
 
 def test_times_are_numbers_of_any_type() -> None:
     rows, timed = _rows(30, 0)
-    short = timed.astype(np.float32)
+    short: NDArray[Any] = timed.astype(np.float32)
     found, plain = (nas.fit_operators(rows, times).predict(rows) for times in (short, short.astype(np.float64)))
     assert found.tolist() == plain.tolist()
 
