@@ -26,7 +26,7 @@ from nas.measure.stopwatch import open_stopwatch, remove_dead_files
 from nas.measure.store import TimingStore, stored_environment
 from nas.progress import OnProgress, Step, counted, silent
 from nas.runners.find import find_runner
-from nas.space.load import load_space
+from nas.space.load import SPACE_FILE, load_space, space_paths
 from nas.space.search_space import SearchSpace
 
 FIT_SECONDS = 90.0
@@ -233,15 +233,27 @@ def has_timings(home: DeviceHome) -> bool:
 
 
 def table_space(home: DeviceHome) -> str:
-    """The space that the table of a device was built for. Raises `InputError` where it was not built here."""
+    """The file of the space that the table of a device was built for: the copy beside it, or, where an older program
+    left none, the one of its name.
+
+    Raises `InputError` where the table was not built here, and where there is no such file.
+    """
     model = load_latency(home).operators
-    space = model.manifest.get("space") if model else None
-    if not isinstance(space, str):
+    name = model.manifest.get("space") if model else None
+    if not isinstance(name, str):
         raise InputError(
             f"{home.name} must have a table that was built here, but has none; build one:"
             f" `nas lut build --device {home.name}`."
         )
-    return space
+    path = home.folder / SPACE_FILE
+    if not path.exists():
+        if name not in space_paths():
+            raise InputError(
+                f"the table of {home.name} must have the file of its space {name!r} beside it, but {path} is not there;"
+                " copy it there."
+            )
+        path = space_paths()[name]
+    return str(path)
 
 
 def check_table(home: DeviceHome) -> None:

@@ -20,7 +20,6 @@ from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.bundle import (
     MANIFEST_FILE,
     PAGE_FILE,
-    SPACE_FILE,
     TIMINGS_FILE,
     Bundle,
     default_format,
@@ -37,7 +36,7 @@ from nas.measure.plan import Item
 from nas.measure.store import MUST_AGREE, REFERENCE, NewTiming, StoredTiming, TimingStore
 from nas.progress import OnProgress, Step, silent
 from nas.runners.timing import Summary
-from nas.space.load import space_path
+from nas.space.load import SPACE_FILE, space_path
 from nas.space.search_space import SearchSpace
 from nas.zoo.formats import check_formats
 
@@ -360,7 +359,9 @@ def _is_fitted(home: DeviceHome, space: SearchSpace, timings: Sequence[StoredTim
         return False
     model = read_latency_model(home.device, home.own_folder).operators
     manifest = model.manifest if model else {}
-    return manifest.get("space") == space.name and manifest.get(TIMINGS_SHA256) == timings_digest(timings)
+    kept = home.own_folder / SPACE_FILE
+    same = kept.exists() and kept.read_bytes() == Path(space.source).read_bytes()
+    return same and manifest.get(TIMINGS_SHA256) == timings_digest(timings)
 
 
 def _take_along(home: DeviceHome) -> None:

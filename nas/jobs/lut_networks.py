@@ -26,7 +26,7 @@ from nas.jobs.lut_few import helping_devices
 from nas.jobs.network_times import networks_text, operators_of_network, read_network_times
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.device import DEVICE_FILE
-from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, read_network
+from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, network_of_row
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.operator_model import OperatorModel
 from nas.latency.printed import segment_rows
@@ -264,10 +264,10 @@ def _published_rows(home: DeviceHome) -> list[PublishedRow]:
 
 
 def _tables(home: DeviceHome, rows: Sequence[PublishedRow], lists: Mapping[str, OperatorTable]) -> list[OperatorTable]:
-    """The operators of each row's network: from the lists, else of the known network, as the device's runtime has
+    """The operators of each row's network: from the lists, else of what its name says, as the device's runtime has
     them."""
     found = {
-        name: lists.get(name) or operators_of_network(home.device, read_network(name))
+        name: lists.get(name) or operators_of_network(home.device, network_of_row(home.folder, name))
         for name in dict.fromkeys(row.network for row in rows)
     }
     return [found[row.network] for row in rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -400,8 +399,7 @@ def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str
 
     So the same training, by its `record`, replaces what it made before, and no other training is lost.
     """
-    text = f"{network.name}-{Path(data).stem}"
-    name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
+    name = resources.plain_name(f"{network.name}-{Path(data).stem}")
     folder = zoo_folder() / name
     try:
         there = read_entry(folder).manifest.get("training") or {} if folder.exists() else record

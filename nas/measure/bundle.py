@@ -25,7 +25,7 @@ from nas.measure.store import REFERENCE
 from nas.runtimes import Runtime
 from nas.space.architecture import parse_architecture
 
-MANIFEST_FILE, TIMINGS_FILE, SPACE_FILE, PAGE_FILE = "manifest.json", "timings.csv", "space.yaml", "README.md"
+MANIFEST_FILE, TIMINGS_FILE, PAGE_FILE = "manifest.json", "timings.csv", "README.md"
 SCHEMA = 1
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "coreml": ".mlpackage"}
 """The formats that a bundle may hold, and how the names of their files end."""

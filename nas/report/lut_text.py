@@ -255,9 +255,10 @@ def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -
     ]
     columns = [textual("", wrap=True), numeric("median error"), numeric("within 5 %"), numeric("within 10 %")]
     further = (
-        f"`nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
+        f"`nas lut verify --device {record['device']}` times fresh networks"
         if reached
-        else f"`nas lut bundle --device {record['device']} --space {found.space} --out DIR` writes further networks"
+        else f"`nas lut bundle --device {record['device']} --space {found.space_reference} --out DIR` writes further"
+        " networks"
     )
     return "\n".join(
         (

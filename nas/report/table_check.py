@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.files import write_bytes, writing
 from nas.report.lut_text import check_text
+from nas.resources import plain_name
 
 _PAGE = """\
 # {device}: predicted and measured latency of fresh networks of {space}
@@ -44,7 +45,7 @@ def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     from nas.measure.check import ROUNDS
     from nas.runners.protocol import RUNS_A_VISIT
 
-    name = f"{record['device']}-{record['space']}"
+    name = plain_name(f"{record['device']}-{record['space']}")
     page, picture = folder / f"{name}.md", folder / f"{name}.png"
     rows = [
         f"| {n['name']} | {n['macs'] / 1e6:.0f} | {n['predicted']['mean_ms']:.3f} |"

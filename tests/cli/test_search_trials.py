@@ -63,6 +63,16 @@ def document(capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
     return found
 
 
+def test_the_answer_is_exported_whatever_the_space_is_called(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "tiny.yaml").write_text(yaml.safe_dump(tiny_document("my space/2")))
+    found = document(capsys, "--trials", "2", "--noiseless")
+    assert found["best"]["name"] == f"my space/2-{found['best']['digest'][:8]}"
+    folder = workspace / "runs" / "zoo" / f"my-space-2-{found['best']['digest'][:8]}-untrained"
+    assert Path(found["best"]["zoo"]) == folder and (folder / "model.onnx").is_file()
+
+
 def test_the_document_has_the_answer_and_every_trial(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "--trials", "8", "--noiseless")
     assert [trial["number"] for trial in found["trials"]] == list(range(8)) and len(set(calls())) == len(calls()) == 8

@@ -27,6 +27,7 @@ from nas.report.few_text import from_networks_text, left_out_networks_text
 from nas.space import known_network
 from tests.measure.bundles import PHONE, add_phone
 from tests.measure.devices import TINY, tiny_file
+from tests.onnx.onnx_files import node, save
 
 NAMES = ("mobilenetv1-0.5", "mobilenetv2-0.5", "mobilenetv2-1.0", "repvgg-a0", "mnasnet-b1", "fbnet-c")
 MOBILEONES = {f"mobileone-s{size}": ms for size, ms in enumerate((73.9, 130.8, 164.9, 207.1, 303.6))}
@@ -98,6 +99,34 @@ def test_files_of_networks_are_read_from_beside_the_csv(workspace: Path) -> None
     assert lists["small"].macs.sum() == known_network("mobilenetv2-0.35@96").macs
     found = import_networks(phone(), path)
     assert found.rows == 8 and fit_from_networks(phone()).operators.to_json() == found.operators.to_json()
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(workspace: Path) -> None:
+    for folder, sides in {"a": 8, "b": 16, "b/a": 32, "c": 8}.items():
+        (workspace / folder).mkdir()
+        save(workspace / folder / "model.onnx", [node("Relu", ["x"], "y")], (1, 3, sides, sides))
+    save(workspace / "model.onnx", [node("Relu", ["x"], "y")], (1, 3, 64, 64))
+    files = {"a/model.onnx": 1.0, "./b/model.onnx": 2.0, "b/a/model.onnx": 3.0, "model.onnx": 4.0}
+    rows, lists = read_network_times(csv_file(workspace / "t.csv", files), phone().device)
+    assert [(row.network, row.family, row.resolution) for row in rows] == [
+        ("model", "model", 8), ("b-model", "b-model", 16), ("a-model", "a-model", 32), ("model-2", "model-2", 64)
+    ]  # fmt: skip
+    assert [lists[row.network].output_elements.tolist() for row in rows] == [[3 * n * n] for n in (8, 16, 32, 64)]
+    # Equal operators are one network, wherever its files lie.
+    with pytest.raises(InputError, match="row 3: model must come once, but comes again"):
+        read_network_times(csv_file(workspace / "t.csv", {"a/model.onnx": 1.0, "c/model.onnx": 2.0}), phone().device)
+
+
+def test_a_file_of_open_sizes_is_refused_with_what_can_be_done_there(workspace: Path) -> None:
+    save(workspace / "model.onnx", [node("Relu", ["x"], "y")], ("n", 16, 8, 8))
+    with pytest.raises(InputError, match=r"but has nx16x8x8; export it with one, or.*nas\.load_graph.*x=1x16x8x8$"):
+        read_network_times(csv_file(workspace / "t.csv", {"model.onnx": 1.0}), phone().device)
+
+
+def test_networks_may_be_named_by_their_digests(workspace: Path) -> None:
+    network = known_network("fbnet-c")
+    rows, lists = read_network_times(csv_file(workspace / "t.csv", {network.digest: 1.0}), phone().device)
+    assert ([row.network for row in rows], lists) == (["fbnet-c"], {})
 
 
 @pytest.mark.parametrize(
