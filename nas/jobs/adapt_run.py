@@ -79,11 +79,11 @@ class AdaptRequest:
         if self.target_ms is not None:
             words += ["--target-latency", f"{self.target_ms:.12g}ms"]
         words += option_words(
-            self,
-            "device", "accuracy", "divisor", "max_params", "max_macs", "max_size", "max_memory", "confidence",
-            "max_novelty",
+            self, "device", "divisor", "max_params", "max_macs", "max_size", "max_memory", "confidence"
         )  # fmt: skip
-        if self.data is not None:
+        if self.data is None:
+            words += option_words(self, "accuracy", "max_novelty")
+        else:
             words += option_words(self, "init", "data", "recipe", "epochs", "short", "step", "seed")
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]

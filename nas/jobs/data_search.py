@@ -331,7 +331,7 @@ class DataSearch:
         if not self._times.are_measured:
             notes.append("The device is not reached from here, so latencies are predicted.")
         if not any(one.part == "known" for one in kept):
-            notes.append("No known network that was tried meets the target, so there is none to compare with.")
+            notes.append(_no_rival(known))
         return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
 
     def _described(self, codes: tuple[int, ...]) -> list[float] | None:
@@ -420,6 +420,15 @@ def _nothing_trained(trials: Sequence[Trial]) -> NasError:
     reasons = [trial.reason for trial in trials if trial.reason]
     first = f"the first one: {reasons[0].rstrip('.')}" if reasons else "none was begun within the budget"
     return NasError(f"a search needs one training that succeeds, but none did; {first}. Mend that, and search again.")
+
+
+def _no_rival(known: Sequence[Trial]) -> str:
+    """Why no known network is a finalist."""
+    reasons = [trial.reason for trial in known if trial.reason]
+    if reasons and not any(trial.curve for trial in known):
+        first = reasons[0].rstrip(".")
+        return f"No known network could be trained, so there is none to compare with; the first one: {first}."
+    return "No known network that was tried meets the target, so there is none to compare with."
 
 
 def _as(doing: str, progress: OnProgress) -> OnProgress:

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from nas.cli.main import main
+from nas.runs import RunStore
 from nas.space import load_architecture
 from nas.space.architecture import parse_architecture
 from nas.training.loop import Training
@@ -140,12 +141,40 @@ def test_a_table_is_built_first_and_a_budget_kept(
     assert again["best"]["digest"] == found["best"]["digest"] and runner.processes == processes
 
 
+def test_a_run_is_gone_on_with_as_it_was_asked(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(search: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.jobs.data_search.DataSearch.answer", interrupted)
+    draw_pictures(workspace / "photos", 60, damaged=0)
+    assert main([*ASK, "--baselines", "1"]) == 130
+    (first,) = RunStore().records()
+    resume = ["search", "--resume", first.id]
+    for words in (["--data", "photos", "--target-latency", "1ms"], ["--epochs", "3"], ["--device", "pixel3-cpu"]):
+        capsys.readouterr()
+        assert main([*resume, *words]) == 2
+        assert f"must be asked what {first.id} was asked, but came with --" in " ".join(capsys.readouterr().err.split())
+    assert main([*resume, "--budget", "3h", "--trials", "50"]) == 130
+    second = RunStore().get(RunStore().records()[0].id)
+    assert second.inputs["study"] == RunStore().get(first.id).inputs["study"] and second.id != first.id
+    assert (second.inputs["request"]["budget"], second.inputs["request"]["trials"]) == (10800.0, 50)
+    capsys.readouterr()
+    min((workspace / "photos" / "rings").glob("*.png")).unlink()
+    assert main(resume) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "but since then the images changed; leave --resume out" in said
+    assert len(RunStore().records()) == 2
+
+
 def test_what_does_not_go_together(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = {
         "--data says what networks are trained on": [*ASK, "--evaluate", "a:b"],
         "--verify belongs to a search by predicted accuracy": [*ASK, "--verify"],
         "a search with --data compares trainings": [*ASK, "--reward", "soft"],
         "a search with --data needs a target": [word for word in ASK if word not in ("--target-latency", "0.3ms")],
+        "--no-shrink belongs to a search by predicted accuracy": [*ASK, "--no-shrink"],
         "--epochs says how networks are trained": ["search", "--device", "iphone12", "--epochs", "3"],
         "photos is not there": ASK,
         "but has none; build it once": [word if word != "pixel3-cpu" else "local" for word in ASK],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -302,6 +303,11 @@ def test_the_command_from_a_trained_network_to_a_trained_one(trained: Path, caps
     text = capsys.readouterr().out
     assert f"{100 * accuracy['mean']:.2f} % of 60 held-out images right" in text
     assert "accuracies on the validation images" in text and "untrained" not in text
+    # And by the command that the run has recorded, which has no option that it would refuse.
+    assert main(["runs", "show", found["run"], "--json"]) == 0
+    recorded = json.loads(capsys.readouterr().out)["command"]
+    assert main([*shlex.split(recorded)[1:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["digest"] == found["best"]["digest"]
 
 
 def test_data_without_weights_and_weights_without_data(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
