@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 
 from nas.errors import NasError
 
@@ -15,11 +16,12 @@ MOST = 1e30
 
 
 def entering(value: object) -> float:
-    """The number that `value` (a number or its text) stands for; nan where it is none, or none that may enter.
+    """The number that `value` (a number, NumPy's too, or its text) stands for; nan where it is none, or none that may
+    enter.
 
     Whoever reads it says what is right instead, with its file and place.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | Real):
         return math.nan
     try:
         number = float(value)

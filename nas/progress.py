@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ class Step:
     """One word of progress.
 
     `doing` is the phase, the same text as long as it lasts; `done` of `of` say how far the phase is, in any unit
-    (`of=0`: nobody knows); `note` is what else may be told, such as the best network so far.
+    (`of=0` or without end: nobody knows); `note` is what else may be told, such as the best network so far.
     """
 
     doing: str
@@ -22,7 +23,7 @@ class Step:
     @property
     def share(self) -> float | None:
         """How much of the phase is done, from 0 to 1, or None where nobody knows."""
-        return min(1.0, max(0.0, self.done / self.of)) if self.of > 0 else None
+        return min(1.0, max(0.0, self.done / self.of)) if 0 < self.of < math.inf else None
 
 
 OnProgress = Callable[[Step], None]

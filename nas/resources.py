@@ -17,6 +17,8 @@ _PACKAGE = Path(__file__).resolve().parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 _LONGEST = 200
 """Characters of a name: with what files and hidden folders add, disks take 255."""
+_ENDING = 20
+"""Characters that may be put behind a name that was made: a digest, a word."""
 
 
 def shipped_room(room: str) -> Path:
@@ -53,6 +55,15 @@ def check_name(name: str, *, what: str) -> str:
             f" to use your own, put it under {workspace()} and give its name."
         )
     return name
+
+
+def plain_name(text: str) -> str:
+    """A name as `check_name` takes it, as like `text` as can be: what may not be in one becomes a hyphen, and of what
+    is too long for a name with an ending the middle is left out."""
+    name = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9._@+-]+", "-", text)).lstrip("-._@+").rstrip("-.")
+    if len(name) > _LONGEST - _ENDING:
+        name = name[: _LONGEST - _ENDING - 60] + name[-60:]
+    return name or "network"
 
 
 def find(room: str, relative: str) -> Path | None:

@@ -20,13 +20,27 @@ from nas.zoo.entry import entries_and_faults
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("1.5", 1.5), (2, 2.0), ("-3e29", -3e29), (0, 0.0), ("1e-300", 1e-300), (1e30, 1e30)],
+    [
+        ("1.5", 1.5),
+        (2, 2.0),
+        ("-3e29", -3e29),
+        (0, 0.0),
+        ("1e-300", 1e-300),
+        (1e30, 1e30),
+        (np.float32(1.5), 1.5),
+        (np.float16(0.5), 0.5),
+        (np.int64(-3), -3.0),
+        (np.uint8(7), 7.0),
+    ],
 )
 def test_numbers_that_are_meant_enter(value: object, number: float) -> None:
     assert entering(value) == number
 
 
-@pytest.mark.parametrize("value", ["1e308", "nan", "inf", "-inf", "", "x", None, True, [1], 10**400, 2e30, "1e999"])
+@pytest.mark.parametrize(
+    "value",
+    ["1e308", "nan", "inf", "-inf", "", "x", None, True, np.True_, np.float32(np.inf), [1], 10**400, 2e30, "1e999"],
+)
 def test_others_do_not(value: object) -> None:
     assert np.isnan(entering(value))
 

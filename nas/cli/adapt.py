@@ -8,12 +8,19 @@ from typing import Any
 import click
 
 from nas.cli.answer_options import accuracy_option, formats_option
+from nas.cli.given import given_options
 from nas.cli.limits import target_and_limits
 from nas.cli.names import known_device, known_network, known_recipe, known_source
 from nas.cli.progress import progress
 from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
 from nas.cli.terminal import page, wide_option
+
+_TRAINED_ONLY = ("recipe", "epochs", "short", "step", "seed")
+"""What an adaptation without --data does not have."""
+
+_PREDICTED_ONLY = ("accuracy", "max_novelty")
+"""What an adaptation with --data does not have."""
 
 
 @click.command()
@@ -64,9 +71,16 @@ def command(as_json: bool, storage: str | None, **options: Any) -> None:
     """Make NETWORK narrower, layer by layer, until it meets a latency on a device, or limits alone (NetAdapt).
 
     NETWORK is a known name, an architecture file or a zoo folder. Exits with 1 where the target cannot be met, and
-    tells what was reached. With --data and --init accuracy is not predicted but measured: each round cuts channels by
-    norm, fine-tunes every candidate, and keeps the best; the same command goes on where it was stopped.
+    tells what was reached. With --data and --init accuracy is not predicted but measured: each round keeps the channels
+    that the layers behind them would miss, fine-tunes every candidate, and goes on with the best; the same command goes
+    on where it was stopped.
     """
+    if options["data"] is None and options["init"] is None and (given := given_options(_TRAINED_ONLY)):
+        raise click.UsageError(f"{given[0]} says how networks are trained on --data, but there is none; add it.")
+    if options["data"] is not None and (given := given_options(_PREDICTED_ONLY)):
+        raise click.UsageError(
+            f"{given[0]} belongs to predicted accuracy, but came with --data, which measures it; leave one out."
+        )
     with progress() as show:
         from nas.jobs.adapt_run import AdaptRequest, run_adapt
 

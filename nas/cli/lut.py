@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.device_option import device_option
-from nas.cli.lut_build import build, plan
+from nas.cli.lut_build import build, plan, tell_unread
 from nas.cli.lut_bundle import bundle, import_times, is_bundled
 from nas.cli.names import known_network, known_space
 from nas.cli.network_options import batch_option, input_shape_option
@@ -102,6 +102,7 @@ def _import_networks(home: DeviceHome, files: Sequence[Path], as_json: bool) -> 
 
     if len(files) > 1:
         raise InputError(f"latencies of networks must be imported by themselves, but got {len(files)} files.")
+    tell_unread(home)
     with progress() as show:
         show(Step(doing="fitting the networks"))
         _tell_networks(import_networks(home, files[0]), as_json)
@@ -162,7 +163,7 @@ def fit(home: DeviceHome, as_json: bool) -> None:
     "--space",
     callback=known_space,
     metavar="NAME",
-    help="A measured device: whose networks to draw.  [default: the table's]",
+    help="A measured device: whose networks to draw, and time.  [default: the table's]",
 )
 @click.option("--networks", type=click.IntRange(1), default=60, show_default=True, help="A measured device: how many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="A measured device: which ones.")
@@ -192,10 +193,12 @@ def verify(
     """Score a device's latencies on networks that it has not seen.
 
     A device that is measured from here: fresh networks are predicted, then timed. One that was timed with a bundle: the
-    networks of another bundle (--times). Any other: networks and families of networks.csv are left out of the
-    calibration, or of the fit that other devices help.
+    networks of another bundle (--times). Any other, and one that networks.csv alone tells of where no --space is named:
+    networks and families of networks.csv are left out of the calibration, or of the fit that other devices help.
     """
-    if home.device.is_timed or times is not None:
+    from nas.jobs.lut_build import has_timings
+
+    if times is not None or (home.device.is_timed and (space is not None or has_timings(home))):
         record, text, paths = _check(home, space, networks, seed, times, report)
     else:
         record, text, paths = _left_out_scores(home, report)

@@ -13,11 +13,12 @@ from nas.cli.names import known_space
 from nas.cli.progress import progress
 from nas.cli.run_page import write_run_page
 from nas.cli.storage import storage_option
-from nas.cli.terminal import page
+from nas.cli.terminal import page, tell
 from nas.progress import Step
 
 if TYPE_CHECKING:
     from nas.jobs.lut_build import TableRequest
+    from nas.latency import DeviceHome
     from nas.measure.build import BuildProgress
 
 
@@ -67,14 +68,25 @@ def _request(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def tell_unread(home: DeviceHome) -> None:
+    """Warn of the devices whose help is asked for, and whose files are bad."""
+    from nas.jobs.lut_few import unread_devices
+
+    for name, reason in unread_devices(home).items():
+        tell("warning", f"{name} does not help: {reason}")
+
+
 @click.command()
 @_request
 def plan(as_json: bool, **options: Any) -> None:
     """Say what a build would time and how long it takes; stores nothing."""
     from nas.jobs.lut_build import plan_table
 
+    request = _table_request(**options)
+    if request.is_few:
+        tell_unread(request.home)
     with progress() as show:
-        found = plan_table(_table_request(**options), progress=show)
+        found = plan_table(request, progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
         return
@@ -97,6 +109,8 @@ def build(as_json: bool, storage: str | None, **options: Any) -> None:
 
     request = _table_request(**options)
     check_build(request)
+    if request.is_few:
+        tell_unread(request.home)
     words = ["nas", "lut", "build", "--device", request.home.name, "--space", request.space]
     size = ["--budget", f"{request.budget_s:g}s"] if request.networks is None else ["--networks", f"{request.networks}"]
     words += [*size, "--seed", str(request.seed)]

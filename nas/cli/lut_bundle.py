@@ -44,10 +44,14 @@ def bundle(as_json: bool, **options: Any) -> None:
 
     `nas lut import DIR` makes the device's table of what comes back. Stopped and started again, it goes on.
     """
+    from nas.cli.lut_build import tell_unread
     from nas.jobs.lut_bundle import BundleRequest, make_bundle
 
+    request = BundleRequest(**options)
+    if request.is_few:
+        tell_unread(request.home)
     with progress() as show:
-        found = make_bundle(BundleRequest(**options), progress=show)
+        found = make_bundle(request, progress=show)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
         return

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from nas.cli.device_option import device_option
+from nas.cli.given import given_options
 from nas.cli.names import known_network
 from nas.cli.network_options import input_shape_option
 from nas.cli.progress import progress
@@ -63,7 +63,7 @@ def command(
     from nas.report.measure_text import measured_text
     from nas.report.sustained_text import sustained_text
 
-    if sustained_s is not None and (len(threads) > 1 or _is_given("rounds")):
+    if sustained_s is not None and (len(threads) > 1 or given_options(["rounds"])):
         raise click.UsageError("--sustained runs with one number of threads for a time: leave --rounds out.")
     with progress() as show:
         if sustained_s is None:
@@ -77,7 +77,3 @@ def command(
     click.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else text)
     for warning in warnings:
         tell("warning", warning)
-
-
-def _is_given(option: str) -> bool:
-    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT

@@ -84,11 +84,12 @@ class _Bar:
         self._doing = ""
 
     def __call__(self, step: Step) -> None:
+        total = None if step.share is None else step.of
         if step.doing != self._doing:
             self._doing = step.doing
-            self._progress.reset(self._task, description=on_one_line(step.doing), total=step.of or None, note="")
+            self._progress.reset(self._task, description=on_one_line(step.doing), total=total, note="")
         note = f"; {on_one_line(step.note)}" if step.note else ""
-        self._progress.update(self._task, completed=step.done, total=step.of or None, note=note)
+        self._progress.update(self._task, completed=step.done, total=total, note=note)
 
     def close(self) -> None:
         self._progress.stop()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas.cli.answer_options import accuracy_option, formats_option
+from nas.cli.given import given_options
 from nas.cli.limits import target_and_limits
 from nas.cli.names import known_device, known_reward, known_space, known_strategy
 from nas.cli.progress import progress
@@ -19,6 +20,7 @@ from nas.errors import NasError, TargetError
 
 if TYPE_CHECKING:
     from nas.jobs.data_run import DataOutcome
+    from nas.jobs.trials_run import TrialsOutcome
 
 
 def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -149,7 +151,10 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
     --evaluate accuracies are those of a function, which costs: few networks are tried, each the one worth most. With
     --data they are trained on your images, beside the known families (docs/search-on-your-data.md).
     """
-    if resume is None and options["device"] is None:
+    if resume is not None:
+        _resume(resume, options, storage, as_json)
+        return
+    if options["device"] is None:
         raise click.MissingParameter(param_type="option", param_hint="'--device'")
     own = {name: options.pop(name) for name in TRIALS_ONLY}
     on_data = {name: options.pop(name) for name in DATA_ONLY}
@@ -158,14 +163,15 @@ def command(as_json: bool, storage: str | None, evaluate: str | None, resume: st
     if on_data["data"] is not None:
         _on_data({**options, **own, **on_data}, storage, as_json)
         return
-    if given := [name for name in DATA_ONLY if on_data[name] and _is_given(name)]:
-        option = given[0].replace("_", "-")
-        raise click.UsageError(f"--{option} says how networks are trained on --data, but there is none; add it.")
-    if evaluate is not None or resume is not None:
-        _by_trials(evaluate, resume, {**options, **own}, storage, as_json)
+    if given := given_options(DATA_ONLY):
+        raise click.UsageError(f"{given[0]} says how networks are trained on --data, but there is none; add it.")
+    if evaluate is not None:
+        _by_trials(evaluate, {**options, **own}, storage, as_json)
         return
-    if own["trials"] is not None:
-        raise click.UsageError("--trials says how many networks --evaluate or --data try, but there is none; add it.")
+    if given := given_options(TRIALS_ONLY):
+        raise click.UsageError(
+            f"{given[0]} says how networks are tried by --evaluate or --data, but there is none; add it."
+        )
     options["space"] = options["space"] or "mobile"
     with progress() as show:
         from nas.jobs.search_run import SearchRequest, TargetsOutcome, run_search
@@ -191,12 +197,10 @@ def _ended(run: str, fault: NasError | None, storage: str | None, as_json: bool)
         raise fault
 
 
-def _is_given(name: str) -> bool:
-    source = click.get_current_context().get_parameter_source(name)
-    return source is not click.core.ParameterSource.DEFAULT
-
-
-_FREE_ONLY = ("also", "targets_ms", "start", "verify", "now", "simple", "covered_only", "strategy")
+_FREE_ONLY = (
+    "also", "targets_ms", "start", "verify", "now", "simple", "covered_only", "strategy", "max_novelty", "max_interval",
+    "no_shrink",
+)  # fmt: skip
 """What belongs to a search by predicted accuracy."""
 
 
@@ -204,14 +208,12 @@ def _refuse_free_only(options: dict[str, Any], beside: str) -> None:
     """Take the options of a search by predicted accuracy out of `options`; `InputError` where one was given."""
     from nas.errors import InputError
 
+    if given := given_options(_FREE_ONLY):
+        raise InputError(
+            f"{given[0]} belongs to a search by predicted accuracy, but came with {beside}; leave one of the two out."
+        )
     for name in _FREE_ONLY:
-        if options.pop(name, None):
-            raise InputError(
-                f"--{name.removesuffix('_ms').replace('_', '-')} belongs to a search by predicted accuracy, but came"
-                f" with {beside}; leave one of the two out."
-            )
-    for name in ("max_novelty", "max_interval", "no_shrink"):
-        options.pop(name, None)
+        options.pop(name)
 
 
 def _on_data(options: dict[str, Any], storage: str | None, as_json: bool) -> None:
@@ -253,29 +255,51 @@ def _show_data(outcome: DataOutcome, storage: str | None, as_json: bool) -> None
     _ended(outcome.run, outcome.fault, storage, as_json)
 
 
-def _by_trials(
-    evaluate: str | None, resume: str | None, options: dict[str, Any], storage: str | None, as_json: bool
-) -> None:
-    """Search by evaluations that cost, or go on with such a search."""
+_OF_OUTPUT = ("resume", "storage", "wide", "as_json")
+"""What says of a search to go on with which one it is, and how its answer is shown."""
+
+
+def _resume(resume: str, options: dict[str, Any], storage: str | None, as_json: bool) -> None:
+    """Go on with a search whose accuracies cost."""
+    from nas.errors import InputError
+
+    with progress() as show:
+        from nas.jobs.resume import changeable, resume_search
+        from nas.jobs.trials_run import TrialsOutcome
+
+        may_change = changeable(resume, storage=storage)
+        parameters = [one.name for one in click.get_current_context().command.params if one.name is not None]
+        if given := given_options([name for name in parameters if name not in (*_OF_OUTPUT, *may_change)]):
+            raise InputError(
+                f"a search that is gone on with must be asked what {resume} was asked, but came with {given[0]}; leave"
+                " it out, or leave --resume out to begin another search."
+            )
+        changes = {name: options[name] for name in may_change if given_options([name])}
+        outcome = resume_search(resume, changes=changes, storage=storage, progress=show)
+    if isinstance(outcome, TrialsOutcome):
+        _show_trials(outcome, storage, as_json)
+    else:
+        _show_data(outcome, storage, as_json)
+
+
+def _by_trials(evaluate: str, options: dict[str, Any], storage: str | None, as_json: bool) -> None:
+    """Search by evaluations that cost."""
     from nas.errors import InputError
 
     _refuse_free_only(options, "--evaluate")
+    if options["target_ms"] is None:
+        raise InputError("a search with --evaluate needs a target, but there is none; add --target-latency.")
     trials = options.pop("trials")
     options["space"] = options["space"] or "mobile"
     with progress() as show:
-        from nas.jobs.resume import resume_search
-        from nas.jobs.trials_run import TrialsOutcome, TrialsRequest, run_trials
+        from nas.jobs.trials_run import TrialsRequest, run_trials
 
-        if resume is not None:
-            outcome = resume_search(resume, trials=trials, storage=storage, progress=show)
-            if not isinstance(outcome, TrialsOutcome):
-                _show_data(outcome, storage, as_json)
-                return
-        elif options["target_ms"] is None:
-            raise InputError("a search with --evaluate needs a target, but there is none; add --target-latency.")
-        else:
-            request = TrialsRequest(evaluate=str(evaluate), **options, **({} if trials is None else {"trials": trials}))
-            outcome = run_trials(request, storage=storage, progress=show)
+        request = TrialsRequest(evaluate=evaluate, **options, **({} if trials is None else {"trials": trials}))
+        outcome = run_trials(request, storage=storage, progress=show)
+    _show_trials(outcome, storage, as_json)
+
+
+def _show_trials(outcome: TrialsOutcome, storage: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:

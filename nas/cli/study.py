@@ -86,7 +86,7 @@ def _run(
     from nas.report.study import study_text, write_report
 
     words = ["nas", "study", kind, "--device", home.name, *([] if rounds is None else ["--rounds", str(rounds)])]
-    check_study(kind, home)
+    check_study(kind, home, rounds)
     with progress() as show:
         run, found = recorded(
             "study", words, home, lambda: study(kind, home, rounds=rounds, progress=show), storage=storage

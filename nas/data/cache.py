@@ -57,10 +57,11 @@ def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def read_cache(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
+def read_cache(folder: Path, *, shared: bool = False) -> dict[str, NDArray[np.uint8]] | None:
     """The arrays in `folder` by name, each compared with its checksum; None where it is absent or damaged.
 
-    What fits the memory well is read into it, the rest is mapped.
+    What fits the memory well is read into it, the rest is mapped; `shared` with other processes all of it is, so that
+    it is in memory once.
     """
     try:
         manifest: Any = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
@@ -68,7 +69,7 @@ def read_cache(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
         if any(sha256(_file(folder, name)) != checksum for name, checksum in checksums.items()):
             return None
         total = sum(_file(folder, name).stat().st_size for name in checksums)
-        mode: Literal["r"] | None = None if total * _MEMORY_SHARE <= free_memory() else "r"
+        mode: Literal["r"] | None = "r" if shared or total * _MEMORY_SHARE > free_memory() else None
         return {name: np.load(_file(folder, name), mmap_mode=mode, allow_pickle=False) for name in checksums}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

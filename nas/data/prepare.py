@@ -30,6 +30,7 @@ def prepare(
     channels: int | None = None,
     seed: int = 0,
     validation: bool = True,
+    shared: bool = False,
     progress: OnProgress = silent,
 ) -> Prepared:
     """The images of `dataset` at `size` (height, width) with `channels` (1 or 3; by default as the data set has).
@@ -38,8 +39,9 @@ def prepare(
     times it, so that crops of `size` can be drawn. Where all training images have the size already they keep their
     pixels, and there is no margin. `seed` draws splits that are absent. Without `validation` the images of that split
     are among those that train, for a training that nothing is chosen by; the digest is the same. Decoded images are
-    kept under `runs/data`, and made again when the data, the size or the splits are others. Raises `NasError` where the
-    disk has no room, and where a file changes while it is read.
+    kept under `runs/data`, and made again when the data, the size or the splits are others; `shared` says that
+    other processes of this machine read them too, and each is to take no memory of its own for them. Raises `NasError`
+    where the disk has no room, and where a file changes while it is read.
     """
     channels = dataset.channels if channels is None else channels
     if min(size) < 1 or channels not in (1, 3):
@@ -48,7 +50,7 @@ def prepare(
         )
     splits = dataset.splits(seed)
     rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
-    digest = _digest(dataset, rows, size, channels)
+    digest, contents = _digest(dataset, rows, size, channels), _contents(dataset, rows)
     if not validation:
         rows |= {"train": np.flatnonzero(splits != SPLITS.index("test")), "val": rows["val"][:0]}
     sizes = {"train": _training_size(dataset, rows["train"], size), "val": size, "test": size}
@@ -57,18 +59,21 @@ def prepare(
         # Another seed is not other data; each keeps its own.
         kind = f"{size[0]}x{size[1]}x{channels}" + (f"-seed{seed}" if dataset.findings.drawn else "")
         kind += "" if validation else "-all"
-        images = _cached(dataset, rows, sizes, channels, (kind, digest), progress)
+        images = _cached(dataset, rows, sizes, channels, (kind, digest), shared, progress)
     train, val, test = (
         Split(images=images[name], labels=dataset.labels[rows[name]], names=tuple(map(dataset.names.__getitem__, at)))
         for name, at in ((name, rows[name].tolist()) for name in SPLITS)
     )
-    return Prepared(classes=dataset.classes, train=train, val=val, test=test, digest=digest)
+    return Prepared(classes=dataset.classes, train=train, val=val, test=test, digest=digest, contents=contents)
 
 
 def contents_digest(dataset: DataSet, *, seed: int = 0) -> str:
     """A digest of the contents, labels and splits of `dataset`, the same at whatever size its images are prepared."""
     splits = dataset.splits(seed)
-    rows = {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)}
+    return _contents(dataset, {name: np.flatnonzero(splits == i) for i, name in enumerate(SPLITS)})
+
+
+def _contents(dataset: DataSet, rows: dict[str, NDArray[np.int64]]) -> str:
     return _digest(dataset, rows, (0, 0), dataset.channels)
 
 
@@ -111,17 +116,18 @@ def _cached(
     sizes: dict[str, tuple[int, int]],
     channels: int,
     name: tuple[str, str],
+    shared: bool,
     progress: OnProgress,
 ) -> dict[str, NDArray[np.uint8]]:
     """The images from the cache called `name` (kind, digest), which is made where it is not there, or damaged; older
     ones of its kind are of data that have changed, and go."""
     kind, digest = name
     folder = kept_folder(dataset.path) / f"{kind}-{digest[:16]}"
-    images = read_cache(folder)
+    images = read_cache(folder, shared=shared)
     if images is not None:
         return images
     with alone(folder.parent, lambda: progress(Step(doing="waiting for another process that decodes these images"))):
-        images = read_cache(folder)
+        images = read_cache(folder, shared=shared)
         if images is not None:
             return images
         for old in folder.parent.glob(f"{kind}-*"):
@@ -131,7 +137,7 @@ def _cached(
             folder,
             {name: ArrayPlan(shape=(len(rows[name]), *sizes[name], channels), images=drawn[name]) for name in SPLITS},
         )
-        images = read_cache(folder)
+        images = read_cache(folder, shared=shared)
     if images is None:
         raise NasError(
             f"{folder} must hold what was written to it, but does not; look after the disk, and start again."

@@ -24,10 +24,12 @@ class Split:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
     """Three splits of one data set, no image in two of them. `digest` names pixels, labels, splits and classes: the
-    same data give the same digest on every machine."""
+    same data give the same digest on every machine. `contents` names the data set whatever the size of the pixels;
+    empty where there is none behind them."""
 
     classes: tuple[str, ...]
     train: Split
     val: Split
     test: Split
     digest: str
+    contents: str = ""

@@ -17,10 +17,14 @@ _MOST = 4
 """Each thread may hold an image of the greatest size that is allowed."""
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def each(function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
     """The results of `function` for `items`, in order; few are begun before the earlier ones are taken."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = min(_MOST, cores)
+    count = min(_MOST, cores())
     waiting: deque[Future[_R]] = deque()
     with quiet(), ThreadPoolExecutor(count) as pool:
         try:

@@ -101,12 +101,12 @@ class Graph:
     @cached_property
     def params(self) -> int:
         """Learned numbers of the inference form (a folded batch norm is one bias a channel)."""
-        return sum(n.op.params(self.input_shapes(n)) for n in self.nodes)
+        return sum(n.params(self.input_shapes(n)) for n in self.nodes)
 
     @cached_property
     def training_params(self) -> int:
         """Learned numbers of the training form (batch norm: scale and shift)."""
-        return sum(n.op.training_params(self.input_shapes(n)) for n in self.nodes)
+        return sum(n.training_params(self.input_shapes(n)) for n in self.nodes)
 
     @cached_property
     def macs(self) -> int:
@@ -174,7 +174,7 @@ def _segment(nodes: tuple[Node, ...], start: int, stop: int) -> Segment:
         node = nodes[i]
         shapes = tuple(nodes[j].shape for j in node.inputs)
         rows.extend(node.rows(shapes))
-        params += node.op.params(shapes)
+        params += node.params(shapes)
         macs += node.macs(shapes)
         sources = [outer.setdefault(j, -len(outer)) if j < start else number[j] for j in node.inputs]
         fused = isinstance(node.op, Activation) and node.inputs == (i - 1,) and i > start and consumers[i - 1] == 1

@@ -148,9 +148,16 @@ def _row(record: Mapping[str, str], path: Path, number: int) -> tuple[str | floa
 
 def write_operator_lists(path: Path, lists: Iterable[tuple[str, OperatorTable]]) -> None:
     """Write operator lists so that `read_operator_lists` gives them back; same content, same bytes."""
-    with open(path, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed:
+    path.write_bytes(packed_operator_lists(lists))
+
+
+def packed_operator_lists(lists: Iterable[tuple[str, OperatorTable]]) -> bytes:
+    """What `write_operator_lists` writes."""
+    raw = io.BytesIO()
+    with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed:
         packed.write((",".join(("network", "index", "kind", *NUMERIC_COLUMNS)) + "\n").encode())
         for name, table in lists:
             for i in range(len(table)):
                 numbers = ",".join(f"{getattr(table, column)[i]:.12g}" for column in NUMERIC_COLUMNS)
                 packed.write(f"{name},{i},{table.kind[i]},{numbers}\n".encode())
+    return raw.getvalue()

@@ -79,11 +79,11 @@ class AdaptRequest:
         if self.target_ms is not None:
             words += ["--target-latency", f"{self.target_ms:.12g}ms"]
         words += option_words(
-            self,
-            "device", "accuracy", "divisor", "max_params", "max_macs", "max_size", "max_memory", "confidence",
-            "max_novelty",
+            self, "device", "divisor", "max_params", "max_macs", "max_size", "max_memory", "confidence"
         )  # fmt: skip
-        if self.data is not None:
+        if self.data is None:
+            words += option_words(self, "accuracy", "max_novelty")
+        else:
             words += option_words(self, "init", "data", "recipe", "epochs", "short", "step", "seed")
         if self.formats != ("onnx",):
             words += ["--format", ",".join(self.formats)]
@@ -194,24 +194,27 @@ def _run_on_data(
         with RunStore(url=storage).start("adapt", command=request.command(), inputs=inputs, seed=request.seed) as run:
             folder = runs_folder() / FOLDER / _key(network, prepared, source, tuning)
             run.add_artefact("trainings", folder)
-            with asked_to_stop() as stop:
-                found = adapt_trained(
-                    network,
-                    latency=latency,
-                    target_ms=request.target_ms,
-                    data=prepared,
-                    source=source,
-                    tuning=tuning,
-                    folder=folder,
-                    called=data,
-                    limits=request.limits,
-                    divisor=request.divisor,
-                    published=PublishedFigures(home),
-                    stop=stop,
-                    progress=progress,
-                )
+            try:
+                with asked_to_stop() as stop:
+                    found = adapt_trained(
+                        network,
+                        latency=latency,
+                        target_ms=request.target_ms,
+                        data=prepared,
+                        source=source,
+                        tuning=tuning,
+                        folder=folder,
+                        called=data,
+                        limits=request.limits,
+                        divisor=request.divisor,
+                        published=PublishedFigures(home),
+                        stop=stop,
+                        progress=progress,
+                    )
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt("interrupted; all trainings are kept; the same command goes on") from error
             outcome = AdaptOutcome(run=run.id, seconds=time.perf_counter() - began, found=found.adaptation)
-            zoo = _export_trained(found, prepared, tuning, run, request.formats, progress)
+            zoo = _export_trained(found, prepared, source, tuning, run, request.formats, progress)
             adaptation = found.adaptation
             adaptation = replace(adaptation, answer=with_zoo(adaptation.answer, str(zoo)))
             outcome = replace(outcome, found=adaptation, seconds=time.perf_counter() - began)
@@ -240,6 +243,7 @@ def _key(network: Architecture, prepared: Prepared, source: Source, tuning: Tuni
 def _export_trained(
     found: AdaptedWeights,
     prepared: Prepared,
+    source: Source,
     tuning: Tuning,
     run: RunHandle,
     formats: tuple[str, ...],
@@ -257,6 +261,7 @@ def _export_trained(
         "data_digest": prepared.digest,
         "classes": list(prepared.classes),
         "images": len(prepared.train),
+        "all_images_of": list(source.all_images_of),
         "held_out": found.held_out.count,
         "correct": found.held_out.correct,
         "confusion": found.held_out.confusion.tolist(),

@@ -21,7 +21,7 @@ from nas.errors import InputError
 from nas.evaluate import Aim, ChannelAdaptation, Limits, Models
 from nas.jobs.adapt_rounds import Rounds, Tuning
 from nas.jobs.adaptation import REWARD, Adaptation, Trained, name_answer, rounds_of, size_around
-from nas.jobs.inherit import Source, inherit_from
+from nas.jobs.inherit import Source, check_unseen, inherit_from
 from nas.jobs.network import Network, NetworkRecords, Published
 from nas.jobs.search_answer import SearchAnswer
 from nas.jobs.unmet import unmet_by_shrinking
@@ -71,11 +71,13 @@ def adapt_trained(
     for as many epochs as at the end. Accuracies of rounds are those on the validation images, which choose; the test
     images are looked at once, at the end. All trainings are kept in `folder`, each from the moment it ends: the same
     call again does none of them twice. `called` is what the data are called; `limits.max_novelty` is of no use where
-    accuracy is measured. Raises `InputError` where there are no validation images, `TargetError` with the least that
-    was reached where that is not enough, before anything is trained, and `StoppedError` where `stop` says so.
+    accuracy is measured. Raises `InputError` where there are no validation images, or `source` has learned from them,
+    `TargetError` with the least that was reached where that is not enough, before anything is trained, and
+    `StoppedError` where `stop` says so.
     """
     if not len(data.val):
         raise InputError("a candidate is judged by validation images, but the data have none; divide them otherwise.")
+    check_unseen(source, data.contents)
     limits = replace(limits or Limits(), max_novelty=None, max_interval=None)
     aim = limits.aim(target_ms)
     # Nobody asks this accuracy model: it completes the figures of networks.

@@ -13,6 +13,7 @@ from nas.evaluate import Aim, Figures
 from nas.jobs.display import notebook_html
 from nas.jobs.network import Network
 from nas.jobs.search_answer import SearchAnswer
+from nas.resources import plain_name
 from nas.space import Architecture
 from nas.space.shrink import inner_places, tied_widths
 from nas.strategies import Reward
@@ -155,7 +156,7 @@ def name_answer(network: Architecture, start: Architecture, aim: Aim) -> Archite
     """The network of the answer, named after the start, the target and its own digest; `start` as it is."""
     if network.digest == start.digest:
         return start
-    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", start.name), network.digest[:8]]  # it becomes the name of a folder
+    words = [plain_name(re.sub("[@+]", "-", start.name)), network.digest[:8]]  # it becomes the name of a folder
     if aim.target_ms is not None:
         words.insert(1, f"{aim.target_ms:g}ms")
     return network.named("-".join(words))

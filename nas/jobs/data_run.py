@@ -170,10 +170,17 @@ class DataOutcome:
         }
 
 
-def run_data_search(request: DataRequest, *, storage: str | None = None, progress: OnProgress = silent) -> DataOutcome:
+def run_data_search(
+    request: DataRequest,
+    *,
+    before: Mapping[str, Any] | None = None,
+    storage: str | None = None,
+    progress: OnProgress = silent,
+) -> DataOutcome:
     """Search on the images of `request.data`, export the trained answer to the zoo, and record the run in `storage`.
 
-    Everything that the request names is checked before anything is trained.
+    Everything that the request names is checked before anything is trained. `before` are the inputs of a run whose
+    search is gone on with: `InputError` where that was asked something else.
     """
     made = _make(request, storage, progress)
     inputs = {
@@ -183,6 +190,8 @@ def run_data_search(request: DataRequest, *, storage: str | None = None, progres
         "data": {"path": str(request.data), "digest": made.search.teaching.contents},
         **model_inputs(made.home, made.accuracy),
     }
+    if before is not None and before["study"] != inputs["study"]:
+        raise _another(before, inputs)
     began, outcome = time.perf_counter(), None
     try:
         with RunStore(url=storage).start(KIND, command=request.command(), inputs=inputs, seed=request.seed) as run:
@@ -225,13 +234,15 @@ def plan_data_search(request: DataRequest, *, storage: str | None = None, progre
     return plan_of(_make(request, storage, progress).search, request.workers, progress)
 
 
-def resume_data_search(
-    inputs: Mapping[str, Any], *, trials: int | None = None, storage: str | None = None, progress: OnProgress = silent
-) -> DataOutcome:
-    """Go on with the search whose run has `inputs`, with more trials where `trials` says so."""
-    request = DataRequest.read(inputs["request"])
-    return run_data_search(
-        request if trials is None else replace(request, trials=trials), storage=storage, progress=progress
+def _another(before: Mapping[str, Any], inputs: Mapping[str, Any]) -> InputError:
+    """The error that a run to go on with, whose inputs were `before`, was another search; it names what changed."""
+    said = {"data": "the images", "space": "the space", "device": "the device's files", "accuracy": "the predictor"}
+    checked = [{**one, "data": one["data"]["digest"]} for one in (before, inputs)]
+    changed = [words for name, words in said.items() if checked[0][name] != checked[1][name]]
+    return InputError(
+        "a search that is gone on with must be asked what it was asked before, but since then"
+        f" {' and '.join(changed) or 'nas, or whether the device is reached,'} changed; leave --resume out, and another"
+        " search begins, with every training that there is."
     )
 
 
@@ -379,6 +390,7 @@ def _training(request: DataRequest, search: DataSearch, answer: DataAnswer) -> t
         "data_digest": data.digest,
         "classes": list(data.classes),
         "images": len(data.train),
+        "all_images_of": list(search.all_images_of),
         "held_out": found.count,
         "correct": found.correct,
         "confusion": found.confusion.tolist(),

@@ -25,7 +25,7 @@ from nas.jobs.data_full import Final, FullTrainings, best_of
 from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
 from nas.jobs.data_space import kind_of, rivals, space_for, tried_note
-from nas.jobs.inherit import open_source
+from nas.jobs.inherit import check_unseen, open_source
 from nas.jobs.trained import Teaching
 from nas.jobs.trials import Where, domain_of
 from nas.latency import DeviceHome, LatencyModel
@@ -103,9 +103,13 @@ class DataSearch:
         self.classes = tuple(dataset.classes)
         self.question = question = replace(question, space=space_for(question.space, dataset))
         source = None if question.init is None else open_source(question.init)
+        contents = contents_digest(dataset)
+        if source is not None:
+            check_unseen(source, contents)
+        self.all_images_of = () if source is None else source.all_images_of
         self._teaching = Teaching(
             path=str(dataset.path.resolve()),
-            contents=contents_digest(dataset),
+            contents=contents,
             recipe=question.recipe,
             scratch=None if source is None else load_recipe(DEFAULT),
             branches=RUNG_BRANCHES if source is None else None,
@@ -138,6 +142,11 @@ class DataSearch:
             raise self._unmet()
         network: Architecture = self._domain.point(proposals[0].codes)
         return network
+
+    @property
+    def where(self) -> Where:
+        """Where networks are trained."""
+        return self._where
 
     @property
     def teaching(self) -> Teaching:
@@ -322,7 +331,7 @@ class DataSearch:
         if not self._times.are_measured:
             notes.append("The device is not reached from here, so latencies are predicted.")
         if not any(one.part == "known" for one in kept):
-            notes.append("No known network that was tried meets the target, so there is none to compare with.")
+            notes.append(_no_rival(known))
         return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
 
     def _described(self, codes: tuple[int, ...]) -> list[float] | None:
@@ -411,6 +420,15 @@ def _nothing_trained(trials: Sequence[Trial]) -> NasError:
     reasons = [trial.reason for trial in trials if trial.reason]
     first = f"the first one: {reasons[0].rstrip('.')}" if reasons else "none was begun within the budget"
     return NasError(f"a search needs one training that succeeds, but none did; {first}. Mend that, and search again.")
+
+
+def _no_rival(known: Sequence[Trial]) -> str:
+    """Why no known network is a finalist."""
+    reasons = [trial.reason for trial in known if trial.reason]
+    if reasons and not any(trial.curve for trial in known):
+        first = reasons[0].rstrip(".")
+        return f"No known network could be trained, so there is none to compare with; the first one: {first}."
+    return "No known network that was tried meets the target, so there is none to compare with."
 
 
 def _as(doing: str, progress: OnProgress) -> OnProgress:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nas.errors import InputError
 from nas.files import write_bytes
-from nas.latency.device import DEVICE_FILE, ROOM, Device, device_names, read_device
+from nas.latency.device import DEVICE_FILE, ROOM, UNTOLD, Device, device_names, read_device
 from nas.latency.way import ADB, BUNDLE, IOS, LOCAL, SSH, WAYS
 from nas.resources import check_name, workspace
 
@@ -66,12 +66,13 @@ def device_text(asked: NewDevice) -> str:
     """The file, in YAML."""
     title, unit, precision, threads = RUNTIMES[asked.runtime or _USUAL[asked.reach]]
     units = "CPU, GPU or Neural Engine" if title == "Core ML" else "CPU"
+    note, chip = _CHIP.get(asked.reach, _FOUND)
     return f"""\
 # The device {asked.name}. Lines that begin with # are notes; `nas device check {asked.name}` tries what stands here.
 name: {asked.name}
 
-# What it is. A build writes what it finds: the chip, the runtime with its version, the date.
-chip: {"this machine" if asked.reach == LOCAL else "unknown until it is measured"}
+# What it is. {note}
+chip: {chip}
 runtime: {title}
 {_WAY[asked.reach](asked, title)}
 # How networks run on it. Times under other conditions never mix.
@@ -84,6 +85,22 @@ protocol: {_PROTOCOL[asked.reach]}
 source: measured by `nas`
 date: when its table was built
 """
+
+
+_FOUND_HERE = "A build writes what it finds: the chip, the runtime with its version, the date."
+_FOUND = (_FOUND_HERE, f"{UNTOLD} it is measured")
+_CHIP: Mapping[str, tuple[str, str]] = {
+    LOCAL: (_FOUND_HERE, "this machine"),
+    IOS: (
+        "Nothing tells the chip: write it first, as times are of it. A build writes the runtime with its version.",
+        f"{UNTOLD} it is written here",
+    ),
+    BUNDLE: (
+        "Nothing tells these two: write chip and runtime, with its version, first, as times are of them.",
+        f"{UNTOLD} it is written here",
+    ),
+}
+"""What stands over the chip, and for it, by the way to a device; of others a build finds it (`_FOUND`)."""
 
 
 def _local(asked: NewDevice, title: str) -> str:
@@ -128,7 +145,7 @@ cool_celsius: 38                 # a batch begins when the battery is no warmer 
 def _ios(asked: NewDevice, title: str) -> str:
     return """
 # It is connected to this Mac, in developer mode, and coremltools (8.3 or newer) times networks on it, by an app of its
-# own that Xcode signs. Write its chip above, such as Apple A17 Pro: coremltools does not tell it.
+# own that Xcode signs. Write its chip above before that, such as Apple A17 Pro: coremltools does not tell it.
 reach: ios
 # udid: 00008130-0011223344556677   # of several connected devices
 team: ABCDE12345                   # your development team (Xcode, Settings, Accounts), or instead of it the next two
@@ -140,7 +157,7 @@ team: ABCDE12345                   # your development team (Xcode, Settings, Acc
 def _bundle(asked: NewDevice, title: str) -> str:
     return f"""
 # Nothing here gets there: `nas lut bundle --device {asked.name} --out DIR` writes networks for somebody to time, and
-# `nas lut import DIR --device {asked.name}` takes the times back. Then chip and runtime must stand here as they are.
+# `nas lut import DIR --device {asked.name}` takes the times back. Before that chip and runtime must stand above.
 reach: bundle
 """
 

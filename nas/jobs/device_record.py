@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.errors import InputError, NasError, UnknownOperatorError, briefly
 from nas.jobs.lut import describe
-from nas.jobs.lut_build import measured_environment
+from nas.jobs.lut_build import timed_environment
 from nas.latency import DeviceHome, LatencyModel, load_latency
 from nas.latency.load import NETWORKS_FILE, load_calibration
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
@@ -33,7 +33,7 @@ def device_record(home: DeviceHome) -> dict[str, Any]:
     manifest: Mapping[str, Any] = about["manifest"]
     try:
         compared = _measured(home, model) or _published(home, model)
-    except NasError as error:  # another program holds the timings, or the device is not the one that they are of
+    except NasError as error:  # another program holds the timings, or they are of other conditions than its file says
         compared = []
         record["notes"].append(str(error))
     return {
@@ -76,7 +76,7 @@ def _measured(home: DeviceHome, model: LatencyModel) -> list[dict[str, Any]]:
     """The networks that were timed on the device, each with the median of its times."""
     if not home.timings.exists():
         return []
-    with TimingStore(home.timings, measured_environment(home)) as store:
+    with TimingStore(home.timings, timed_environment(home)) as store:
         timings = [one for one in store.timings() if one.role != REFERENCE]
     by_digest: dict[str, list[StoredTiming]] = {}
     for timing in timings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.errors import InputError, NasError
 from nas.progress import OnProgress, Step, silent
+from nas.resources import plain_name
 from nas.runs import RunRecord, RunStore, is_run_id
 from nas.space import load_architecture, parse_architecture
 from nas.zoo import Entry, check_accuracy, export_architecture, find_entry, held_out_of_files, verify
@@ -32,7 +33,9 @@ def export_to_zoo(
     if is_run_id(reference):
         return _export_answer(RunStore(url=storage), reference, name, formats, seed, progress)
     network = load_architecture(reference)
-    folder = export_architecture(network, name=name or network.name, formats=formats, seed=seed, progress=progress)
+    folder = export_architecture(
+        network, name=name or plain_name(network.name), formats=formats, seed=seed, progress=progress
+    )
     return find_entry(folder)
 
 
@@ -44,7 +47,7 @@ def _export_answer(
     network = parse_architecture(best["architecture"], f"run {run.id}")
     folder = export_architecture(
         network,
-        name=name or network.name,
+        name=name or plain_name(network.name),
         latency=best.get("latency"),
         accuracy=best.get("accuracy"),
         device=(run.result or {}).get("device"),

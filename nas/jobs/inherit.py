@@ -25,7 +25,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
 class Source:
     """Weights to inherit: `module` in training form. `name` is what a user calls it, `what` what it is, `digest` the
     SHA-256 of its file, `classes` those that it knows (None where the file does not say), `unused` the names of its
-    tensors that have no place in a network of ours."""
+    tensors that have no place in a network of ours, `all_images_of` the data sets (`Prepared.contents`) whose
+    validation images it has learned from."""
 
     name: str
     what: str
@@ -33,6 +34,7 @@ class Source:
     module: GraphModule
     classes: tuple[str, ...] | None = None
     unused: tuple[str, ...] = ()
+    all_images_of: tuple[str, ...] = ()
 
 
 def is_checkpoint(reference: str | Path) -> bool:
@@ -64,15 +66,27 @@ def open_source(reference: str | Path) -> Source:
             unused=found.unused,
         )
     entry = find_entry(_zoo_reference(reference))
-    classes = training_of(entry)["classes"]
+    training = training_of(entry)
     model = load(_zoo_reference(reference))
     return Source(
         name=entry.name,
         what=model.architecture.name,
         digest=entry.manifest["files"][WEIGHTS]["sha256"],
         module=model.module,
-        classes=tuple(classes),
+        classes=tuple(training["classes"]),
+        all_images_of=tuple(training.get("all_images_of", ())),
     )
+
+
+def check_unseen(source: Source, contents: str) -> None:
+    """Raises `InputError` where `source` has learned from the validation images of the data set with these `contents`:
+    whatever begins with its weights knows their answers, and cannot be judged by them."""
+    if contents in source.all_images_of:
+        raise InputError(
+            "networks that are judged by the validation images must not have learned from them, but the weights of"
+            f" {source.name} were trained on all images of these data; begin with weights that were trained without"
+            " --all-images."
+        )
 
 
 def inherit(

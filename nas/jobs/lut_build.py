@@ -12,18 +12,21 @@ from nas.errors import InputError
 from nas.jobs.lut_few import helping_devices, is_from_few
 from nas.latency import DeviceHome, load_latency
 from nas.latency.day import LEVELS_FILE
+from nas.latency.load import NETWORKS_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
+from nas.latency.operator_file import read_operators
+from nas.latency.table.rows import read_table
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.latency.transfer.networks import device_of
-from nas.measure.build import BuildProgress, batches, build, check_budget, look
+from nas.measure.build import BuildProgress, batches, build, check_budget, look, reference_item
 from nas.measure.few import FEW, LEAST, FewTable, few_items, fit_few, is_helped
 from nas.measure.fit import TIMINGS_SHA256, BuiltTable, fit_table
 from nas.measure.plan import Item, further_items, generic_items, ordered, small_sizes, space_items, space_keys
 from nas.measure.stopwatch import open_stopwatch, remove_dead_files
-from nas.measure.store import TimingStore
+from nas.measure.store import TimingStore, stored_environment
 from nas.progress import OnProgress, Step, counted, silent
 from nas.runners.find import find_runner
-from nas.space.load import load_space
+from nas.space.load import SPACE_FILE, load_space, space_paths
 from nas.space.search_space import SearchSpace
 
 FIT_SECONDS = 90.0
@@ -97,9 +100,12 @@ def plan_table(request: TableRequest, *, progress: OnProgress = silent) -> Table
     roles: dict[str, int] = {}
     chosen: list[str] = []
     seconds, left = 0.0, _for_timing(request) - spent
+    asked = None if request.networks is None else max(request.networks - 1 - len(done), 0)
+    reference = reference_item(home.runtime)
     for batch in batches(_asked_items(request, space, done), done):
-        progress(Step(doing="choosing networks", done=seconds, of=left))
-        expected = pace.seconds(batch)
+        share = {"done": seconds, "of": left} if asked is None else {"done": len(chosen), "of": asked}
+        progress(Step(doing="choosing networks", **share))
+        expected = pace.seconds([reference, *batch])
         if seconds + expected > left:
             break
         seconds += expected
@@ -177,15 +183,15 @@ def build_table(
 
 def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
     """Fit the table of a device again to the timings that are there, for the space that it was built for; with the help
-    of other devices where they helped before.
+    of other devices where they helped before. The device need not be there.
 
-    Raises `InputError` where there are none.
+    Raises `InputError` where there are none, and where they are of other conditions than the device's file says.
     """
-    environment = measured_environment(home)
     if not home.timings.exists():
         raise InputError(
             f"{home.name} must have timings to be fitted, but {home.timings} is not there; `nas lut build` takes them."
         )
+    environment = timed_environment(home)
     with TimingStore(home.timings, environment) as store:
         timings = store.timings()
     space = measured_space(table_space(home))
@@ -197,42 +203,77 @@ def refit_table(home: DeviceHome) -> BuiltTable | FewTable:
 def measured_environment(home: DeviceHome) -> dict[str, str]:
     """Where and how the device is timed: what is found there, or what its file says of a device that is not reached.
 
-    Raises `InputError` for a device that is reached, and cannot be measured as its file says.
+    Raises `InputError` for a device that is reached, and cannot be measured as its file says, and for one that is not,
+    whose file does not say the chip yet.
     """
     if not home.device.is_timed:
+        home.device.require_chip()
         return home.device.environment
     with open_stopwatch(home) as watch:
         return watch.environment()
 
 
+def timed_environment(home: DeviceHome) -> dict[str, str]:
+    """Where and how the timings of the device were taken, under the conditions that its file says: what its timings
+    must be of to be read without going there, where the file tells."""
+    if not home.device.is_timed:
+        return home.device.environment
+    return {**(stored_environment(home.timings) or measured_environment(home)), **home.device.conditions}
+
+
 def has_timings(home: DeviceHome) -> bool:
-    """Whether the table of the device comes of its timings: it is measured here, or was with a bundle elsewhere."""
-    if home.device.is_timed or not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
-        return home.device.is_timed
+    """Whether the table of the device comes of its timings, or is to: it is measured here, unless all that there is are
+    networks that somebody else timed; or it was with a bundle elsewhere."""
+    if home.device.is_timed:
+        return home.timings.exists() or not (home.folder / NETWORKS_FILE).exists()
+    if not (home.timings.exists() and (home.own_folder / COEFFICIENTS_FILE).exists()):
+        return False
     model = load_latency(home).operators
     return model is not None and TIMINGS_SHA256 in model.manifest
 
 
 def table_space(home: DeviceHome) -> str:
-    """The space that the table of a device was built for. Raises `InputError` where it was not built here."""
+    """The file of the space that the table of a device was built for: the copy beside it, or, where an older program
+    left none, the one of its name.
+
+    Raises `InputError` where the table was not built here, and where there is no such file.
+    """
     model = load_latency(home).operators
-    space = model.manifest.get("space") if model else None
-    if not isinstance(space, str):
+    name = model.manifest.get("space") if model else None
+    if not isinstance(name, str):
         raise InputError(
             f"{home.name} must have a table that was built here, but has none; build one:"
             f" `nas lut build --device {home.name}`."
         )
-    return space
+    path = home.folder / SPACE_FILE
+    if not path.exists():
+        if name not in space_paths():
+            raise InputError(
+                f"the table of {home.name} must have the file of its space {name!r} beside it, but {path} is not there;"
+                " copy it there."
+            )
+        path = space_paths()[name]
+    return str(path)
 
 
 def check_table(home: DeviceHome) -> None:
-    """Raises `InputError` where the workspace has a table of the device that a fit to timings would overwrite."""
+    """Raises `InputError` where the workspace has a table of the device that a fit to timings would overwrite: one that
+    was imported, in whole or in part."""
     folder = home.own_folder
-    if (folder / TABLE_FILE).exists() and not (folder / COEFFICIENTS_FILE).exists():
+    if (folder / TABLE_FILE).exists() and not _is_made_here(home):
         raise InputError(
             f"{folder / TABLE_FILE} was imported, and a build would overwrite it; move it away, or give the device that"
             " is measured another name (`nas device add FILE`)."
         )
+
+
+def _is_made_here(home: DeviceHome) -> bool:
+    """Whether all rows of the workspace's table of the device are of timings, or printed by a model."""
+    if not (home.own_folder / COEFFICIENTS_FILE).exists():
+        return False
+    if "environment" in read_operators(home.own_folder / COEFFICIENTS_FILE).manifest:
+        return True
+    return all(row.source == "modelled" for row in read_table(home.own_folder / TABLE_FILE).values())
 
 
 def table_items(home: DeviceHome, space: SearchSpace, seed: int) -> Iterator[Item]:

@@ -13,13 +13,13 @@ from nas.files import write_bytes
 from nas.jobs.lut_build import check_table, measured_environment, measured_space, table_items
 from nas.jobs.lut_few import helping_devices
 from nas.latency import DeviceHome
+from nas.latency.device import UNTOLD
 from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.timed.regression import MIN_NETWORKS
 from nas.measure.bundle import (
     MANIFEST_FILE,
     PAGE_FILE,
-    SPACE_FILE,
     TIMINGS_FILE,
     Bundle,
     default_format,
@@ -36,7 +36,7 @@ from nas.measure.plan import Item
 from nas.measure.store import MUST_AGREE, REFERENCE, NewTiming, StoredTiming, TimingStore
 from nas.progress import OnProgress, Step, silent
 from nas.runners.timing import Summary
-from nas.space.load import space_path
+from nas.space.load import SPACE_FILE, space_path
 from nas.space.search_space import SearchSpace
 from nas.zoo.formats import check_formats
 
@@ -54,6 +54,11 @@ class BundleRequest:
     formats: tuple[str, ...] = ()
     networks: int = NETWORKS
     seed: int = 0
+
+    @property
+    def is_few(self) -> bool:
+        """Whether so few networks are asked for that other devices help."""
+        return self.networks <= FEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,7 @@ def _untimed_items(
         with TimingStore(home.timings, environment) as store:
             done = store.digests()
     items = table_items(home, space, request.seed)
-    if request.networks <= FEW:
+    if request.is_few:
         # One that no format holds leaves its place to the next.
         items = iter(few_items(space, home.runtime, helping_devices(home), 2 * FEW + len(done), request.seed))
     yield from (item for item in items if item.digest not in done)
@@ -283,9 +288,10 @@ def _check_device(home: DeviceHome, bundle: Bundle, environment: Mapping[str, st
             " must not mix."
         )
     for name in MUST_AGREE:
-        if bundle.environment.get(name) != environment[name]:
+        before = bundle.environment.get(name)
+        if before != environment[name] and not (name == "chip" and str(before).startswith(UNTOLD)):
             raise InputError(
-                f"{where}: the bundle was written for {name} {bundle.environment.get(name)!r}, but {home.file} says"
+                f"{where}: the bundle was written for {name} {before!r}, but {home.file} says"
                 f" {environment[name]!r}; put it back, or write the bundle anew and time that."
             )
 
@@ -353,7 +359,9 @@ def _is_fitted(home: DeviceHome, space: SearchSpace, timings: Sequence[StoredTim
         return False
     model = read_latency_model(home.device, home.own_folder).operators
     manifest = model.manifest if model else {}
-    return manifest.get("space") == space.name and manifest.get(TIMINGS_SHA256) == timings_digest(timings)
+    kept = home.own_folder / SPACE_FILE
+    same = kept.exists() and kept.read_bytes() == Path(space.source).read_bytes()
+    return same and manifest.get(TIMINGS_SHA256) == timings_digest(timings)
 
 
 def _take_along(home: DeviceHome) -> None:

@@ -6,6 +6,8 @@ by `nas lut import` is made again by `nas lut fit`.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +19,14 @@ import yaml
 from numpy.typing import NDArray
 
 from nas.errors import InputError
-from nas.files import sha256, write_bytes
-from nas.graph.operators import OperatorTable, read_operator_lists, write_operator_lists
+from nas.files import write_bytes
+from nas.graph.operators import OperatorTable, packed_operator_lists, read_operator_lists
 from nas.jobs.lut import table_segments
 from nas.jobs.lut_few import helping_devices
 from nas.jobs.network_times import networks_text, operators_of_network, read_network_times
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.device import DEVICE_FILE
-from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, read_network
+from nas.latency.load import LISTS_FILE, NETWORKS_FILE, PLAN_FILE, network_of_row
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, read_latency_model
 from nas.latency.operator_model import OperatorModel
 from nas.latency.printed import segment_rows
@@ -32,7 +34,7 @@ from nas.latency.published.calibrate import ONE_FAMILY
 from nas.latency.published.cost_model import Floats
 from nas.latency.published.rows import PublishedRow, read_published
 from nas.latency.published.scores import read_plan
-from nas.latency.table.rows import table_text
+from nas.latency.table.rows import read_table, table_text
 from nas.latency.transfer.networks import (
     LEAST_NETWORKS,
     LeftOut,
@@ -41,8 +43,13 @@ from nas.latency.transfer.networks import (
     fit_networks_of,
     leave_out,
 )
+from nas.measure.believable import work
 from nas.measure.few import model_words
 from nas.measure.fit import TIMINGS_SHA256
+
+_MOST_UNSURE = 100.0
+"""How many times longer or shorter than a model says its own networks may take, in the median: one that is less sure
+knows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +88,8 @@ def import_networks(home: DeviceHome, path: Path) -> FromNetworks:
 
     The columns `network` (a known name, or an architecture or ONNX file, from the CSV's folder) and `latency_ms` must
     be there; the others of `networks.csv` may. A network that is there already gets the new latency. Raises
-    `InputError` for a bad file, fewer than three networks in all, and a device whose latencies come from elsewhere;
-    nothing is changed then.
+    `InputError` for a bad file, fewer than three networks in all, latencies that tell nothing of other networks, and a
+    device whose latencies come from elsewhere; nothing is changed then.
     """
     _check_unmeasured(home)
     new, lists = read_network_times(path, home.device)
@@ -94,28 +101,25 @@ def import_networks(home: DeviceHome, path: Path) -> FromNetworks:
     kept = _lists_of(home) | lists
     devices = helped_by(home) or tuple(map(device_of, helping_devices(home)))
     others, tables = _others(devices), _tables(home, rows, kept)
-    folder = home.own_folder
-    write_bytes(folder / NETWORKS_FILE, networks_text(rows).encode())
+    files = {NETWORKS_FILE: networks_text(rows).encode()}
     if kept:
-        write_operator_lists(folder / LISTS_FILE, sorted(kept.items()))
-    plan = yaml.safe_dump({"devices": list(devices)}, sort_keys=False)
-    write_bytes(folder / PLAN_FILE, plan.encode())
-    return _fit(home, rows, tables, others, added=len(new))
+        files[LISTS_FILE] = packed_operator_lists(sorted(kept.items()))
+    files[PLAN_FILE] = yaml.safe_dump({"devices": list(devices)}, sort_keys=False).encode()
+    return _fit(home, rows, tables, others, files, added=len(new))
 
 
 def fit_from_networks(home: DeviceHome) -> FromNetworks:
     """Fit the costs of a device to its `networks.csv` with the help that its `calibration.yaml` names; write
     coefficients.json and table.csv to the workspace's folder of it, copies of the inputs beside them.
 
-    Raises `InputError` for bad files, fewer than three networks, and a device that helps and has no costs.
+    Raises `InputError` for bad files, fewer than three networks, latencies that tell nothing of other networks, and a
+    device that helps and has no costs.
     """
     rows = _published_rows(home)
     tables, others = _tables(home, rows, _lists_of(home)), _others(helped_by(home))
-    if home.folder.resolve() != home.own_folder.resolve():
-        for name in (NETWORKS_FILE, LISTS_FILE, PLAN_FILE):
-            if (home.folder / name).exists():
-                write_bytes(home.own_folder / name, (home.folder / name).read_bytes())
-    return _fit(home, rows, tables, others, added=0)
+    places = [home.folder / name for name in (NETWORKS_FILE, LISTS_FILE, PLAN_FILE)]
+    files = {place.name: place.read_bytes() for place in places if place.exists()}
+    return _fit(home, rows, tables, others, files, added=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,15 +166,16 @@ def _fit(
     rows: Sequence[PublishedRow],
     tables: Sequence[OperatorTable],
     others: Sequence[OperatorModel],
+    files: Mapping[str, bytes],
     *,
     added: int,
 ) -> FromNetworks:
+    """The fit to `rows`; `files` are what it is made of, by name, which are written with what comes of it."""
     folder, latency_ms, least = home.own_folder, _latencies(rows), _least(rows)
     networks = _numbers([row.network for row in rows])
     few = len(set(networks.tolist())) <= LEAST_NETWORKS
     left_out = None if few else leave_out(others, tables, latency_ms, group=networks, least=least)
     names = list(map(device_of, others))
-    inputs = [name for name in (NETWORKS_FILE, LISTS_FILE, PLAN_FILE) if (folder / name).exists()]
     manifest = {
         "device": home.name,
         "date": max(row.date for row in rows),
@@ -183,15 +188,43 @@ def _fit(
         "others": names,
         "split": "networks left out one at a time",
         "features": "operator columns of nas.graph.operators",
-        "inputs_sha256": {name: sha256(folder / name) for name in inputs},
+        "inputs_sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
     operators = fit_networks_of(others, tables, latency_ms, source="modelled", least=least, manifest=manifest)
+    _require_told(operators, rows, tables)
     model = LatencyModel(device=home.device, rows={}, operators=operators)
+    before = read_table(home.folder / TABLE_FILE) if (home.folder / TABLE_FILE).exists() else {}
+    timed = {key: row for key, row in before.items() if row.source != "modelled"}
+    printed = {row.segment: row for row in segment_rows(model, table_segments())}
+    table = table_text(sorted((printed | timed).values(), key=lambda row: row.segment))
+    for name, content in files.items():
+        if not (folder / name).exists() or (folder / name).read_bytes() != content:
+            write_bytes(folder / name, content)
     write_bytes(folder / COEFFICIENTS_FILE, operators.to_json().encode())
-    write_bytes(folder / TABLE_FILE, table_text(segment_rows(model, table_segments())).encode())
+    write_bytes(folder / TABLE_FILE, table.encode())
     write_bytes(folder / DEVICE_FILE, (home.folder / DEVICE_FILE).read_bytes())
     return FromNetworks(folder=folder, operators=operators, left_out=left_out, added=added, rows=len(rows))
+
+
+def _require_told(
+    operators: TransferredOperators, rows: Sequence[PublishedRow], tables: Sequence[OperatorTable]
+) -> None:
+    """Raises `InputError`, naming the latency that is farthest off the others, where these tell nothing of others."""
+    costs = [operators.costs(table) for table in tables]
+    mean_ms = operators.fixed_ms + np.array([ms.sum() for ms, _ in costs])
+    doubts = np.stack([doubts.sum(axis=0) for _, doubts in costs])
+    half = float(np.median(operators.half_width(mean_ms, doubts, np.zeros(len(tables)))))
+    if half <= math.log(_MOST_UNSURE):
+        return
+    pace = _latencies(rows) / [work(float(table.macs.sum())) for table in tables]
+    off = pace / np.median(pace)
+    odd = int(np.abs(np.log(off)).argmax())
+    raise InputError(
+        f"{NETWORKS_FILE}: latencies must tell what other networks take, but by these a network may take over"
+        f" {_MOST_UNSURE:g} times as long as is thought; the oddest is {rows[odd].network}: {rows[odd].latency_ms:g} ms"
+        f" is {off[odd]:.3g} times what the others say of a network of its size; correct it, or leave it out."
+    )
 
 
 def _others(devices: Sequence[str]) -> list[OperatorModel]:
@@ -231,10 +264,10 @@ def _published_rows(home: DeviceHome) -> list[PublishedRow]:
 
 
 def _tables(home: DeviceHome, rows: Sequence[PublishedRow], lists: Mapping[str, OperatorTable]) -> list[OperatorTable]:
-    """The operators of each row's network: from the lists, else of the known network, as the device's runtime has
+    """The operators of each row's network: from the lists, else of what its name says, as the device's runtime has
     them."""
     found = {
-        name: lists.get(name) or operators_of_network(home.device, read_network(name))
+        name: lists.get(name) or operators_of_network(home.device, network_of_row(home.folder, name))
         for name in dict.fromkeys(row.network for row in rows)
     }
     return [found[row.network] for row in rows]

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nas.contents import read_content, text_of
 from nas.errors import InputError
 from nas.figures import entering
 from nas.graph import Graph
-from nas.graph.operators import OperatorTable
+from nas.graph.operators import NUMERIC_COLUMNS, OperatorTable
 from nas.latency.device import Device
 from nas.latency.load import read_network
 from nas.latency.model import LatencyModel
 from nas.latency.published.rows import COLUMNS, PublishedRow
-from nas.space import Architecture, known_network
+from nas.measure.believable import TimedNetwork, read_cell, require_believable
+from nas.space import Architecture
+from nas.space.load import network_called
 from nas.space.seeds import known_as
 
 NEEDED = ("network", "latency_ms")
@@ -37,16 +42,17 @@ def is_network_times(path: Path) -> bool:
 def operators_of_network(device: Device, network: Architecture | Graph) -> OperatorTable:
     """The operators of a network, as the device's runtime executes it."""
     graph = network.graph() if isinstance(network, Architecture) else network
-    segments = LatencyModel(device=device, rows={}, operators=None).segments(graph)
-    return OperatorTable.concatenate([segment.operators for segment in segments])
+    return LatencyModel(device=device, rows={}, operators=None).operators_of(graph)
 
 
 def read_network_times(path: Path, device: Device) -> tuple[list[PublishedRow], dict[str, OperatorTable]]:
     """The rows of the CSV file at `path`, and the operators, as the device's runtime has them, of those networks that
     are no known ones.
 
-    `network` is a known name, or an architecture or ONNX file, from the CSV's folder; what else a row of `networks.csv`
-    says is filled in. Raises `InputError` naming file, row and column for anything else.
+    `network` is a known name, a digest, or an architecture or ONNX file, from the CSV's folder; what else a row of
+    `networks.csv` says is filled in. A cell may name its unit (`850 us`). Raises `InputError` naming file, row and
+    column for anything else, and for times that can be no milliseconds of networks of their size, unless their cells
+    name a unit.
     """
     text = text_of(read_content(path, _FORM), path, _FORM)
     try:
@@ -65,35 +71,66 @@ def read_network_times(path: Path, device: Device) -> tuple[list[PublishedRow], 
         raise InputError(f"{path} must hold at least one row, but has none.")
     lists: dict[str, OperatorTable] = {}
     rows: list[PublishedRow] = []
+    times: list[TimedNetwork] = []
     for where, record in records:
-        row, own = _row(record, where, path, device)
+        row, own, time = _row(record, where, path, device, rows, lists)
+        times.append(time)
         if own is not None:
             lists[row.network] = own
         if any((row.network, row.protocol) == (other.network, other.protocol) for other in rows):
             raise InputError(f"{where}: {row.network} must come once, but comes again; keep one of its latencies.")
         rows.append(row)
+    require_believable(
+        times, device.compute_unit, where=str(path), remedy=lambda unit: f"write that into the cells (12.5 {unit})"
+    )
     return rows, lists
 
 
+def _name_of(file: Path, own: OperatorTable, before: Sequence[PublishedRow], lists: Mapping[str, OperatorTable]) -> str:
+    """The name of a network in a file: the file's, with its folders in front as far as other networks have that name
+    (exporters call every file alike), or else a number behind."""
+    taken = {row.network for row in before if row.network not in lists or not _same(own, lists[row.network])}
+    names = [file.stem]
+    for folder in file.parent.parts[::-1]:
+        if folder not in (".", ".."):
+            names.append(f"{folder}-{names[-1]}")
+    numbered = (f"{file.stem}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
+
+
+def _same(a: OperatorTable, b: OperatorTable) -> bool:
+    """Whether two networks have the same operators."""
+    return len(a) == len(b) and all(np.array_equal(getattr(a, c), getattr(b, c)) for c in ("kind", *NUMERIC_COLUMNS))
+
+
 def _row(
-    record: Mapping[str | None, Any], where: str, path: Path, device: Device
-) -> tuple[PublishedRow, OperatorTable | None]:
+    record: Mapping[str | None, Any],
+    where: str,
+    path: Path,
+    device: Device,
+    before: Sequence[PublishedRow],
+    lists: Mapping[str, OperatorTable],
+) -> tuple[PublishedRow, OperatorTable | None, TimedNetwork]:
+    """The row of a record, behind the rows `before`, the operators of a network that is no known one, and its time;
+    `lists` are those of the rows before."""
     if None in record or None in record.values():
         raise InputError(f"{where}: a row must have a value in each column and no more; correct it.")
     given = {str(key): str(value).strip() for key, value in record.items()}
-    latency = entering(given["latency_ms"])
-    if not latency > 0:
+    cell = read_cell(given["latency_ms"])
+    if cell is None or not cell.ms > 0:
         raise InputError(f"{where}: latency_ms must be a positive finite number, but got {given['latency_ms']!r}.")
     if not given["network"]:
         raise InputError(f"{where}: network must be given, but is empty.")
     found = _network(given["network"], path.parent, where)
     known = known_as(found) if isinstance(found, Architecture) else None
-    name = known.name if known else Path(given["network"]).stem
-    family = name.partition("-")[0] if known else name
-    resolution = found.resolution if isinstance(found, Architecture) else max(found.input_shape[-2:])
+    own = None if known else operators_of_network(device, found)
+    name = known.name if known else ""
+    family = name.partition("-")[0]
+    if own is not None:
+        name = family = _name_of(Path(given["network"]), own, before, lists)
     defaults = {
-        "family": family, "resolution": str(resolution), "head": "yes", "scope": "convolutional",
-        "rounding_ms": f"{_step(given['latency_ms']):g}", "protocol": "imported", "source": path.name,
+        "family": family, "resolution": str(max(found.input_shape[-2:])), "head": "yes", "scope": "convolutional",
+        "rounding_ms": f"{_step(cell.number) * cell.unit_ms:g}", "protocol": "imported", "source": path.name,
         "date": datetime.date.today().isoformat(),
     }  # fmt: skip
     texts = {key: given.get(key) or default for key, default in defaults.items()}
@@ -103,14 +140,16 @@ def _row(
             f"{where}: rounding_ms and resolution must be positive numbers; correct them, or leave them out."
         )
     row = PublishedRow(
-        network=name, latency_ms=latency, rounding_ms=numbers["rounding_ms"], resolution=int(numbers["resolution"]),
+        network=name, latency_ms=cell.ms, rounding_ms=numbers["rounding_ms"], resolution=int(numbers["resolution"]),
         **texts,
     )  # fmt: skip
-    return row, None if known else operators_of_network(device, found)
+    unsized = isinstance(found, Graph) and found.macs_are_a_lower_bound
+    time = TimedNetwork(where=where, macs=found.macs, latency_ms=cell.ms, is_sure=cell.names or unsized)
+    return row, own, time
 
 
 def _network(name: str, folder: Path, where: str) -> Architecture | Graph:
-    """The file of that name in `folder`, or the known network: a row opens no file elsewhere."""
+    """The file of that name in `folder`, or the network of that name or digest: a row opens no file elsewhere."""
     try:
         beside = (folder / name).resolve()
         is_file = beside.is_relative_to(folder.resolve()) and beside.is_file()
@@ -119,7 +158,7 @@ def _network(name: str, folder: Path, where: str) -> Architecture | Graph:
     if is_file:
         return read_network(beside)
     try:
-        return known_network(name)
+        return network_called(name)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 

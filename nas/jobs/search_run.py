@@ -21,7 +21,7 @@ from nas.jobs.searches import Searches
 from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.load import published_index
 from nas.progress import OnProgress, Step, silent
-from nas.resources import runs_folder
+from nas.resources import plain_name, runs_folder
 from nas.runs import RunHandle, RunStore
 from nas.space import Architecture, list_known, load_architecture, load_space, space_paths
 from nas.space.narrow import narrow
@@ -307,7 +307,7 @@ def export_answer(answer: SearchAnswer, run: str, seed: int, *, formats: Sequenc
     best = answer.best
     return export_architecture(
         best.architecture,
-        name=best.name,
+        name=plain_name(best.name),
         latency=best.latency,
         accuracy=best.accuracy,
         device=answer.device,

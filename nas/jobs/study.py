@@ -133,7 +133,7 @@ def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: O
     cannot predict, as for numbers of threads, and where the first network cannot be timed.
     """
     experiment, device = EXPERIMENTS[kind], home.device
-    check_study(kind, home)
+    check_study(kind, home, rounds)
     if device.is_timed:
         return _measured(kind, home, rounds or experiment.rounds, progress)
     model, subjects = load_latency(home), list(experiment.subjects())
@@ -141,12 +141,18 @@ def study(kind: str, home: DeviceHome, *, rounds: int | None = None, progress: O
     return _study(kind, device, subjects, latencies, warnings=_doubts(list(latencies.values())))
 
 
-def check_study(kind: str, home: DeviceHome) -> None:
-    """Raises `InputError` for a study that neither a stopwatch nor a model of the device can answer."""
+def check_study(kind: str, home: DeviceHome, rounds: int | None = None) -> None:
+    """Raises `InputError` for a study that neither a stopwatch nor a model of the device can answer, and for `rounds`
+    where nothing is timed."""
     if EXPERIMENTS[kind].by_threads and not home.device.is_timed:
         raise InputError(
             f"{home.file}: reach must say how to get to the device for a study of"
             f" {kind}, but got none, and no latency model knows of threads; name a device that is reached from here."
+        )
+    if rounds is not None and not home.device.is_timed:
+        raise InputError(
+            f"rounds are those of a device that is timed, but {home.name} is not reached from here, and is predicted;"
+            " leave --rounds out."
         )
 
 

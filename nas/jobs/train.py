@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,11 @@ def run_train(request: TrainRequest, *, storage: str | None = None, progress: On
             path = run.folder / FILE
             write_checkpoint(path, training.state(question))
             run.add_artefact("checkpoint", path)
-            _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
-            outcome = _finished(made, request, run, progress)
+            try:
+                _train_to_the_end(training, lambda one: write_checkpoint(path, one.state(question)), progress)
+                outcome = _finished(made, request, run, progress)
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(_goes_on(request, run, storage, group.size)) from error
             group.text(outcome.run)
             group.text(outcome.zoo)
             return outcome
@@ -155,14 +159,22 @@ def _timed(made: _Made) -> TrainPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Made:
-    """A training that is ready to begin. `question` is what tells it from others."""
+    """A training that is ready to begin. `question` is what tells it from others, `source` what it inherits from."""
 
     architecture: Architecture
     prepared: Prepared
     data: str
     training: Training
     question: dict[str, Any]
+    source: Source | None
     inheritance: Inheritance | None
+
+    @property
+    def all_images_of(self) -> set[str]:
+        """The data sets whose validation images it learns from, or what it inherits from has (`check_unseen`)."""
+        before = () if self.source is None else self.source.all_images_of
+        own = () if len(self.prepared.val) or not self.prepared.contents else (self.prepared.contents,)
+        return {*before, *own}
 
 
 def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progress: OnProgress) -> _Made:
@@ -174,9 +186,17 @@ def _make_or_resume(request: TrainRequest, store: RunStore, group: Group, progre
     made = _make(request, group, progress)
     if before is not None:
         checkpoint = read_checkpoint(before)
-        check_question(before, checkpoint, made.question)
+        check_question(before, replace(checkpoint, question=_unnamed(checkpoint.question)), _unnamed(made.question))
         made.training.restore(checkpoint)
     return made
+
+
+def _unnamed(question: Mapping[str, Any]) -> dict[str, Any]:
+    """`question` without the names of what has a digest: under another path the same images are the same."""
+    return {
+        key: value["digest"] if isinstance(value, Mapping) and "digest" in value else value
+        for key, value in question.items()
+    }
 
 
 def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
@@ -187,7 +207,9 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
     entry = None if request.teacher is None else find_entry(request.teacher)
     taught = None if entry is None else training_of(entry)
     source = _source(request)
-    prepared, data = prepared_images(request.data, network, progress, validation=not request.all_images)
+    prepared, data = prepared_images(
+        request.data, network, progress, validation=not request.all_images, shared=group.size > 1
+    )
     if taught is not None and taught["classes"] != list(prepared.classes):
         raise InputError(
             f"a teacher must know the classes of the data in their order, but {request.teacher} knows others; train one"
@@ -232,6 +254,7 @@ def _make(request: TrainRequest, group: Group, progress: OnProgress) -> _Made:
         data=data,
         training=training,
         question=question,
+        source=source,
         inheritance=inheritance,
     )
 
@@ -250,17 +273,25 @@ def _source(request: TrainRequest) -> Source | None:
 
 
 def prepared_images(
-    data: str | Path | Prepared, network: Architecture, progress: OnProgress, *, validation: bool = True
+    data: str | Path | Prepared,
+    network: Architecture,
+    progress: OnProgress,
+    *,
+    validation: bool = True,
+    shared: bool = False,
 ) -> tuple[Prepared, str]:
     """The images at the network's size, and what they are called; without `validation` all of them train that are not
-    held out."""
+    held out; `shared` as in `prepare`."""
     if isinstance(data, Prepared):
         if len(data.val) and not validation:
             raise ValueError("images that are prepared have their splits; prepare them with validation=False")
         return data, data.digest[:16]
     size, channels = height_width(network.resolution), network.in_channels
     opened = open_data(data, progress=progress)
-    return prepare(opened, size=size, channels=channels, validation=validation, progress=progress), str(data)
+    prepared = prepare(
+        opened, size=size, channels=channels, validation=validation, shared=shared, progress=progress
+    )  # fmt: skip
+    return prepared, str(data)
 
 
 def _train_to_the_end(training: Training, keep: Callable[[Training], None], progress: OnProgress) -> None:
@@ -296,6 +327,7 @@ def _finished(made: _Made, request: TrainRequest, run: RunHandle, progress: OnPr
         "data_digest": prepared.digest,
         "classes": list(prepared.classes),
         "images": len(prepared.train),
+        "all_images_of": sorted(made.all_images_of),
         "held_out": found.count,
         "correct": found.correct,
         "confusion": found.confusion.tolist(),
@@ -351,13 +383,23 @@ def _command(request: TrainRequest, processes: int) -> str:
     return started + request.command()
 
 
+def _goes_on(request: TrainRequest, run: RunHandle, storage: str | None, processes: int) -> str:
+    """What is said of a training that was interrupted."""
+    kept = "interrupted; a checkpoint is kept; "
+    if not request.is_named:
+        return f"{kept}the same call with resume={run.id!r} goes on"
+    words = ["--resume", run.id]
+    if storage is not None and storage != os.environ.get("NAS_STORAGE"):
+        words += ["--storage", storage]
+    return f"{kept}go on with: {_command(request, processes)} {shlex.join(words)}"
+
+
 def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str:
     """The network's name and that of its data; joined by a digest where another training has left a network there.
 
     So the same training, by its `record`, replaces what it made before, and no other training is lost.
     """
-    text = f"{network.name}-{Path(data).stem}"
-    name = re.sub(r"[^A-Za-z0-9._@+-]+", "-", text).replace("..", ".").strip("-.") or "network"
+    name = resources.plain_name(f"{network.name}-{Path(data).stem}")
     folder = zoo_folder() / name
     try:
         there = read_entry(folder).manifest.get("training") or {} if folder.exists() else record

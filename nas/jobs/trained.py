@@ -230,7 +230,8 @@ def images(path: str, contents: str, size: tuple[int, int], channels: int) -> Pr
 
 @lru_cache(maxsize=4)
 def _prepared(path: str, contents: str, size: tuple[int, int], channels: int) -> Prepared:
-    return prepare(_opened(path, contents), size=size, channels=channels)
+    # Other workers may be at the same images, and a space has several sizes.
+    return prepare(_opened(path, contents), size=size, channels=channels, shared=True)
 
 
 @lru_cache(maxsize=1)

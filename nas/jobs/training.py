@@ -45,6 +45,13 @@ class TrainRequest:
             return self.recipe
         return DEFAULT if self.init is None else FINE_TUNE
 
+    @property
+    def is_named(self) -> bool:
+        """Whether all of it is named, so that `command` repeats it; from Python there may be values instead."""
+        return not (
+            isinstance(self.network, Architecture) or isinstance(self.data, Prepared) or isinstance(self.recipe, Recipe)
+        )
+
     def command(self) -> str:
         """The command line that repeats it, as far as what it names has a name."""
         named = self.network.name if isinstance(self.network, Architecture) else str(self.network)

@@ -63,6 +63,18 @@ class Where:
             raise InputError(f"workers must be at least 1, but got {self.workers}.")
         if self.time_limit is not None and not self.time_limit > 0:
             raise InputError(f"time_limit must be a positive number of seconds, but got {self.time_limit}.")
+        if self.ray is None and (self.cpus, self.gpus) != (1.0, 0.0):
+            raise InputError(
+                f"cpus and gpus are what a trial has on a Ray cluster, but got cpus={self.cpus:g} and"
+                f" gpus={self.gpus:g} without one; name one by ray, or leave them out."
+            )
+
+    @property
+    def threads(self) -> int | None:
+        """With how many threads a job computes (see `executor`); None: with those of this process."""
+        if self.ray is not None:
+            return max(1, int(self.cpus))  # Ray's own rule
+        return 1 if self.workers > 1 or self.time_limit is not None else None
 
     def tables(self) -> Tables:
         """The tables that trials are kept in."""
@@ -118,9 +130,10 @@ def search_trials(
     What an evaluation cost is kept in `storage` (a URL; by default NAS_STORAGE, else the workspace's runs/nas.db) and
     serves every search of the same evaluator; one that is found there counts as a call, so the answer does not depend
     on what was there. The same call again goes on where it ended, as the search called `study` (by default after the
-    question); more `budget` goes on further. With `noisy` points may be asked again before the answer, else never.
-    `limits` are kept by networks whose `latency` is a device's model, of which `accuracy` is a first guess (by default
-    ImageNet's). `canonical` maps codes of a space of codes to those that stand for the same point, where several do.
+    question), and tries again what failed, but for what took as long as `time_limit`; more `budget` goes on further.
+    With `noisy` points may be asked again before the answer, else never. `limits` are kept by networks whose `latency`
+    is a device's model, of which `accuracy` is a first guess (by default ImageNet's). `canonical` maps codes of a space
+    of codes to those that stand for the same point, where several do.
 
     Raises `TargetError` where no point meets the target, `NasError` where all trials failed, with the first reason.
     """
@@ -290,7 +303,8 @@ def _no_answer(question: Question, trials: list[Trial]) -> NasError:
         return NasError(
             f"a search needs one trial that succeeds, but all {len(failed)} failed; the first one:"
             f" {(failed[0].reason or '').rstrip('.')}."
-            " Mend the evaluator, and search again under another study."
+            " Mend the evaluator, or give it more time where that was short, and search again: what failed is tried"
+            " again."
         )
     codes, latency_ms = fastest(question)
     return TargetError(

@@ -22,6 +22,7 @@ from nas.jobs.trials_answer import TrialsAnswer, Tried
 from nas.jobs.trials_json import trial_json
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent
+from nas.resources import plain_name
 from nas.runs import RunHandle, RunStore
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
@@ -234,8 +235,8 @@ def _export(outcome: TrialsOutcome, request: TrialsRequest, progress: OnProgress
 
     best = outcome.best
     return export_architecture(
-        best.architecture, name=best.name, latency=best.latency, accuracy=best.accuracy, device=outcome.device,
-        run=outcome.run, seed=request.seed, formats=request.formats, progress=progress,
+        best.architecture, name=plain_name(best.name), latency=best.latency, accuracy=best.accuracy,
+        device=outcome.device, run=outcome.run, seed=request.seed, formats=request.formats, progress=progress,
     )  # fmt: skip
 
 

@@ -29,21 +29,22 @@ def cautious(estimate: Estimate, reading: Reading, device: Device, remarks: Sequ
         ratio = _ratio(own, device.precision)
         factor *= ratio
         reasons.append(
-            f"the file computes in {own}, {device.name} was timed in {device.precision}: the interval is {ratio:g}"
-            f" times as wide either way; time the file itself (`nas measure`), or predict the {device.precision} one"
+            f"the file computes in {own}, {device.name} was timed in {device.precision}: either end of the interval is"
+            f" moved by a factor of {ratio:g}; time the file itself (`nas measure`), or predict the"
+            f" {device.precision} one"
         )
     elif own and weights != own:
         ratio = _ratio(weights, own)
         factor *= ratio
         reasons.append(
-            f"the weights are stored in {weights} and computed with in {own}, for which nothing was timed: the interval"
-            f" is {ratio:g} times as wide either way"
+            f"the weights are stored in {weights} and computed with in {own}, for which nothing was timed: either end"
+            f" of the interval is moved by a factor of {ratio:g}"
         )
     if reading.batch > 1:
         factor *= _BATCH_FACTOR
         reasons.append(
-            f"the latency is of {reading.batch} images at once, but single ones were timed: the interval is"
-            f" {_BATCH_FACTOR:g} times as wide either way"
+            f"the latency is of {reading.batch} images at once, but single ones were timed: either end of the interval"
+            f" is moved by a factor of {_BATCH_FACTOR:g}"
         )
     if reading.uncounted:
         names = ", ".join(reading.uncounted[:6]) + (", ..." if len(reading.uncounted) > 6 else "")

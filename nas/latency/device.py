@@ -13,6 +13,8 @@ from nas.resources import check_name, names
 
 DEVICE_FILE = "device.yaml"
 ROOM = "latency_tables"
+UNTOLD = "unknown until"
+"""How a chip begins that nobody has told yet, in a file that was written for a new device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,14 @@ class Device:
     def environment(self) -> dict[str, str]:
         """What its own file says of where and how latencies are timed: for those that were timed out of reach."""
         return {"chip": self.chip, "runtime": self.runtime, **self.conditions}
+
+    def require_chip(self) -> None:
+        """Raises `InputError` where the file does not say the chip yet, of a device whose chip nothing else tells."""
+        if self.chip.startswith(UNTOLD):
+            raise InputError(
+                f"{DEVICE_FILE} of {self.name}: chip must be that of the device, as times are of it and nothing here"
+                f" tells it, but got {self.chip!r}; write it there first, such as Apple A17 Pro."
+            )
 
     def as_json(self) -> dict[str, Any]:
         """The record as a mapping, with the keys of its way."""

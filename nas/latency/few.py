@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, overload
 
 from nas.errors import InputError
-from nas.graph.operators import OperatorTable
 from nas.latency.device import Device
 from nas.latency.load import resolve_segments
 from nas.latency.model import LatencyModel
@@ -80,6 +79,6 @@ def fit_latency(
         )
     new = device or replace(devices[0].device, name=NEW, reach="", source="few measurements", notes="")
     empty = LatencyModel(device=new, rows={}, operators=None, resolve=resolve_segments)
-    networks = [OperatorTable.concatenate([s.operators for s in empty.segments(point)]) for point in points]
+    networks = [empty.operators_of(point) for point in points]
     operators = fit_networks_of([model.operators for model in devices], networks, timed)
     return replace(empty, operators=operators)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 from nas.errors import InputError
 from nas.graph import Graph, OperatorTable
+from nas.graph.graph import single
 from nas.graph.operators import read_operator_lists
 from nas.latency.home import DeviceHome, device_home
 from nas.latency.model import HasSegments, LatencyModel, read_latency_model
@@ -18,8 +20,8 @@ from nas.onnx.sizes import OPTION, InputShapes, checked_batch
 from nas.resources import check_name
 from nas.runtimes import OWN, Runtime
 from nas.space import Architecture, known_names, load_architecture
+from nas.space.load import network_called
 from nas.space.lowering import lower
-from nas.space.seeds import known_network
 
 NETWORKS_FILE, LISTS_FILE, PLAN_FILE = "networks.csv", "operators.csv.gz", "calibration.yaml"
 _MIN_NETWORKS = 5
@@ -77,10 +79,13 @@ def published_index(home: DeviceHome) -> PublishedIndex:
     folder = home.folder
     if not (folder / NETWORKS_FILE).exists():
         return PublishedIndex([], {})
-    rows, lists = read_published(folder / NETWORKS_FILE), _lists(folder)
-    return PublishedIndex(
-        rows, {row.network: lists.get(row.network) or _operators(folder, row.network) for row in rows}
-    )
+    rows, lists = read_published(folder / NETWORKS_FILE), dict(_lists(folder))
+    for row in rows:
+        if row.network not in lists:
+            # Only convolutional networks calibrate: of others a name alone will do, by which nothing is found.
+            with nullcontext() if row.convolutional else suppress(InputError):
+                lists[row.network] = _operators(folder, row.network)
+    return PublishedIndex(rows, lists)
 
 
 def load_calibration(home: DeviceHome) -> Calibration:
@@ -107,18 +112,28 @@ def _lists(folder: Path) -> dict[str, OperatorTable]:
 
 
 def _operators(folder: Path, name: str) -> OperatorTable:
-    """The operators of a network of networks.csv that has no list: a known name, a digest, or an ONNX file beside it.
+    """The operators of a network of networks.csv that has no list, of a batch those of all images."""
+    found = network_of_row(folder, name)
+    if isinstance(found, Architecture):
+        return OperatorTable.concatenate([segment.operators for segment in lower(found, OWN)])
+    one = single(found)
+    return OperatorTable.concatenate([one.operators()] * (found.batch // one.batch))
+
+
+def network_of_row(folder: Path, name: str) -> Architecture | Graph:
+    """A network of the networks.csv in `folder` that has no list: a known name, a digest, or an ONNX file beside it.
 
     Raises `InputError` for what is none of them: a row of a table opens no file outside the table's folder.
     """
-    if not name.endswith(".onnx"):
-        check_name(name, what=f"a network of {folder / NETWORKS_FILE}")
-        return OperatorTable.concatenate([segment.operators for segment in lower(known_network(name), OWN)])
-    path = folder / name
-    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+    table, path = folder / NETWORKS_FILE, folder / name
+    is_file = name.endswith(".onnx")
+    if is_file and ("\0" in name or not path.resolve().is_relative_to(folder.resolve())):
         raise InputError(
-            f"{folder / NETWORKS_FILE}: a network must be an ONNX file in its folder, but {name!r} is elsewhere;"
-            " copy it there."
+            f"{table}: a network must be an ONNX file in its folder, but {name!r} is elsewhere; copy it there."
         )
-    found = resolve_segments(path, OWN)
-    return found.operators() if isinstance(found, Graph) else OperatorTable.concatenate([s.operators for s in found])
+    if not is_file:
+        check_name(name, what=f"a network of {table}")
+    try:
+        return read_network(path) if is_file else network_called(name)
+    except InputError as error:
+        raise InputError(f"{table}: {error}") from error

@@ -163,11 +163,16 @@ class LatencyModel:
         return mean_ms / spread, mean_ms * spread
 
     def latency_ms(self, items: Iterable[object]) -> Floats:
-        """Milliseconds of each item, shape (n,); an item is whatever `segments` takes."""
-        networks = [self.segments(item) for item in items]
+        """Milliseconds of each item, shape (n,): the means that `estimate` gives; an item is whatever `segments`
+        takes."""
+        networks, often = [], []
+        for item in items:
+            segments, images = self._of_one(self._read(item))
+            networks.append(segments)
+            often.append(images)
         costs = self._costs([segment for network in networks for segment in network])
         owner = np.repeat(np.arange(len(networks)), [len(network) for network in networks])
-        sums = np.bincount(owner, costs.mean_ms, len(networks))
+        sums = np.bincount(owner, costs.mean_ms, len(networks)) * np.array(often)
         return np.asarray(self.fixed_ms + sums, dtype=np.float64)
 
     def segment_bounds(self, costs: SegmentCosts) -> tuple[Floats, Floats]:
@@ -183,20 +188,31 @@ class LatencyModel:
     def estimate(self, item: object) -> Estimate:
         """The latency of one item as a record: interval, weakest source, shares, warnings. What a file says of itself
         is heeded (`nas.latency.caution`)."""
-        found = self._read(item)
-        if not isinstance(found, Graph):
-            return self.estimate_segments(found)
-        return cautious(self._of_batch(found), found.reading, self.device, self.runtime.remarks(found))
-
-    def _of_batch(self, graph: Graph) -> Estimate:
-        """The latency of all images of a batch: each takes as long as one alone, but for the fixed time. Where they
-        cannot be told apart, that of its operators."""
-        one = single(graph)
-        found = self.estimate_segments(self._lowered(one))
-        if one.batch == graph.batch:
+        read = self._read(item)
+        segments, images = self._of_one(read)
+        found = self.estimate_segments(segments)
+        if images > 1:
+            often = (self.fixed_ms + images * (found.mean_ms - self.fixed_ms)) / found.mean_ms
+            found = replace(
+                found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often
+            )
+        if not isinstance(read, Graph):
             return found
-        often = (self.fixed_ms + graph.batch * (found.mean_ms - self.fixed_ms)) / found.mean_ms
-        return replace(found, mean_ms=found.mean_ms * often, low_ms=found.low_ms * often, high_ms=found.high_ms * often)
+        return cautious(found, read.reading, self.device, self.runtime.remarks(read))
+
+    def operators_of(self, item: object) -> OperatorTable:
+        """The operators of whatever `segments` takes, as the device's runtime executes them: of a batch those of one
+        image, as often as there are images, as `latency_ms` has it."""
+        segments, images = self._of_one(self._read(item))
+        return OperatorTable.concatenate([segment.operators for segment in segments] * images)
+
+    def _of_one(self, found: Sequence[HasSegments] | Graph) -> tuple[Sequence[HasSegments], int]:
+        """The segments of one image of a batch, and how often they run: each image takes as long as one alone, but for
+        the fixed time. Where images cannot be told apart, the segments of all, once."""
+        if not isinstance(found, Graph):
+            return found, 1
+        one = single(found)
+        return self._lowered(one), found.batch // one.batch
 
     def estimate_segments(self, segments: Sequence[HasSegments]) -> Estimate:
         """The latency of a network made of `segments`.

@@ -10,7 +10,7 @@ from nas.errors import InputError
 from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
 from nas.measure.stopwatch import Beside, Stopwatch
 from nas.measure.store import REFERENCE, NewTiming, TimingStore
-from nas.runners.protocol import RUNS_A_VISIT, FileFault
+from nas.runners.protocol import RUNS_A_VISIT, WARM_UP, FileFault
 from nas.runners.timing import Timing
 from nas.runtimes import OWN, Runtime
 from nas.space import known_network
@@ -26,15 +26,19 @@ _Result = TypeVar("_Result", Timing, Timing | FileFault)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long timing takes, from one look at the reference network: ms a multiply-add."""
+    """How long timing takes: ms a multiply-add, from one look at the reference network, and what the runner takes to a
+    round (`nas.runners.protocol.Abilities`). How long a device needs to cool nobody knows beforehand."""
 
     ms_a_mac: float
+    runs_a_round: int = 1 + RUNS_A_VISIT
+    beside_a_round_s: float = 0.0
 
     def seconds(self, items: Sequence[Item]) -> float:
-        """What a batch of `items` will take."""
-        runs = 2 + ROUNDS * (1 + RUNS_A_VISIT)
+        """What a batch of `items` will take, the reference where it is one of them."""
+        runs = WARM_UP + ROUNDS * self.runs_a_round
         timed = sum(item.macs + 2e7 for item in items) * self.ms_a_mac * runs / 1e3
-        return _START_SECONDS + _WRITE_SECONDS * len(items) + timed
+        beside = _WRITE_SECONDS + ROUNDS * self.beside_a_round_s
+        return _START_SECONDS + beside * len(items) + timed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,12 @@ def look(watch: Stopwatch) -> Pace:
     """Time the reference once, a second or two, to know how long the rest will take."""
     reference = reference_item()
     (timing,) = watch.time([reference.graph], rounds=3).timings()
-    return Pace(ms_a_mac=timing.typical_ms / reference.macs)
+    able = watch.runner.abilities
+    return Pace(
+        ms_a_mac=timing.typical_ms / reference.macs,
+        runs_a_round=able.runs_a_round,
+        beside_a_round_s=able.beside_a_round_s,
+    )
 
 
 def batches(items: Iterable[Item], done: set[str]) -> Iterator[list[Item]]:

@@ -25,7 +25,7 @@ from nas.measure.store import REFERENCE
 from nas.runtimes import Runtime
 from nas.space.architecture import parse_architecture
 
-MANIFEST_FILE, TIMINGS_FILE, SPACE_FILE, PAGE_FILE = "manifest.json", "timings.csv", "space.yaml", "README.md"
+MANIFEST_FILE, TIMINGS_FILE, PAGE_FILE = "manifest.json", "timings.csv", "README.md"
 SCHEMA = 1
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "coreml": ".mlpackage"}
 """The formats that a bundle may hold, and how the names of their files end."""
@@ -135,8 +135,10 @@ class Bundle:
 
 def is_bundle(path: Path) -> bool:
     """Whether `path` is the folder of a bundle, its `timings.csv`, or a CSV file with the columns of one."""
-    if path.is_dir() or path.name == TIMINGS_FILE:
-        return (timings_path(path).parent / MANIFEST_FILE).is_file()
+    if path.is_dir():
+        return (path / MANIFEST_FILE).is_file()
+    if path.name == TIMINGS_FILE and (path.parent / MANIFEST_FILE).is_file():
+        return True
     if path.suffix.lower() != ".csv" or not path.is_file():
         return False
     with path.open("rb") as file:

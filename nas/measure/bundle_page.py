@@ -81,7 +81,8 @@ onnxruntime_perf_test -I -r 100 -e cpu{threads} NETWORK.onnx
 prints `P50 Latency` in seconds: 0.0125 s is 12.5 ms. On Android put the files to `/data/local/tmp` with
 `adb push`, and run it with `adb shell`.
 
-Where Python with `onnxruntime` and `numpy` runs on the device, this fills in `{TIMINGS_FILE}`, in this folder:
+Where Python with `onnxruntime` and `numpy` runs on the device, this fills in `{TIMINGS_FILE}`, in this folder, after
+each network; stopped and started again it goes on with the rows that are empty:
 
 ```python
 {_onnx_script(device.threads)}```
@@ -90,9 +91,11 @@ Where Python with `onnxruntime` and `numpy` runs on the device, this fills in `{
 
 
 def _onnx_script(threads: int) -> str:
-    """A program that times the ONNX files of the folder that it runs in and fills in the CSV file."""
+    """A program that times the ONNX files of the folder that it runs in and fills in the CSV file, row by row: stopped
+    and started again it goes on."""
     return f"""\
 import csv
+import os
 import statistics
 import time
 
@@ -106,19 +109,24 @@ with open("{TIMINGS_FILE}", newline="") as file:
 for row in rows:
     if row["format"] != "onnx" or row["latency_ms"]:
         continue
-    session = onnxruntime.InferenceSession(row["file"], options, providers=["CPUExecutionProvider"])
-    image = {{i.name: numpy.zeros(i.shape, numpy.float32) for i in session.get_inputs()}}
-    runs = []
-    for _ in range(60):
-        start = time.perf_counter()
-        session.run(None, image)
-        runs.append(1e3 * (time.perf_counter() - start))
+    try:
+        session = onnxruntime.InferenceSession(row["file"], options, providers=["CPUExecutionProvider"])
+        image = {{i.name: numpy.zeros(i.shape, numpy.float32) for i in session.get_inputs()}}
+        runs = []
+        for _ in range(60):
+            start = time.perf_counter()
+            session.run(None, image)
+            runs.append(1e3 * (time.perf_counter() - start))
+    except Exception as error:
+        print(row["network"], "stays empty:", error)
+        continue
     row["latency_ms"] = f"{{statistics.median(runs[10:]):.5g}}"
     print(row["network"], row["latency_ms"], "ms")
-with open("{TIMINGS_FILE}", "w", newline="") as file:
-    writer = csv.DictWriter(file, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
+    with open("{TIMINGS_FILE}-part", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace("{TIMINGS_FILE}-part", "{TIMINGS_FILE}")
 """
 
 

@@ -15,29 +15,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from nas.errors import InputError, unknown_name
-from nas.figures import entering
 from nas.latency.table.rows import read_text
+from nas.measure import believable
+from nas.measure.believable import UNIT, UNITS, TimedNetwork, read_cell
 from nas.measure.bundle import Bundle, BundledNetwork, checksum
 
 COLUMNS = ("network", "format", "file", "latency_ms", "sha256")
 _TEXTS = tuple(column for column in COLUMNS if column != "latency_ms")
-_UNITS = {
-    "ms": 1.0, "msec": 1.0, "millisecond": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "usec": 1e-3, "microsecond": 1e-3,
-    "ns": 1e-6, "nanosecond": 1e-6, "s": 1e3, "sec": 1e3, "second": 1e3,
-}  # fmt: skip
-_UNIT = "|".join(sorted(_UNITS, key=len, reverse=True))
-_HEADER = re.compile(rf"(?:(?:latency|time|median|mean|average|avg)(?:[ _]+|(?=[(\[])))?[(\[]?({_UNIT})s?[)\]]?", re.I)
-_CELL = re.compile(rf"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*({_UNIT})?s?", re.I)
+_HEADER = re.compile(rf"(?:(?:latency|time|median|mean|average|avg)(?:[ _]+|(?=[(\[])))?[(\[]?({UNIT})s?[)\]]?", re.I)
 _DECIMAL_COMMA = re.compile(r"([-+]?[0-9]+),([0-9]+)(\s*[a-zµμ]*)", re.I)
-_LARGE = 2e7
-"""Multiply-adds that stand for what a network takes besides its own."""
-_CPU, _OTHER = (2e5, 1e9), (1e6, 3e9)
-"""Multiply-adds a ms, the slowest and the fastest typical network that is believed: on processors, on other units."""
-_APART = 300.0
-"""How many times more or less a network may take than the typical one of its size: a unit is a thousand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +141,7 @@ def _header(cells: Sequence[str], where: str) -> tuple[list[str], float]:
     for cell in cells:
         match = _HEADER.fullmatch(cell)
         if match is not None:
-            factor = _UNITS[match[1].lower()]
+            factor = UNITS[match[1].lower()]
         elif cell and cell not in _TEXTS:
             near = difflib.get_close_matches(cell, COLUMNS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else "take it out."
@@ -207,11 +195,9 @@ def _latency_ms(cell: str, factor: float, delimiter: str, where: str) -> float |
     if not cell:
         return None
     text = _DECIMAL_COMMA.sub(r"\1.\2\3", cell) if delimiter != "," else cell
-    match = _CELL.fullmatch(text)
-    if match is not None:
-        ms = entering(match[1]) * (_UNITS[match[2].lower()] if match[2] else factor)
-        if ms > 0:
-            return ms
+    found = read_cell(text, factor)
+    if found is not None and found.ms > 0:
+        return found.ms
     raise InputError(
         f"{where}: latency_ms must be a positive finite number such as 12.5, but got {cell!r}; leave it empty where"
         " nothing was timed."
@@ -234,27 +220,10 @@ def require_believable(times: FilledTimes, macs: Mapping[str, int], compute_unit
     """Raises `InputError` naming file and line for times that can be no milliseconds of networks of so many
     multiply-adds (`macs`, by digest): of all of them, or of one beside the others. Times with a unit of their own are
     believed."""
-    rows = (*times.reference, *times.rows)
-    rate = [(macs[row.network.digest] + _LARGE) / row.latency_ms for row in rows]
-    typical = median(rate)
-    alone = median(macs[row.network.digest] / row.latency_ms for row in rows)
-    slowest, fastest = _CPU if "CPU" in compute_unit.upper() else _OTHER
-    doubted = [(row, own) for row, own in zip(rows, rate, strict=True) if not row.is_sure]
-    if doubted and (typical < slowest or alone > fastest):
-        shown, remedy = (
-            (typical, "if they are microseconds, call the column latency_us")
-            if typical < slowest
-            else (alone, "if they are seconds, call the column latency_s")
-        )
-        raise InputError(
-            f"{times.path}, line 1: times must be those of networks of this size, but the typical one would do"
-            f" {shown:.2g} multiply-adds a ms, where a {compute_unit} does {slowest:.0e} to {fastest:.0e}; {remedy}; if"
-            f" they are right, write the unit into the cells ({doubted[0][0].latency_ms:g} ms)."
-        )
-    for row, own in doubted:
-        if not typical / _APART < own < typical * _APART:
-            raise InputError(
-                f"{row.where}: latency_ms must be of the unit of the others, but {row.latency_ms:g} ms is"
-                f" {max(own / typical, typical / own):.0f} times off what they say of a network of this size; write its"
-                f" unit into the cell ({row.latency_ms:g} ms, if that is right), or time it again."
-            )
+    rows = [
+        TimedNetwork(where=row.where, macs=macs[row.network.digest], latency_ms=row.latency_ms, is_sure=row.is_sure)
+        for row in (*times.reference, *times.rows)
+    ]
+    believable.require_believable(
+        rows, compute_unit, where=f"{times.path}, line 1", remedy=lambda unit: f"call the column latency_{unit}"
+    )

@@ -122,13 +122,17 @@ def _errors(errors: Floats) -> dict[str, float]:
     }
 
 
-def _spearman(first: Floats, second: Floats) -> float:
+def _spearman(first: Floats, second: Floats) -> float | None:
+    """The rank correlation; None where there is none: of a single network, or of values that are all the same."""
+    if len(np.unique(first)) < 2 or len(np.unique(second)) < 2:
+        return None
     return float(spearmanr(first, second).statistic)
 
 
 def equal_macs_spearman(macs: Floats, predicted: Floats, measured: Floats) -> dict[str, Any]:
     """Spearman's rank correlation with the measured times inside bands of MACs equal within ±10 %, averaged over the
-    networks of bands of at least five; by prediction and by the MACs themselves."""
+    networks of bands of at least five; by prediction and by the MACs themselves, None where no band has a rank
+    correlation."""
     order = np.argsort(macs, kind="stable")
     bands: list[list[int]] = []
     for i in order:
@@ -136,16 +140,15 @@ def equal_macs_spearman(macs: Floats, predicted: Floats, measured: Floats) -> di
             bands.append([])
         bands[-1].append(int(i))
     large = [band for band in bands if len(band) >= _SMALLEST_BAND]
-    weights = np.array([len(band) for band in large], dtype=np.float64)
 
     def average(values: Floats) -> float | None:
-        if not large:
-            return None
-        return float(np.average([_spearman(values[band], measured[band]) for band in large], weights=weights))
+        ranked = {i: _spearman(values[band], measured[band]) for i, band in enumerate(large)}
+        found = {i: own for i, own in ranked.items() if own is not None}
+        return float(np.average(list(found.values()), weights=[len(large[i]) for i in found])) if found else None
 
     return {
         "bands": len(large),
-        "networks": int(weights.sum()),
+        "networks": sum(map(len, large)),
         "predicted": average(predicted),
         "macs": average(macs),
     }

@@ -30,11 +30,12 @@ from nas.latency.transfer.networks import (
     leave_out,
     telling,
 )
-from nas.measure.fit import TIMINGS_SHA256, Observations, device_text, scores_of, timings_digest
+from nas.measure.fit import TIMINGS_SHA256, Observations, device_text, keep_space, scores_of, timings_digest
 from nas.measure.plan import REFERENCE_NETWORK, Item, network_item
 from nas.measure.store import REFERENCE, StoredTiming
 from nas.runtimes import Runtime
 from nas.space import known_networks
+from nas.space.load import reference_of
 from nas.space.search_space import SearchSpace
 
 FEW = 20
@@ -59,6 +60,7 @@ class FewTable:
     networks: int
     rows: int
     space: str
+    space_reference: str
     faults: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -155,6 +157,7 @@ def fit_few(
     model = LatencyModel(device=home.device, rows={}, operators=operators)
     rows = segment_rows(model, list(segments.values()))
     told = {**environment, "latencies": str(manifest["model"])}
+    keep_space(home, space)
     write_bytes(home.own_folder / DEVICE_FILE, device_text(home.device, told, today))
     write_bytes(home.own_folder / COEFFICIENTS_FILE, operators.to_json().encode())
     write_bytes(home.own_folder / TABLE_FILE, table_text(rows).encode())
@@ -165,6 +168,7 @@ def fit_few(
         networks=len(each),
         rows=len(rows),
         space=space.name,
+        space_reference=reference_of(space),
         faults=faults or {},
     )
 

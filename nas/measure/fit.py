@@ -25,6 +25,7 @@ from nas.latency.timed.regression import Regression, fit_networks
 from nas.measure.drift import CALM, at_usual_speed, slowness, usual_ms
 from nas.measure.plan import space_keys
 from nas.measure.store import REFERENCE, VERIFIED, StoredSegment, StoredTiming
+from nas.space.load import SPACE_FILE, reference_of
 from nas.space.search_space import SearchSpace
 
 TIMINGS_SHA256 = "timings_sha256"
@@ -33,13 +34,14 @@ TIMINGS_SHA256 = "timings_sha256"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTable:
-    """A finished build: the folder of its files, the fit, how much of the space has rows, and the networks that could
-    not be timed (name → reason)."""
+    """A finished build: the folder of its files, the fit, how much of the space (`space_reference` is what `--space`
+    takes for it) has rows, and the networks that could not be timed (name → reason)."""
 
     folder: Path
     regression: Regression
     networks: int
     space: str
+    space_reference: str
     space_segments: int
     covered: int
     faults: Mapping[str, str]
@@ -159,7 +161,8 @@ def fit_table(
     *,
     faults: Mapping[str, str] | None = None,
 ) -> BuiltTable:
-    """Fit the table of a device to `timings`, and write its files to the workspace's own folder of it.
+    """Fit the table of a device to `timings`, and write its files to the workspace's own folder of it: with the file of
+    the space, which a later fit reads.
 
     The same timings give the same bytes on the same machine and day. Raises `InputError` for fewer timings than a fit
     needs.
@@ -186,6 +189,7 @@ def fit_table(
     }
     regression = _fitted(found.each, manifest)
     rows = table_rows(regression, today)
+    keep_space(home, space)
     write_bytes(home.own_folder / DEVICE_FILE, device_text(home.device, environment, today))
     write_bytes(home.own_folder / COEFFICIENTS_FILE, regression.operators.to_json().encode())
     write_bytes(home.own_folder / TABLE_FILE, table_text(rows).encode())
@@ -195,10 +199,20 @@ def fit_table(
         regression=regression,
         networks=networks,
         space=space.name,
+        space_reference=reference_of(space),
         space_segments=len(keys),
         covered=len(keys & set(regression.segments.keys)),
         faults=faults or {},
     )
+
+
+def keep_space(home: DeviceHome, space: SearchSpace) -> None:
+    """Put the file of `space` beside the table that is for it; a space that comes from no file leaves none."""
+    source, kept = Path(space.source), home.own_folder / SPACE_FILE
+    if source.is_file():
+        write_bytes(kept, source.read_bytes())
+    else:
+        kept.unlink(missing_ok=True)
 
 
 def _fitted(each: Sequence[Observation], manifest: dict[str, Any]) -> Regression:

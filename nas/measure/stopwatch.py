@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from nas.errors import InputError, UnreachableError
+from nas.errors import ConversionError, InputError, UnreachableError
 from nas.files import is_alive, writing
 from nas.graph import Graph
 from nas.graph.rows import Shape
@@ -198,5 +198,5 @@ def _written(network: Network, path: Path, seed: int) -> Path | FileFault:
 
     try:
         return write_untrained(network(), path, seed=seed)
-    except InputError as error:
+    except (ConversionError, InputError) as error:
         return FileFault(path=path, text=str(error))

@@ -22,6 +22,7 @@ from nas.files import refused
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
 from nas.graph.rows import Row
+from nas.latency.device import UNTOLD
 from nas.latency.timed.design import TimedSegment
 from nas.runners.timing import Summary, Timing
 from nas.runtimes import OWN, find_runtime, usual_key
@@ -48,6 +49,8 @@ CREATE TABLE batch (id INTEGER PRIMARY KEY, began TEXT NOT NULL, seconds REAL NO
 """Batches, their timings, and the segments of these; a timing has its runs as JSON, or a summary."""
 _CALLED, _STATE = "batch ", "state of batch "
 """Before the name of a batch, and before the number of one whose state is told, in `meta`."""
+_ANEW = "start anew with --restart where `nas lut build` takes them, else remove the file"
+"""What to do about a file of timings that is of no use; a bundle's are taken by nothing that could start anew."""
 _CONDITIONS_4 = {"threads": "1", "precision": "float32", "compute_unit": "CPU"}
 """How everything was timed while files had schema 4."""
 
@@ -99,8 +102,9 @@ class TimingStore:
 
     `environment` is where and how the timings are taken (`Stopwatch.environment`); a file of another one is an
     `InputError`, unless all that it holds is to be forgotten (`restart`). A file of schema 4 becomes one of today's,
-    whose timings are summaries, and whose segments are those of its runtime. A context manager: it holds the file for
-    itself until it is left. Raises `NasError` where the file cannot be written, or another program has it.
+    whose timings are summaries, and whose segments are those of its runtime; one that was begun before the chip was
+    told is of the chip that is told now. A context manager: it holds the file for itself until it is left. Raises
+    `NasError` where the file cannot be written, or another program has it.
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str], *, restart: bool = False) -> None:
@@ -141,12 +145,14 @@ class TimingStore:
                 meta |= self._from_4(meta)
         _check_schema(self.path, meta.get("schema", ""))
         before = json.loads(meta["environment"])
+        if str(before.get("chip", "")).startswith(UNTOLD) and "chip" in environment:  # whose times they were all along
+            before["chip"] = environment["chip"]
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'environment'", (json.dumps(before),))
         for name in MUST_AGREE:
             if before.get(name) != environment.get(name):
                 raise InputError(
                     f"{self.path} holds timings of {name} {before.get(name)!r}, but this is {environment.get(name)!r};"
-                    " times of the two must not mix: start anew with --restart, or remove"
-                    " the file."
+                    f" times of the two must not mix: {_ANEW}."
                 )
 
     def _from_4(self, meta: Mapping[str, str]) -> dict[str, str]:
@@ -210,12 +216,12 @@ class TimingStore:
             elif isinstance(error, sqlite3.OperationalError):
                 rule, remedy = "be a writable file of timings", "what was stored before is kept"
             else:
-                rule, remedy = "be a whole file of timings", "restore it, or start anew with --restart"
+                rule, remedy = "be a whole file of timings", f"restore it, or {_ANEW}"
             raise NasError(f"{self.path} must {rule}, but: {error}; {remedy}.") from error
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise NasError(
                 f"{self.path} must be a whole file of timings, but holds what none has ({type(error).__name__}:"
-                f" {error}); restore it, or start anew with --restart."
+                f" {error}); restore it, or {_ANEW}."
             ) from error
         except OSError as error:
             raise refused(self.path, error, elsewhere="choose another --workspace") from error
@@ -327,14 +333,16 @@ class TimingStore:
 
 
 def stored_environment(path: Path) -> dict[str, str]:
-    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read."""
+    """The environment that the timings in the file at `path` are of; empty where it holds none that can be read. A file
+    of schema 4 does not tell the conditions."""
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:
             (found,) = connection.execute("SELECT value FROM meta WHERE name = 'environment'").fetchone()
         finally:
             connection.close()
-        return {str(name): str(value) for name, value in json.loads(found).items()}
+        told = {str(name): str(value) for name, value in json.loads(found).items()}
+        return {**told, **_CONDITIONS_4, **told}
     except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -382,8 +390,8 @@ def _check_schema(path: Path, schema: str) -> None:
     if schema == str(SCHEMA):
         return
     later = schema.isdecimal() and int(schema) > SCHEMA
-    remedy = "a later version of the program wrote it: use that one, or start" if later else "start"
-    raise InputError(f"{path}: schema must be {SCHEMA}, but got {schema!r}; {remedy} anew with --restart.")
+    remedy = "a later version of the program wrote it: use that one, or " if later else ""
+    raise InputError(f"{path}: schema must be {SCHEMA}, but got {schema!r}; {remedy}{_ANEW}.")
 
 
 def rows_of(table: OperatorTable) -> list[Row]:

@@ -103,8 +103,9 @@ def run_on(
 ) -> Course:
     """Run the network in a file for `duration_s`, as long as the device is there and nobody interrupts.
 
-    Wall times count, as whoever waits for a result has them. Raises `InputError` where it cannot be run, and what
-    `Stopwatch.time` raises where that ends the first batch; `KeyboardInterrupt` passes in the first batch.
+    Wall times count, as whoever waits for a result has them; what a device is given to cool before it begins does not.
+    Raises `InputError` where it cannot be run, and what `Stopwatch.time` raises where that ends the first batch;
+    `KeyboardInterrupt` passes in the first batch.
     """
     base = watch.environment()
     least, most = _BATCH_S
@@ -130,6 +131,7 @@ def run_on(
                 raise
             ended = str(error)
             break
+        began += session.cooled_s
         then, now = now, clock() - began
         start = start or timing
         state = {name: value for name, value in session.environment.items() if name not in base}

@@ -133,7 +133,8 @@ def recognise_activations(network: OnnxNetwork) -> None:
         is_power = node.kind == "Pow" and node.inputs[1] in network.constants
         if node.kind in _ALONE or is_power:
             function = "pow" if is_power else _ALONE[node.kind]
-            node.kind, node.inputs, node.attributes = ACTIVATION, node.inputs[:1], {"function": function, "parts": ()}
+            operands = node.inputs if function == "prelu" else node.inputs[:1]  # with the slopes
+            node.kind, node.inputs, node.attributes = ACTIVATION, operands, {"function": function, "parts": ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,11 @@ from nas.graph.graph import Node
 from nas.graph.ops import Input, Op
 from nas.graph.rows import Shape, elements
 from nas.onnx.layers import Stored, View
-from nas.onnx.network import ComputedIn, OnnxNetwork, OnnxNode
+from nas.onnx.network import FACTORS, SHIFTS, ComputedIn, OnnxNetwork, OnnxNode
+
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
+_COUNTING = (np.int64, np.int32, np.bool_)
+"""Types of numbers that are sizes, places and conditions."""
 
 
 class Draft:
@@ -31,6 +35,7 @@ class Draft:
         self.macs: Counter[ComputedIn | None] = Counter()
         self.uncounted: list[str] = []
         self._times: list[int] = []
+        self._counted: set[tuple[str, ...]] = set()
         self._node = OnnxNode("", [], [])
         for node in network.nodes:
             for name in node.inputs:
@@ -80,6 +85,13 @@ class Draft:
         """How many numbers these hold."""
         return [elements(shape) for shape in self.constant_shapes(node)]
 
+    def learned(self, name: str) -> int:
+        """How many learned numbers a constant is; 0 for what is computed, and for integers that count or point."""
+        if name not in self.network.constants or name not in self.network.shapes:
+            return 0
+        value = self.network.constants[name]
+        return 0 if value is not None and value.dtype in _COUNTING else elements(self.network.shapes[name])
+
     def put(self, op: Op, operands: list[str], out: str, shape: Shape | None = None, times: int | None = None) -> None:
         """Append `op` on `operands`; its value is called `out`, and is `times` images of `shape`, by default as its
         name says."""
@@ -90,11 +102,37 @@ class Draft:
 
     def append(self, op: Op, places: tuple[int, ...], shape: Shape, times: int = 1) -> int:
         """Append `op` on the values at `places`; where its own value is."""
-        node = Node(op, places, shape, 0, times=times * self._node.repeats)
+        inputs = tuple(self.nodes[i].shape for i in places)
+        shared = self._shared(op.params(inputs))
+        node = Node(op, places, shape, 0, times=times * self._node.repeats, shared=shared)
         self.nodes.append(node)
         self._times.append(times)
-        self.macs[self._node.computed_in] += node.macs(tuple(self.nodes[i].shape for i in places))
+        self.macs[self._node.computed_in] += node.macs(inputs)
         return len(self.nodes) - 1
+
+    def _shared(self, params: int) -> int:
+        """How many of the `params` learned numbers of the operator of the moment one before it has, or none has."""
+        if not params:
+            return 0
+        sizes = self._made_of()
+        fresh = {key: size for key, size in sizes.items() if key not in self._counted}
+        self._counted.update(sizes)
+        is_computed = self._node.kind in _CONVOLUTIONS and self._node.inputs[1] not in self.network.constants
+        if is_computed or len(fresh) < len(sizes):
+            return max(params - sum(fresh.values()), 0)
+        return 0
+
+    def _made_of(self) -> dict[tuple[str, ...], int]:
+        """The learned numbers of the operator of the moment by the constants that they are made of, and their sizes:
+        with other factors folded into them, or as another sum of shifts, they are others."""
+        node, origins = self._node, self.network.origins
+        factors, shifts = (
+            tuple(origins.get(name, name) for name in node.attributes.get(key, ())) for key in (FACTORS, SHIFTS)
+        )
+        found = {(origins.get(name, name), *factors): self.learned(name) for name in node.inputs if self.learned(name)}
+        if shifts:
+            found[("", *shifts, *factors)] = self.learned(node.attributes[SHIFTS][0])
+        return found
 
     def view(self, name: str, shape: Shape, times: int | None = None) -> None:
         """Let `name` have another shape from here on, where it has not that one already."""

@@ -58,6 +58,7 @@ def read_onnx_network(path: Path, shapes: Mapping[str, Shape] | None = None) -> 
         constants=walk.constants,
         inputs=list(inputs),
         outputs=outputs,
+        origins=walk.origins,
         precision=next(filter(None, (precision_name(element_type(kind)) for kind in inputs.values())), FLOAT32),
         uncounted=walk.uncounted,
         notes=walk.notes,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from nas.onnx.activations import recognise_activations
-from nas.onnx.network import OnnxNetwork, OnnxNode
+from nas.onnx.network import FACTORS, SHIFTS, OnnxNetwork, OnnxNode
 
 SHUFFLE, NORM = "Shuffle", "Norm"
-"""Kinds of the nodes that stand for a channel shuffle (attribute `groups`) and a written-out layer norm."""
+"""Kinds of the nodes that stand for a channel shuffle (attribute `groups`) and a written-out normalisation (attributes
+`function` and `axis`, that of the channels)."""
 
 NORMS = ("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization", "RMSNormalization",
          "SimplifiedLayerNormalization", "LRN", "MeanVarianceNormalization", "BatchNormalization", NORM)  # fmt: skip
+_CHANNELS_LAST = ("Gemm", "MatMul", "LayerNormalization", "LpNormalization", "RMSNormalization",
+                  "SimplifiedLayerNormalization")  # fmt: skip
 _IDENTITIES = ("Identity", "Dropout", "Cast", "CastLike")
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _MOST_PASSES = 32
@@ -85,22 +91,45 @@ class _Folding:
         self._producer[eaten.outputs[0]] = node
         self._gone.add(id(eaten))
 
-    def _constant_size(self, node: OnnxNode) -> int:
-        """The number of elements of the constant operand of a node of two operands; 0 where there is none."""
-        constants = [name for name in node.inputs if name in self._network.constants]
-        if len(node.inputs) != 2 or len(constants) != 1:
-            return 0
-        size = 1
-        for length in self._network.shapes.get(constants[0], ()):
-            size *= length
-        return size
+    def _constants(self, node: OnnxNode) -> tuple[str, ...]:
+        return tuple(name for name in node.inputs if name in self._network.constants)
 
-    def _channel_constant(self, node: OnnxNode | None, kinds: tuple[str, ...]) -> bool:
-        """Whether `node` is one of `kinds` with a constant of one number a channel."""
-        if node is None or node.kind not in kinds:
+    def _take_in(self, node: OnnxNode, eaten: OnnxNode) -> None:
+        """Let `node` produce what `eaten`, its only reader, makes of its result with constants of one number a
+        channel."""
+        constants = self._constants(eaten)
+        if eaten.kind == "BatchNormalization":  # scale, shift, mean, variance
+            kept = {FACTORS: (eaten.inputs[1], eaten.inputs[4]), SHIFTS: tuple(eaten.inputs[2:4])}
+        else:
+            kept = {SHIFTS if eaten.kind in ("Add", "Sub") else FACTORS: constants}
+        for key, names in kept.items():
+            node.attributes[key] = (*node.attributes.get(key, ()), *names)
+        self._swallow(node, eaten)
+
+    def _channel_constant(self, reader: OnnxNode | None, kinds: tuple[str, ...], node: OnnxNode) -> bool:
+        """Whether `reader` is one of `kinds` and changes the result of `node` by a constant of one number a channel."""
+        if reader is None or reader.kind not in kinds or len(reader.inputs) != 2:
             return False
-        shape = self._network.shapes.get(node.outputs[0], ())
-        return self._constant_size(node) > 1 and self._constant_size(node) in (shape[1:2] + shape[-1:])
+        shapes, constants = self._network.shapes, self._constants(reader)
+        # A constant less a value, or divided by it, is no sum with it and no product.
+        if len(constants) != 1 or (reader.kind in ("Sub", "Div") and constants[0] != reader.inputs[1]):
+            return False
+        shape, own = shapes.get(reader.outputs[0], ()), shapes.get(constants[0], ())
+        first = len(shape) - len(own)
+        if reader.attributes.get("broadcast"):  # of operators before opset 7
+            first = int(reader.attributes.get("axis", first))
+        wide = {first + i: length for i, length in enumerate(own) if length != 1}
+        axis = self._channels(node, len(shape))
+        return len(wide) == 1 and axis < len(shape) and wide.get(axis) == shape[axis]
+
+    def _channels(self, node: OnnxNode, rank: int) -> int:
+        """The axis of the result, of `rank` axes, of a product or a normalisation that has its channels."""
+        if node.kind == NORM:
+            return int(node.attributes["axis"])
+        if node.kind == "MatMul" and node.inputs[0] in self._network.constants:
+            return rank - 2
+        is_last = node.kind in _CHANNELS_LAST or bool(node.attributes.get("channels_last"))
+        return rank - 1 if is_last else 1
 
     def absorb_into_product(self, node: OnnxNode) -> bool:
         """Batch norms (also written as product and sum) and biases behind a convolution or linear layer, and factors
@@ -110,19 +139,19 @@ class _Folding:
         reader = self._reader(node)
         if reader is None:
             return False
-        if reader.kind == "BatchNormalization" or self._channel_constant(reader, ("Add", "Sub")):
-            self._swallow(node, reader)
+        if reader.kind == "BatchNormalization" or self._channel_constant(reader, ("Add", "Sub"), node):
+            self._take_in(node, reader)
             node.attributes["bias"] = 1
             return True
-        if self._channel_constant(reader, ("Mul", "Div")):
+        if self._channel_constant(reader, ("Mul", "Div"), node):
             after = self._reader(reader)
-            if node.kind == "Conv" and (after is None or not self._channel_constant(after, ("Add", "Sub"))):
-                self._swallow(node, reader)
-                return True
-            if after is not None and self._channel_constant(after, ("Add", "Sub")):
-                self._swallow(node, reader)
-                self._swallow(node, after)
+            if after is not None and self._channel_constant(after, ("Add", "Sub"), node):
+                self._take_in(node, reader)
+                self._take_in(node, after)
                 node.attributes["bias"] = 1
+                return True
+            if node.kind == "Conv":
+                self._take_in(node, reader)
                 return True
         return False
 
@@ -134,8 +163,8 @@ class _Folding:
         if node.kind not in NORMS:
             return False
         reader = self._reader(node)
-        if reader is not None and self._channel_constant(reader, ("Mul", "Add")):
-            self._swallow(node, reader)
+        if reader is not None and self._channel_constant(reader, ("Mul", "Add"), node):
+            self._take_in(node, reader)
             return True
         return False
 
@@ -149,11 +178,12 @@ class _Folding:
         if source is None or source.kind != "BatchNormalization":
             return False
         reader.inputs[0] = source.inputs[0]
+        node.attributes[FACTORS] = (*node.attributes.get(FACTORS, ()), source.inputs[1], source.inputs[4])
         self._gone.add(id(source))
         return True
 
     def join_layer_norm(self, node: OnnxNode) -> bool:
-        """(x - mean) / sqrt(mean((x - mean)²) + ε) written out, along any axis."""
+        """(x - mean) / sqrt(mean((x - mean)²) + ε) written out, of which nothing else reads a part."""
         if node.kind not in ("Div", "Mul") or len(node.inputs) != 2:
             return False
         centred = self._producer.get(node.inputs[0])
@@ -168,11 +198,38 @@ class _Folding:
         mean = self._producer.get(centred.inputs[1])
         if centred not in chain or "ReduceMean" not in kinds or mean is None or mean.kind != "ReduceMean":
             return False
-        for inner in (*chain, mean):
-            if inner is not None:
-                self._gone.add(id(inner))
-        node.kind, node.inputs, node.attributes = NORM, [centred.inputs[0]], {}
+        parts = [*(inner for inner in chain if inner is not None), mean]
+        axes = {self._axes(inner) for inner in parts if inner.kind == "ReduceMean"}
+        form = self._norm_over(next(iter(axes)), centred.inputs[0]) if len(axes) == 1 else None
+        if form is None or mean.inputs[0] != centred.inputs[0] or not self._are_only_for(node, parts):
+            return False
+        self._gone.update(map(id, parts))
+        node.kind, node.inputs, node.attributes = NORM, [centred.inputs[0]], form
         return True
+
+    def _axes(self, node: OnnxNode) -> tuple[int, ...] | None:
+        """The axes that a ReduceMean is over, in order; None where they are not known."""
+        rank = len(self._network.shapes.get(node.inputs[0], ()))
+        given = node.attributes.get("axes", range(rank))
+        if len(node.inputs) > 1 and node.inputs[1]:
+            given = self._network.constants.get(node.inputs[1])
+        return None if given is None or not rank else tuple(sorted(int(axis) % rank for axis in np.ravel(given)))
+
+    def _norm_over(self, axes: tuple[int, ...] | None, x: str) -> dict[str, Any] | None:
+        """The normalisation of `x` over `axes`, and the axis of its channels: over one axis a layer norm, over all but
+        the batch, or but batch and channels, a group norm. None for any other."""
+        rank = len(self._network.shapes.get(x, ()))
+        if axes in ((rank - 1,), (1,)):
+            return {"function": "layer", "axis": axes[0]}
+        if rank > 2 and axes in (tuple(range(1, rank)), tuple(range(2, rank))):
+            return {"function": "group", "axis": 1}
+        return None
+
+    def _are_only_for(self, node: OnnxNode, parts: list[OnnxNode]) -> bool:
+        """Whether nothing but `node` and they themselves reads what `parts` compute."""
+        inside = {id(node), *map(id, parts)}
+        readers = (r for part in parts for name in part.outputs for r in self._readers.get(name, []))
+        return all(reader is not None and id(reader) in inside for reader in readers)
 
     def join_reshaped_norm(self, node: OnnxNode) -> bool:
         """Reshape, normalise, reshape back: a group norm."""
@@ -182,8 +239,14 @@ class _Folding:
         if before.kind not in _RESHAPES or after.kind not in _RESHAPES:
             return False
         shapes = self._network.shapes
-        if shapes[before.inputs[0]] != shapes[after.outputs[0]]:
+        whole, part = shapes[before.inputs[0]], shapes[before.outputs[0]]
+        if whole != shapes[after.outputs[0]]:
             return False
+        if node.kind == NORM and node.attributes["function"] == "layer":
+            if node.attributes["axis"] == len(part) - 1 and whole[-1:] == part[-1:]:
+                node.attributes["axis"] = len(whole) - 1
+            elif node.attributes["axis"] != 1 or whole[:2] != part[:2]:
+                node.attributes.update(function="group", axis=1)
         node.inputs[0] = before.inputs[0]
         self._gone.add(id(before))
         self._swallow(node, after)

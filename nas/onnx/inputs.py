@@ -93,8 +93,9 @@ def _remedy(values: Sequence[onnx.ValueInfoProto], path: Path) -> str:
     first = values[0]
     options = " ".join(f"{OPTION} {_quoted(value.name)}={_example(_dims(value))}" for value in values)
     return (
-        f"{path}: the input {first.name!r} must have a fixed size, but has {_shown(_dims(first))}; give it, such as:"
-        f" {options}"
+        f"{path}: the input {first.name!r} must have a fixed size, but has {_shown(_dims(first))}; export it with one,"
+        " or, where sizes can be given (`nas lut predict`, `nas measure`, and in Python nas.load_graph), give it, such"
+        f" as: {options}"
     )
 
 

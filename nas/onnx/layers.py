@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.graph.ops import Activation, Conv, Op
+from nas.graph.ops import Activation, Concat, Conv, Norm, Op
 from nas.graph.rows import Row, Shape, elements, make_row, run_length, slice_rows
 
 
@@ -42,6 +42,36 @@ class TakenApart(Activation):
 
 
 @dataclass(frozen=True, slots=True)
+class Slopes(Activation):
+    """A PReLU of `learned` slopes."""
+
+    learned: int
+
+    def params(self, inputs: tuple[Shape, ...]) -> int:
+        return self.learned
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling(Norm):
+    """A normalisation whose scales and shifts are `learned` numbers."""
+
+    learned: int
+
+    def params(self, inputs: tuple[Shape, ...]) -> int:
+        return self.learned
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Concat):
+    """A concatenation with constants of `learned` numbers, such as the class token of a transformer."""
+
+    learned: int
+
+    def params(self, inputs: tuple[Shape, ...]) -> int:
+        return self.learned
+
+
+@dataclass(frozen=True, slots=True)
 class Part(Op):
     """A part of a value, along any axes, or the whole where its end is written as if it were a part."""
 
@@ -53,10 +83,15 @@ class Part(Op):
 
 @dataclass(frozen=True, slots=True)
 class Move(Op):
-    """Data brought into another order or size: transposes, padding, tiling, gathering."""
+    """Data brought into another order or size: transposes, padding, tiling, gathering; the latter also out of a table
+    of `learned` numbers, of which it reads what it finds."""
 
     name: ClassVar[str] = "move"
     kind: str
+    learned: int = 0
+
+    def params(self, inputs: tuple[Shape, ...]) -> int:
+        return self.learned
 
     def rows(self, inputs: tuple[Shape, ...], out: Shape) -> tuple[Row, ...]:
         if self.kind == "pad":  # a copy, as of a part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas.graph.ops import Activation, Binary, Concat, Conv, Pool, Rearrange, Resize, Shuffle
 from nas.graph.rows import elements
 from nas.onnx.draft import Draft
-from nas.onnx.layers import Move, Part, Stored, View, as_map
+from nas.onnx.layers import Joined, Move, Part, Stored, View, as_map
 from nas.onnx.network import STATE, OnnxNode
 from nas.onnx.products import other
 
@@ -81,9 +81,11 @@ def views(d: Draft, node: OnnxNode) -> None:
 def moves(d: Draft, node: OnnxNode) -> None:
     """What brings data into another order or size."""
     shape, out = d.shape(node.inputs[0]), d.shape(node.outputs[0])
-    operands = d.operands(node)
+    operands, learned = d.operands(node), d.learned(node.inputs[0])
     if not operands:
         other(d, node)
+    elif learned:  # found in a table
+        d.put(Move(node.kind.lower(), learned), operands, node.outputs[0])
     elif (shape == out and node.kind in ("Pad", "Expand", "Tile")) or (
         node.kind == "Gather" and elements(d.shape(node.inputs[1]) or (1,)) == 1
     ):
@@ -94,7 +96,8 @@ def moves(d: Draft, node: OnnxNode) -> None:
 
 def concat(d: Draft, node: OnnxNode) -> None:
     """A concatenation."""
-    d.put(Concat(), d.operands(node), node.outputs[0])
+    learned = sum(map(d.learned, dict.fromkeys(node.inputs)))
+    d.put(Joined(learned) if learned else Concat(), d.operands(node), node.outputs[0])
 
 
 def resize(d: Draft, node: OnnxNode) -> None:

@@ -33,6 +33,8 @@ class OnnxNode:
 CHOICE = "If"
 """Kind of the node that stands for an If whose condition is not known: its attribute `branches` holds the nodes of
 both, `results` the names that they end in."""
+FACTORS, SHIFTS = "factors", "shifts"
+"""Attributes of a node: the constants by which, in its inference form, its result is multiplied, and that are added."""
 STATE = "LoopState"
 """Kind of the node that brings a value into the body of a loop, or out of it."""
 
@@ -41,6 +43,7 @@ STATE = "LoopState"
 class OnnxNetwork:
     """The nodes that the outputs need, in order; the shapes of all values; constants (None: values not kept).
 
+    `origins` says of constants that are others in another form (turned, cast, restored from integers) which these are.
     `precision` is that of numbers of the first input. `uncounted` names what may hold multiply-adds that nobody
     counted; `notes` are sentences on what was taken for granted.
     """
@@ -50,6 +53,7 @@ class OnnxNetwork:
     constants: dict[str, np.ndarray[Any, Any] | None]
     inputs: list[str]
     outputs: list[str]
+    origins: dict[str, str] = field(default_factory=dict)
     precision: str = "float32"
     uncounted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

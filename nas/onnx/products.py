@@ -117,12 +117,13 @@ def binary(d: Draft, node: OnnxNode) -> None:
     if len(operands) < 2:
         constant = max(d.constant_shapes(node), key=elements, default=(1,))
         following = d.readers.get(out, [])
+        is_factor = node.kind == "Mul" or (node.kind == "Div" and node.inputs[0] == operands[0])
         if elements(constant) > 1:
             d.put(Scaled(constant), operands, out)
-        elif node.kind in ("Mul", "Div") and _beside_product(d, operands[0], following):
+        elif is_factor and _beside_product(d, operands[0], following):
             d.put(View(), operands, out)
         elif (
-            node.kind in ("Mul", "Div") and len(following) == 1 and following[0].kind in ("Add", "Sub")
+            is_factor and len(following) == 1 and following[0].kind in ("Add", "Sub")
             and out not in d.network.outputs and d.constant_sizes(following[0]) == [1]
         ):  # fmt: skip
             d.at[out] = d.at[operands[0]]  # x·a + b is one operator: the sum stands for both

@@ -15,8 +15,8 @@ from typing import Literal
 
 from nas.errors import InputError
 from nas.graph.graph import Graph, Node, Reading
-from nas.graph.ops import Activation, GlobalPool, Input, Norm, Pool, Reduce, Softmax
-from nas.graph.rows import Shape
+from nas.graph.ops import Activation, GlobalPool, Input, Pool, Reduce, Softmax
+from nas.graph.rows import Shape, elements
 from nas.onnx import moves, products, wholes
 from nas.onnx.activations import ACTIVATION
 from nas.onnx.attention import ATTENTIONS
@@ -24,10 +24,10 @@ from nas.onnx.batches import batch_of
 from nas.onnx.choices import choose
 from nas.onnx.draft import Draft
 from nas.onnx.file import read_onnx_network
-from nas.onnx.folding import NORMS, SHUFFLE, simplify
+from nas.onnx.folding import NORM, NORMS, SHUFFLE, simplify
 from nas.onnx.guard import as_onnx_defines
-from nas.onnx.layers import TakenApart
-from nas.onnx.network import OnnxNetwork, OnnxNode
+from nas.onnx.layers import Scaling, Slopes, TakenApart, View
+from nas.onnx.network import FACTORS, SHIFTS, OnnxNetwork, OnnxNode
 from nas.onnx.precision import dominant
 from nas.onnx.quantised import fold_quantisation
 from nas.onnx.sizes import InputShapes, checked_batch, parse_input_shapes
@@ -103,7 +103,10 @@ def _count(network: OnnxNetwork, nodes: list[OnnxNode], path: Path, images: int)
 
 def _activation(d: Draft, node: OnnxNode) -> None:
     function, parts = node.attributes["function"], node.attributes["parts"]
-    d.put(TakenApart(function, parts) if parts else Activation(function), node.inputs[:1], node.outputs[0])
+    op = TakenApart(function, parts) if parts else Activation(function)
+    if function == "prelu":
+        op = Slopes("prelu", d.learned(node.inputs[1]))
+    d.put(op, node.inputs[:1], node.outputs[0])
 
 
 def _global_pool(d: Draft, node: OnnxNode) -> None:
@@ -141,9 +144,23 @@ def _reduce(d: Draft, node: OnnxNode) -> None:
 
 
 def _norm(d: Draft, node: OnnxNode) -> None:
-    op = Norm(_NORM_FUNCTIONS.get(node.kind, "layer"))
-    for name in [name for name in node.outputs if name][:1]:
-        d.put(op, d.operands(node)[:1], name)
+    function: Literal["layer", "group", "batch"] = _NORM_FUNCTIONS.get(node.kind, "layer")
+    if node.kind == NORM:
+        function = node.attributes["function"]
+    own = [d.learned(name) for name in [*node.inputs[1:3], "", ""][:2]]
+    absorbed = [max(map(d.learned, node.attributes.get(key, ())), default=0) for key in (FACTORS, SHIFTS)]
+    op = Scaling(function, sum(map(max, own, absorbed)))
+    x, out = node.inputs[0], next(name for name in node.outputs if name)
+    shape, times = d.split(x)
+    axis = int(node.attributes["axis"]) - len(d.shape(x)) if node.kind == NORM else -1
+    if function == "group" or axis == -1:
+        d.put(op, d.operands(node)[:1], out)
+        return
+    channels = shape[axis]  # tokens of channels that lie elsewhere
+    tokens = (elements(shape) // channels, channels)
+    d.operands(node)
+    view = d.append(View(), (d.at[x],), tokens, times)
+    d.at[out] = d.append(View(), (d.append(op, (view,), tokens, times),), shape, times)
 
 
 def _softmax(d: Draft, node: OnnxNode) -> None:

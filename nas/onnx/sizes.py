@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from nas.errors import InputError
 from nas.graph.rows import Shape
 
@@ -20,8 +22,8 @@ def parse_input_shapes(given: InputShapes) -> dict[str, Shape]:
         return {name: _parsed(sizes, f"{name}={sizes}") for name, sizes in given.items()}
     if isinstance(given, str):
         given = [given]
-    if all(isinstance(size, int) for size in given):
-        return {"": _parsed([size for size in given if isinstance(size, int)], given)} if given else {}
+    if all(isinstance(size, int | np.integer) for size in given):
+        return {"": _parsed([int(size) for size in given], given)} if len(given) else {}
     found: dict[str, Shape] = {}
     for text in given:
         name, _, sizes = str(text).rpartition("=")

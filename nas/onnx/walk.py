@@ -38,6 +38,10 @@ _PRODUCTS: Mapping[str, int] = {
     "com.microsoft.MatMulNBits": 1, "com.microsoft.MatMulBnb4": 1,
 }  # fmt: skip
 """What multiplies, and which of its operands the weights are."""
+_ANOTHER_FORM = (
+    "Identity", "Cast", "CastLike", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "DequantizeLinear",
+)  # fmt: skip
+"""What leaves a constant the one that it was, all of it."""
 _PACKED_BITS = ("com.microsoft.MatMulNBits", "com.microsoft.MatMulBnb4")
 
 
@@ -45,12 +49,14 @@ class Walk:
     """What is known of the values of `model` so far; `nodes` are those that are left to compute.
 
     `inputs` are the types of the network's inputs, by their names; `types` those of all values; `constants` the values
-    of constants (None where they are not kept). Errors name the file at `path`.
+    of constants (None where they are not kept); `origins` those that are others in another form. Errors name the file
+    at `path`.
     """
 
     def __init__(self, model: onnx.ModelProto, inputs: Mapping[str, onnx.TypeProto], path: Path) -> None:
         self.types: dict[str, onnx.TypeProto] = dict(inputs)
         self.constants: dict[str, Array | None] = {}
+        self.origins: dict[str, str] = {}
         self.uncounted: list[str] = []
         self.notes: list[str] = []
         self._opsets, self._budget = list(model.opset_import), Budget()
@@ -118,7 +124,9 @@ class Walk:
         for attribute in convolution.attribute:
             if attribute.name == "group" and attribute.i > 1 and real[1] == 1:
                 attribute.i = real[0]
-        name = convolution.input[1] = f"{convolution.input[1]}@{convolution.output[0]}"
+        source = convolution.input[1]
+        name = convolution.input[1] = f"{source}@{convolution.output[0]}"
+        self.origins[name] = self.origins.get(source, source)
         self._constant(name, None, element_type(padded), real)
 
     def _settle(self, node: onnx.NodeProto) -> list[OnnxNode]:
@@ -141,6 +149,8 @@ class Walk:
         operands = node.input[: _BY_FIRST.get(node.op_type)] if own else node.input
         constant = all(name in self.constants for name in operands if name)
         if own and constant and not node.op_type.startswith(_OPAQUE):
+            if node.op_type in _ANOTHER_FORM:
+                self.origins[outputs[0]] = self.origins.get(node.input[0], node.input[0])
             small = all(shape is not None and number(shape) <= SMALL for shape in shapes.values())
             values = self._computed(node) if small or node.op_type == "NonZero" else None
             if values is not None:

@@ -64,12 +64,13 @@ def data_plan_text(plan: DataPlan, page: Page = PLAIN) -> str:
     """What a search would train, and how long it would take."""
     counts = ", ".join(f"{count:,} {name}" for name, count in plan.images.items())
     rungs = " and ".join(map(str, plan.rungs))
+    full = "" if plan.full_epoch_s == plan.epoch_s else f", {plan.full_epoch_s:.1f} s with all branches"
     text = (
         f"{plan.baselines} known networks and {plan.trials} of the space would be trained in rungs of {rungs} epochs"
         f" on {plan.classes} classes (images: {counts}), and the finalists for {plan.full_epochs}:"
         f" {sum(plan.epochs.values()):,} epochs in all. {plan.network} takes {plan.epoch_s:.1f} s an epoch"
-        f" ({plan.images_per_s:.0f} images/s), so about {duration_text(plan.seconds)} on {_workers(plan.workers)};"
-        " other networks may take half or double of that."
+        f" ({plan.images_per_s:.0f} images/s){full}, so about {duration_text(plan.seconds)} on"
+        f" {_workers(plan.workers)}; other networks may take half or double of that."
     )
     return page.filled(text)
 

@@ -26,10 +26,11 @@ def few_text(found: FewTable, page: Page = PLAIN, *, reached: bool = True) -> st
     rows = [(name, *(f"{100 * value:.1f} %" for value in part.values())) for name, part in record["left_out"].items()]
     columns = [textual("", wrap=True), numeric("median error"), numeric("within 5 %"), numeric("within 10 %")]
     further = (
-        f"`nas lut verify --device {record['device']} --space {found.space}` times fresh networks; `nas lut build"
-        f" --device {record['device']} --space {found.space}` times hundreds, for a table of its own"
+        f"`nas lut verify --device {record['device']}` times fresh networks; `nas lut build"
+        f" --device {record['device']} --space {found.space_reference}` times hundreds, for a table of its own"
         if reached
-        else f"`nas lut bundle --device {record['device']} --space {found.space} --out DIR` writes further networks"
+        else f"`nas lut bundle --device {record['device']} --space {found.space_reference} --out DIR` writes further"
+        " networks"
     )
     return "\n".join((
         page.filled(f"{record['device']}: {found.networks} networks timed; wrote the operator costs to {found.folder}"),

@@ -255,9 +255,10 @@ def built_text(found: BuiltTable, page: Page = PLAIN, *, reached: bool = True) -
     ]
     columns = [textual("", wrap=True), numeric("median error"), numeric("within 5 %"), numeric("within 10 %")]
     further = (
-        f"`nas lut verify --device {record['device']} --space {found.space}` times fresh networks"
+        f"`nas lut verify --device {record['device']}` times fresh networks"
         if reached
-        else f"`nas lut bundle --device {record['device']} --space {found.space} --out DIR` writes further networks"
+        else f"`nas lut bundle --device {record['device']} --space {found.space_reference} --out DIR` writes further"
+        " networks"
     )
     return "\n".join(
         (
@@ -299,18 +300,23 @@ def _error_table(record: Mapping[str, Any], page: Page) -> str:
         "worst": ("worst_error", ".1f"),
         "median of predicted over measured, less 1": ("bias", "+.1f"),
     }
-    if record["speed"] is None:
-        columns, headers = [record], ["", "by the clock"]
-    else:
-        columns = [record, record["by_the_clock"]]
-        headers = ["", "at the table's speed", "by the clock"]
+    is_known = record["speed"] is not None
+    columns = [record, record["by_the_clock"]] if is_known else [record]
+    headers = ["at the table's speed", "by the clock"] if is_known else ["by the clock"]
     rows = [(name, *(f"{100 * column[key]:{form}} %" for column in columns)) for name, (key, form) in named.items()]
+    errors = table([textual("", wrap=True), *map(numeric, headers)], rows, page)
+    if not is_known:
+        return errors
     note = page.filled(
         "The table's speed is that at which the reference network takes its median time of the build; it ran in every"
         f" process, and its time by the clock differed from that by {100 * (record['speed'] - 1):+.1f} %."
     )
-    errors = table([textual(headers[0], wrap=True), *map(numeric, headers[1:])], rows, page)
-    return f"{errors}\n{note}" if len(columns) > 1 else errors
+    return f"{errors}\n{note}"
+
+
+def _rank(value: float | None) -> str:
+    """A rank correlation, "-" where there is none."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
@@ -338,11 +344,11 @@ def check_text(record: Mapping[str, Any], page: Page = PLAIN) -> str:
         table(
             spearman_columns,
             [
-                ("all", record["count"], *(f"{spearman['all'][key]:.3f}" for key in ("predicted", "macs"))),
+                ("all", record["count"], *(_rank(spearman["all"][key]) for key in ("predicted", "macs"))),
                 (
                     f"MACs equal within 10 % ({bands['bands']} bands)",
                     bands["networks"],
-                    *("-" if bands[key] is None else f"{bands[key]:.3f}" for key in ("predicted", "macs")),
+                    *(_rank(bands[key]) for key in ("predicted", "macs")),
                 ),
             ],
             page,

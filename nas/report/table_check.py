@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.files import write_bytes, writing
 from nas.report.lut_text import check_text
+from nas.resources import plain_name
 
 _PAGE = """\
 # {device}: predicted and measured latency of fresh networks of {space}
@@ -20,8 +21,7 @@ Made by `nas lut verify --device {device} --space {space} --networks {count} --s
 
 The networks were drawn with the seed, none of them timed for the table; every prediction was made before anything was
 timed. A measured time is the mean over three to eight processes of the mean of the fastest three quarters of {runs}
-runs by {clock}, at the speed that the machine usually had when the table was built: each process is brought
-to it by the reference network's time in that process (docs/latency.md).
+runs by {clock}, {speed}.
 
 ```text
 {text}
@@ -34,13 +34,18 @@ to it by the reference network's time in that process (docs/latency.md).
 {rows}
 """
 
+_AT_THE_TABLE_S_SPEED = """\
+at the speed that the machine usually had when the table was built: each process is brought
+to it by the reference network's time in that process (docs/latency.md)"""
+_AT_NO_SPEED = "at the speed that the machine had then: nothing tells which it had for the table"
+
 
 def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     """Write `DEVICE-SPACE.md` and `.png` to `folder` from a record of `TableCheck.as_json`; their paths."""
     from nas.measure.check import ROUNDS
     from nas.runners.protocol import RUNS_A_VISIT
 
-    name = f"{record['device']}-{record['space']}"
+    name = plain_name(f"{record['device']}-{record['space']}")
     page, picture = folder / f"{name}.md", folder / f"{name}.png"
     rows = [
         f"| {n['name']} | {n['macs'] / 1e6:.0f} | {n['predicted']['mean_ms']:.3f} |"
@@ -54,6 +59,7 @@ def write_check(record: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
         environment="; ".join(f"{key} {value}" for key, value in record["environment"].items()),
         runs=ROUNDS * RUNS_A_VISIT,
         clock="the thread's clock" if record["environment"].get("threads") == "1" else "the wall clock",
+        speed=_AT_NO_SPEED if record["speed"] is None else _AT_THE_TABLE_S_SPEED,
         text=check_text(record),
         picture=picture.name,
         rows="\n".join(rows),

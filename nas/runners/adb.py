@@ -22,11 +22,13 @@ from nas.latency.home import DeviceHome
 from nas.latency.way import Adb
 from nas.runners.adb_client import AdbClient
 from nas.runners.benchmark_output import PROGRAMS, Program, Told
-from nas.runners.protocol import RUNS_A_VISIT, Abilities, FileFault, TimingJob, TimingSession
+from nas.runners.protocol import RUNS_A_VISIT, WARM_UP, Abilities, FileFault, TimingJob, TimingSession
 from nas.runners.timing import Timing
 
 RUNS = 5
 """Runs of a call that count; the mean over them stands for one."""
+_CALL_S = 0.3
+"""About what a call takes beside its runs: the client, the program's start, and loading the network."""
 _COOL_S, _LOOK_S = 900.0, 10.0
 """How long a phone is given to cool down, and how often it is looked at."""
 _THROTTLED = 2
@@ -66,7 +68,13 @@ class AdbRunner:
     """Times networks on a phone (see `nas.runners.protocol.Runner`); what chooses another unit than the CPU is in the
     program's options."""
 
-    abilities = Abilities(precisions=("float32", "float16"), compute_units=_UNITS, max_threads=64)
+    abilities = Abilities(
+        precisions=("float32", "float16"),
+        compute_units=_UNITS,
+        max_threads=64,
+        runs_a_round=RUNS_A_VISIT * (WARM_UP + RUNS),
+        beside_a_round_s=RUNS_A_VISIT * _CALL_S,
+    )
 
     def __init__(self, program: Program, way: Adb) -> None:
         self.program, self.way = program, way
@@ -124,10 +132,12 @@ class AdbRunner:
             raise InputError(
                 f"{self.program.name} must be given files of fixed sizes, but got {dict(job.input_shapes)}."
             )
-        environment = {**self.environment(), **self._state(cool=job.cool)}
+        environment, began = self.environment(), time.monotonic()
+        state = self._state(cool=job.cool)
+        cooled_s = time.monotonic() - began if job.cool else 0.0
         with self._files(job) as names:
             found = self._rounds(job, names)
-        return TimingSession(environment=environment, results=tuple(found))
+        return TimingSession(environment={**environment, **state}, results=tuple(found), cooled_s=cooled_s)
 
     def _rounds(self, job: TimingJob, names: Mapping[Path, str]) -> list[Timing | FileFault]:
         """What came of each file of the job; how long it took to load, and its first run, are those of its first

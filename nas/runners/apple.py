@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +17,13 @@ from nas.installed import extra_remedy
 from nas.latency.device import Device
 from nas.latency.way import Ios
 from nas.runners.engines import CORE_ML
-from nas.runners.protocol import Abilities, TimingJob, TimingSession
+from nas.runners.protocol import TimingJob, TimingSession
 from nas.runners.work import Finished, do_job
 
 WORKER = Path(__file__).resolve().with_name("apple_worker.py")
 _PLATFORM = "darwin"
+_CALLS_S = 0.1
+"""About what the calls of a visit take on the cable. A guess."""
 
 
 class AppleRunner:
@@ -31,7 +34,7 @@ class AppleRunner:
     """
 
     suffix = CORE_ML.suffix
-    abilities: Abilities = CORE_ML.abilities
+    abilities = replace(CORE_ML.abilities, beside_a_round_s=_CALLS_S)
 
     def __init__(self, device: Device) -> None:
         assert isinstance(device.way, Ios)
@@ -49,8 +52,10 @@ class AppleRunner:
         """Chip (as its file says: coremltools does not tell it), runtime by the system's version, system, and 1 for the
         cores, which nothing tells.
 
-        Raises `InputError` anywhere but on a Mac with coremltools, `UnreachableError` where no device is connected.
+        Raises `InputError` anywhere but on a Mac with coremltools, and where its file does not say the chip yet;
+        `UnreachableError` where no device is connected.
         """
+        self.device.require_chip()
         if sys.platform != _PLATFORM:
             raise InputError(
                 "a connected iPhone or iPad must be timed from a Mac with Xcode, but this machine is none; with"

@@ -11,8 +11,8 @@ from typing import Protocol, Self
 from nas.errors import InputError
 from nas.runners.timing import Timing
 
-RUNS_A_VISIT = 1
-"""Runs that count in a visit to a file; one that does not goes before them."""
+RUNS_A_VISIT, WARM_UP = 1, 2
+"""Runs that count in a visit to a file, before which goes one that does not; and runs of a file before the rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class TimingJob:
 
     files: tuple[Path, ...]
     rounds: int
-    warm_up: int = 2
+    warm_up: int = WARM_UP
     threads: int = 1
     precision: str = "float32"
     compute_unit: str = "CPU"
@@ -57,10 +57,12 @@ class FileFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingSession:
-    """What came of a job: where it ran, and for each file, in order, its runs or why there are none."""
+    """What came of a job: where it ran, and for each file, in order, its runs or why there are none; and how long it
+    waited before for the device to cool."""
 
     environment: Mapping[str, str]
     results: tuple[Timing | FileFault, ...]
+    cooled_s: float = 0.0
 
     @property
     def faults(self) -> tuple[FileFault, ...]:
@@ -81,11 +83,14 @@ def timed(result: Timing | FileFault) -> Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What a runner can do."""
+    """What a runner can do, and what a file takes it in a round: so many runs, those that do not count among them, and
+    seconds beside them."""
 
     precisions: tuple[str, ...]
     compute_units: tuple[str, ...]
     max_threads: int = 256
+    runs_a_round: int = 1 + RUNS_A_VISIT
+    beside_a_round_s: float = 0.0
 
     def require(self, *, threads: int, precision: str, compute_unit: str, where: str) -> None:
         """Raises `InputError`, which begins with `where`, for what is not among them."""

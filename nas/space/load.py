@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain
 from pathlib import Path
 
 from nas import resources
@@ -12,9 +14,11 @@ from nas.space.architecture import Architecture, read_architecture
 from nas.space.codes import CodeSpace, parse_code_space
 from nas.space.reading import parse_search_space
 from nas.space.search_space import SearchSpace
-from nas.space.seeds import known_network
+from nas.space.seeds import known_network, known_networks
 
 ARCHITECTURE_FILE = "architecture.yaml"
+SPACE_FILE = "space.yaml"
+"""A copy of a space, beside what was made for it."""
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -33,6 +37,30 @@ def load_architecture(reference: str | Path) -> Architecture:
         if not Path(reference).exists():
             raise
     return _read(Path(reference))
+
+
+def network_called(name: str) -> Architecture:
+    """The known network called `name`; of a digest the known or exported network that has it. Opens no other file.
+
+    Raises `InputError` where there is none.
+    """
+    if not re.fullmatch("[0-9a-f]{16}", name):
+        return known_network(name)
+    exported = sorted((resources.runs_folder() / "zoo").glob(f"[!.]*/{ARCHITECTURE_FILE}"))
+    for network in chain(known_networks(), map(_readable, exported)):
+        if network is not None and network.digest == name:
+            return network
+    raise InputError(
+        f"a digest must be that of a known network or of one in the zoo, but got {name!r}; export the network"
+        " (`nas zoo export`)."
+    )
+
+
+def _readable(path: Path) -> Architecture | None:
+    try:
+        return read_architecture(path)
+    except InputError:  # damaged: it hides no other
+        return None
 
 
 def load_space(reference: str | Path) -> SearchSpace | CodeSpace:
@@ -55,6 +83,13 @@ def space_path(reference: str | Path) -> Path:
         remedy = "`nas space list` shows all of them."
         raise unknown_name("search space", str(reference), known, remedy=remedy, or_file=True)
     return known[str(reference)]
+
+
+def reference_of(space: SearchSpace | CodeSpace) -> str:
+    """What `load_space` takes for a space that it read: its name, or its file where no space, or another, has that."""
+    known, source = space_paths().get(space.name), Path(space.source)
+    is_known = known is not None and (not source.is_file() or known.read_bytes() == source.read_bytes())
+    return space.name if is_known else space.source
 
 
 def space_paths() -> dict[str, Path]:

@@ -107,8 +107,13 @@ def read_family(path: Path) -> Family:
     if document["schema"] != SCHEMA:
         raise InputError(f"{where}: schema must be {SCHEMA}, but got {document['schema']!r}.")
     width = document.get("width")
-    if width is not None and not (isinstance(width, list) and len(width) == 2 and 0 < width[0] <= width[1]):
+    if width is not None and not (
+        isinstance(width, list) and len(width) == 2 and all(map(_is_figure, width)) and width[0] <= width[1]
+    ):
         raise InputError(f"{where}: width must be [smallest, largest multiplier], but got {width!r}.")
+    separator = document.get("separator", "-")
+    if not isinstance(separator, str):
+        raise InputError(f"{where}: separator must be a text, but got {separator!r}.")
     variants = document["variants"]
     if not isinstance(variants, Mapping) or not variants:
         raise InputError(f"{where}: variants must be a mapping with at least one variant, but got {variants!r}.")
@@ -119,11 +124,11 @@ def read_family(path: Path) -> Family:
         raise InputError(f"{where}: defaults must map blocks to parameters, but got {defaults!r}.")
     roundings = [document.get(key, "divisible8") for key in ("rounding", "se_rounding")]
     for rounding in roundings:
-        if rounding not in ROUNDINGS:
+        if not isinstance(rounding, str) or rounding not in ROUNDINGS:
             raise InputError(f"{where}: a rounding must be one of {', '.join(ROUNDINGS)}, but got {rounding!r}.")
     return Family(
         name=text_of(document, "family", where),
-        separator=str(document.get("separator", "-")),
+        separator=separator,
         paper=text_of(document, "paper", where),
         code=text_of(document, "code", where, default="-"),
         resolution=integer_of(document, "resolution", where, low=16, high=4096, default=224),
@@ -148,11 +153,29 @@ def _check_variant(variant: object, where: str) -> None:
             raise InputError(f"{where}: {key} must be a multiplier above 0, at most 100, but got {value!r}.")
     if "resolution" in variant:
         integer_of(variant, "resolution", where, low=16, high=4096)
+    if "paper" in variant:
+        text_of(variant, "paper", where)
     others = variant.get("published_at", {})
-    if not isinstance(others, Mapping):
+    if not isinstance(others, Mapping) or not all(re.fullmatch("[1-9][0-9]{1,3}", size) for size in others):
         raise InputError(f"{where}: published_at must map resolutions to figures, but got {others!r}.")
     for size, figures in {"": variant.get("published", {}), **others}.items():
-        check_keys(figures, _PUBLISHED_KEYS, f"{where}.published{size and '_at.' + size}")
+        _check_published(figures, f"{where}.published{size and '_at.' + size}")
+
+
+def _check_published(figures: object, where: str) -> None:
+    """Raises `InputError` for printed figures that cannot be any; a figure that nobody printed is absent or null."""
+    given = {key: value for key, value in check_keys(figures, _PUBLISHED_KEYS, where).items() if value is not None}
+    if given:
+        text_of(given, "source", where)
+    if "top1" in given and not (_is_figure(given["top1"]) and 1 < given["top1"] <= 100):
+        raise InputError(f"{where}: top1 must be in percent, above 1, at most 100, but got {given['top1']!r}.")
+    for key in ("params_M", "macs_M"):
+        if key in given and not _is_figure(given[key]):
+            raise InputError(f"{where}: {key} must be a number of millions above 0, but got {given[key]!r}.")
+
+
+def _is_figure(value: object) -> bool:
+    return type(value) in (int, float) and value > 0  # type: ignore[operator]
 
 
 def _stages(document: Mapping[str, Any], where: str) -> list[Any]:

@@ -216,6 +216,37 @@ class TrialStoreConformance:
         trial = study.finish(taken.trial, replace(FOUND, accuracy=0.6, checkpoint=None))
         assert (trial.state, trial.curve, trial.seconds) == ("done", ((1, 0.5), (3, 0.6)), 24.0)
 
+    def test_what_failed_is_reopened_once_a_start(self, at: Callable[[Holder], Evaluations]) -> None:
+        one, two = self.study(at(elsewhere(1))), self.study(at(elsewhere(2)))
+        begun = one.begin([draft(0), draft(1), draft(2)], budget=3)
+        one.finish(begun[0].trial, FOUND)
+        one.fail(begun[1].trial, "OSError: no room", seconds=2.0)
+        one.fail(begun[2].trial, "it must end within its time limit of 5 s, but did not", seconds=5.0)
+        assert [trial.state for trial in one.trials()] == ["done", "failed", "failed"]
+        two.reopen(5.0)
+        two.reopen(None)  # it has done so: nothing more
+        again = one.trials()  # who has seen it failed sees that as well
+        assert [(trial.state, trial.reason is None) for trial in again] == [
+            ("done", True), ("pending", True), ("failed", False)
+        ]  # fmt: skip
+        taken = two.take(again[1], "s1")
+        assert taken.claim.state == "granted" and two.finish(taken.trial, FOUND).state == "done"
+        self.study(at(elsewhere(3))).reopen(6.0)
+        assert [trial.state for trial in one.trials()] == ["done", "done", "pending"]
+
+    def test_what_another_has_brought_further_is_left_alone(self, at: Callable[[Holder], Evaluations]) -> None:
+        one, two = self.study(at(elsewhere(1)), rungs=(1, 3, 9)), self.study(at(elsewhere(2)), rungs=(1, 3, 9))
+        (begun,) = one.begin([draft(0)], budget=3)
+        (read,) = two.trials()
+        stopped = one.finish(begun.trial, replace(FOUND, accuracy=0.1))
+        taken = two.take(read, "s0")  # read while it was pending, for a rung that it has since
+        assert (taken.claim.state, taken.trial.state, taken.trial.epochs) == ("done", "stopped", 1)
+        # Two that both let it go on: the first has it, and the next rung is for neither yet.
+        assert one.take(stopped, "s0").claim.state == "granted"
+        assert two.take(stopped, "s0").claim.state == "done"
+        (trial,) = one.trials()
+        assert (trial.state, trial.epochs) == ("pending", 1)
+
     def test_a_search_is_asked_the_same_again(self, at: Callable[[Holder], Evaluations]) -> None:
         self.study(at(elsewhere()))
         with pytest.raises(InputError, match=r"study mine must be .* its target_ms was 1.0 and is 2.0; name another"):

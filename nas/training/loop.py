@@ -282,6 +282,7 @@ class Training:
             self.epoch, self.step, self.parts = (int(document[key]) for key in ("epoch", "step", "parts"))
             self.seconds = float(document["seconds"])
             self.history = [Epoch(**one) for one in document["history"]]
+            self._wake_branches()  # no step may be left that would
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"a checkpoint must fit its network, but: {reason}; start the training anew.") from error
@@ -333,6 +334,10 @@ class Training:
         if not self.module.training:
             self.module.train()
             self._frozen.eval()
+        self._wake_branches()
+
+    def _wake_branches(self) -> None:
+        """Go on with all branches once the epochs with few of them are over."""
         if self._branches is not None and self.epoch >= ALL_BRANCHES_FROM * self.epochs:
             use_all_branches(self.module)
             if self.average is not None:

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nas.errors import InputError
+from nas.errors import InputError, NasError
 from nas.trials.identity import identity_of, name_of
 
 Function = Callable[..., Any]
@@ -65,9 +65,7 @@ def read_evaluator(evaluate: Function | str) -> Evaluator:
     function = load_function(evaluate) if isinstance(evaluate, str) else evaluate
     if not callable(function):
         raise InputError(f'evaluate must be a function or "module:function", but got {type(function).__name__}.')
-    rungs = tuple(getattr(function, "rungs", ()))
-    if any(not isinstance(rung, int) or rung < 1 for rung in rungs) or list(rungs) != sorted(set(rungs)):
-        raise InputError(f"rungs must be ascending numbers of epochs such as (1, 3, 9), but got {rungs}.")
+    rungs = _rungs(function)
     reference = evaluate if isinstance(evaluate, str) else _reference(function)
     return Evaluator(
         function=function, name=name_of(function), key=identity_of(function), reference=reference, rungs=rungs
@@ -79,21 +77,12 @@ def load_function(reference: str) -> Function:
     module, colon, name = reference.rpartition(":")
     if not (colon and module and name):
         raise InputError(f'evaluate must be "module:function", but got {reference!r}.')
-    found: Any = None
-    token = _LOADING.set(True)
+    found = _imported(module)
     try:
-        found = _namespace(module)
         for part in name.split("."):
             found = found[part] if isinstance(found, Mapping) else getattr(found, part)
-    except (ImportError, OSError, SyntaxError) as error:
-        raise InputError(
-            f"{module} must be a module that can be imported, but: {error}; start from the folder that holds it, or"
-            " install it."
-        ) from error
     except (AttributeError, KeyError) as error:
         raise InputError(f"{module} must have the function {name}, but has none; correct {reference!r}.") from error
-    finally:
-        _LOADING.reset(token)
     if not callable(found):
         raise InputError(f"{reference} must be a function, but is a {type(found).__name__}.")
     function: Function = found
@@ -107,6 +96,35 @@ def check_not_loading() -> None:
             "a file that holds an evaluator must not begin a search when it is imported, but does; put the call of"
             ' nas.search under `if __name__ == "__main__":`.'
         )
+
+
+def _rungs(function: Function) -> tuple[int, ...]:
+    rungs = getattr(function, "rungs", ())
+    is_sequence = isinstance(rungs, Sequence) and not isinstance(rungs, str)
+    if (
+        not is_sequence
+        or any(not isinstance(rung, int) or rung < 1 for rung in rungs)
+        or list(rungs) != sorted(set(rungs))
+    ):
+        raise InputError(f"rungs must be ascending numbers of epochs such as (1, 3, 9), but got {rungs!r}.")
+    return tuple(rungs)
+
+
+def _imported(module: str) -> Any:
+    """What a user's module defines. `InputError` for whatever it does wrong while it is read."""
+    token = _LOADING.set(True)
+    try:
+        return _namespace(module)
+    except NasError:
+        raise
+    # SystemExit as well: a script may check what it was started with, and end.
+    except (Exception, SystemExit) as error:
+        is_missing = isinstance(error, ImportError | OSError)
+        said = error if is_missing or isinstance(error, SyntaxError) else _reason(error)
+        remedy = "start from the folder that holds it, or install it" if is_missing else "mend it, or set what it needs"
+        raise InputError(f"{module} must be a module that can be imported, but: {said}; {remedy}.") from error
+    finally:
+        _LOADING.reset(token)
 
 
 def _namespace(module: str) -> Any:
@@ -156,10 +174,13 @@ def judge(function: Function, point: Any, *, epochs: int, seed: int, load: str |
     """Call an evaluator for one point, and check what it says; whatever goes wrong is a reason, never an error.
 
     `epochs` above 0 is handed on as such; `seed`, `load` and `save` (paths to go on from, and to leave something at)
-    where the function has parameters of these names.
+    where the function has parameters of these names. The folder of `save` is there then.
     """
     try:
-        return _checked(function([point], **_options(function, epochs=epochs, seed=seed, load=load, save=save)))
+        options = _options(function, epochs=epochs, seed=seed, load=load, save=save)
+        if options.get("save"):
+            Path(options["save"]).parent.mkdir(parents=True, exist_ok=True)
+        return _checked(function([point], **options))
     # SystemExit as well: the training scripts of others end with it.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return Judgement(reason=_reason(error))

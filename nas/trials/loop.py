@@ -82,6 +82,8 @@ class Loop:
         is interrupted, what is finished is kept, and no evaluation stays claimed.
         """
         with self._executor, _renewing(self._study.evaluations):
+            if not self._is_time_up(self._study.trials()):
+                self._study.reopen(self._settings.limit_s)
             try:
                 while True:
                     self._fill()
@@ -99,10 +101,13 @@ class Loop:
         while (free := self._executor.slots - len(self._under_way) - len(self._waited_for)) > 0:
             trials = self._study.trials()
             self._tell(trials)
-            if self._settings.is_time_up() and any(trial.curve for trial in trials):
+            if self._is_time_up(trials):
                 return
-            if not (self._promote(trials) or self._ask(trials, free)):
+            if not (self._promote(trials) or self._ask(trials, free) or self._promote_last(trials)):
                 return
+
+    def _is_time_up(self, trials: Sequence[Trial]) -> bool:
+        return self._settings.is_time_up() and any(trial.curve for trial in trials)
 
     def _take_up(self) -> None:
         """Take up pending trials of which nobody is at work: those of a process that was killed."""
@@ -121,13 +126,18 @@ class Loop:
     def _promote(self, trials: Sequence[Trial]) -> bool:
         """Let the best trial that waits at a rung go on; False where none does."""
         rungs = self._evaluator.rungs
+        return len(rungs) > 1 and self._goes_on(promoted(trials, rungs, self._worth))
+
+    def _promote_last(self, trials: Sequence[Trial]) -> bool:
+        """Where no more trials are begun, let the best of each kind go on, and in the end one to the last rung; False
+        where none does."""
+        rungs, kind_of = self._evaluator.rungs, self._settings.kind_of
         if len(rungs) < 2:
             return False
-        trial = promoted(trials, rungs, self._worth)
-        if trial is None and len(trials) >= self._question.budget:
-            kind_of = self._settings.kind_of
-            trial = None if kind_of is None else best_of_its_kind(trials, rungs, self._worth, kind_of)
-            trial = trial or last_promoted(trials, self._worth)
+        best = None if kind_of is None else best_of_its_kind(trials, rungs, self._worth, kind_of)
+        return self._goes_on(best or last_promoted(trials, self._worth))
+
+    def _goes_on(self, trial: Trial | None) -> bool:
         if trial is not None:
             self._begin(self._study.take(trial, self._subject(trial.codes)), own=True)
         return trial is not None
@@ -138,20 +148,31 @@ class Loop:
         if left <= 0:
             return False
         drafts = self._drafts(self._proposals(trials, min(count, left), left), trials)
+        if not drafts and self._question.noisy:  # the space is spent before the budget: what is left of it confirms
+            confirmed = sum(trial.repeat > 0 for trial in trials)
+            drafts = self._drafts(self._again(trials, min(count, left, self._reserve - confirmed)), trials)
         begun = self._study.begin(drafts, budget=self._question.budget) if drafts else []
         for one in begun:
             self._begin(one, own=True)
         return bool(drafts)
 
     def _proposals(self, trials: Sequence[Trial], count: int, left: int) -> list[Proposal]:
-        reserve = min(MOST_CONFIRMED, self._question.budget // CONFIRMED_SHARE) if self._question.noisy else 0
-        if left <= reserve:
-            tried = Counter(trial.codes for trial in trials)
-            # Of the best those that were tried least: else one at a time the luckiest would take all.
-            again = sorted(self._asker.confirm(trials, reserve), key=lambda one: tried[one.codes])
-            if again:
-                return again[:count]
-        return self._asker.ask(trials, count if left <= reserve else min(count, left - reserve))
+        if left <= self._reserve:
+            return self._again(trials, count) or self._asker.ask(trials, count)
+        return self._asker.ask(trials, min(count, left - self._reserve))
+
+    @property
+    def _reserve(self) -> int:
+        """How many trials confirm."""
+        return min(MOST_CONFIRMED, self._question.budget // CONFIRMED_SHARE) if self._question.noisy else 0
+
+    def _again(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
+        """Up to `count` points that are worth another trial: of the best those that were tried least, else one at a
+        time the luckiest would take all."""
+        if count <= 0 or not self._reserve:
+            return []
+        tried = Counter(trial.codes for trial in trials)
+        return sorted(self._asker.confirm(trials, self._reserve), key=lambda one: tried[one.codes])[:count]
 
     def _drafts(self, proposals: Sequence[Proposal], trials: Sequence[Trial]) -> list[Draft]:
         """The proposals as trials to be, without those that could not be the answer (which are proposed where nothing

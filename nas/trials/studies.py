@@ -64,6 +64,7 @@ class Study:
         self._evaluator, self._recipe = evaluator, recipe
         self._tables: Tables = evaluations.tables
         self._settled: list[Trial] = []
+        self._has_reopened = False
         self._tables.write(lambda session: _open(session, name, question), create=True)
 
     def trials(self) -> list[Trial]:
@@ -71,10 +72,28 @@ class Study:
         start = len(self._settled)
         later = self._tables.read(lambda session: _read(session, self.name, start))
         for trial in later:
-            if trial.state not in ("done", "failed") or trial.number != len(self._settled):
+            # What failed is no more settled than what is pending: a later start of the search tries it again.
+            if trial.state != "done" or trial.number != len(self._settled):
                 break
             self._settled.append(trial)
         return [*self._settled, *later[len(self._settled) - start :]]
+
+    def reopen(self, limit_s: float | None = None) -> None:
+        """Let the trials that have failed so far be tried again, but for what took as long as a trial may take now
+        (`limit_s`). Done once, as a search starts: what fails after that stays failed until the next start."""
+        if self._has_reopened:
+            return
+
+        def work(session: Session) -> None:
+            query = select(TrialRow).where(TrialRow.search == self.name, TrialRow.state == "failed")
+            for row in session.scalars(query).all():
+                stored = self.evaluations.find_in(session, self._key(row))
+                took_s = stored.seconds if stored is not None and stored.state == "failed" else None
+                if limit_s is None or took_s is None or took_s < limit_s:
+                    row.state, row.reason = "pending", None
+
+        self._tables.write(work)
+        self._has_reopened = True
 
     def begin(self, drafts: Sequence[Draft], *, budget: int) -> list[Begun]:
         """Give drafts their numbers, as far as there are fewer than `budget` trials, and claim their evaluations.
@@ -115,11 +134,13 @@ class Study:
         return replace(self.next_key(trial), epochs=trial.epochs)
 
     def take(self, trial: Trial, subject: str) -> Begun:
-        """Claim the next evaluation of a trial that is pending, or stopped and now promoted."""
+        """Claim the next evaluation of a trial that is pending, or stopped and now promoted; of one that is no more as
+        `trial` says, nothing."""
 
         def work(session: Session) -> Begun:
             row = self._row(session, trial.number)
-            if row.state in ("done", "failed"):
+            # Another process may have taken it up since it was read, and have brought it further.
+            if (row.state, _epochs(row)) != (trial.state, trial.epochs):
                 return Begun(trial=_trial(row), claim=Claim(state="done"))
             row.state = "pending"
             return self._claim(session, row, subject)
@@ -214,7 +235,8 @@ def _open(session: Session, name: str, question: Mapping[str, Any]) -> None:
         if row.question.get(key) != value:
             raise InputError(
                 f"the study {name} must be asked what it was asked before, but its {key} was"
-                f" {row.question.get(key)!r} and is {value!r}; name another study."
+                f" {row.question.get(key)!r} and is {value!r}; name another study, or leave its"
+                " name out (study=, or --resume), and another search begins."
             )
 
 

@@ -71,6 +71,13 @@ def test_a_target_out_of_reach_tells_what_was_reached(workspace: Path, capsys: p
         ([*ADAPT, "--max-params", "3MB"], ("--max-params must be", "3M")),
         ([*ADAPT, "--max-size", "5M"], ("--max-size must be", "2MB")),
         (["adapt", "mobilenetv9", "--target-latency", "1ms", "--device", "iphone12"], ("mobilenetv9", "nas arch list")),
+        ([*ADAPT, "--max-params", "2M", "--epochs", "3"], ("--epochs says how networks are trained on --data",)),
+        ([*ADAPT, "--max-params", "2M", "--seed", "0"], ("--seed says how networks are trained on --data", "add it")),
+        ([*ADAPT, "--max-params", "2M", "--step", "0.1"], ("--step says how networks are trained on --data",)),
+        (
+            [*ADAPT, "--max-params", "2M", "--data", "photos", "--max-novelty", "2"],
+            ("--max-novelty belongs to", "--data"),
+        ),
         (["search", "--device", "iphone12"], ("target latency or a limit", "--target-latency")),
         (["search", "--device", "iphone12", "--max-memory", "2"], ("--max-memory must be",)),
         (["search", "--device", "iphone12", "--max-params", "3M", "--verify"], ("--verify", "--target-latency")),

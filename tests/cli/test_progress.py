@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import math
+import time
 
 import pytest
 
@@ -81,3 +83,14 @@ def test_a_pipe_gets_no_control_characters(monkeypatch: pytest.MonkeyPatch, caps
     with progress() as show:
         show(Step(doing="compiling"))
     assert capsys.readouterr() == ("", "compiling: for 0 s\n")
+
+
+def test_what_nobody_knows_the_end_of_is_shown_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    assert Step(doing="", done=3.0, of=math.inf).share is None
+    with progress() as show:
+        for done in range(5):
+            show(Step(doing="choosing", done=done, of=math.inf))
+            time.sleep(0.01)
+    assert "choosing" in stream.getvalue()

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from nas.cli.main import main
+from nas.runs import RunStore
 from nas.space import load_architecture
 from nas.space.architecture import parse_architecture
+from nas.training.loop import Training
 from nas.zoo import find_entry
 from tests.jobs.pictures import draw_pictures
 from tests.jobs.simulated import simulate
@@ -86,7 +89,19 @@ def test_from_a_folder_of_pictures_to_predictions(workspace: Path, capsys: pytes
     assert best["name"] in text and found["comparison"]["sentence"] in text and "Spearman" not in text.splitlines()[0]
 
 
-def test_a_dry_run_says_how_long_it_takes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_how_long_it_takes(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timed, time_steps = [], Training.time_steps
+
+    def watched(self: Training, count: int) -> float:
+        timed.append((torch.get_num_threads(), self.epochs))
+        return time_steps(self, count)
+
+    monkeypatch.setattr(Training, "time_steps", watched)
+    monkeypatch.setattr("nas.jobs.data_plan.cores", lambda: 8)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
     draw_pictures(workspace / "photos", 90, damaged=0)
     words = [*ASK, "--trials", "6", "--baselines", "2", "--workers", "2", "--dry-run"]
     plan = document(capsys, *words)
@@ -94,7 +109,11 @@ def test_a_dry_run_says_how_long_it_takes(workspace: Path, capsys: pytest.Captur
     # kinds: 6 · 2 + 5 · 8; two finalists of each part and two further seeds of the best: 8 · 24.
     assert plan["rungs"] == [2, 8] and plan["full_epochs"] == 24
     assert plan["epochs"] == {"known": 12, "searched": 52, "final": 192}
-    assert plan["seconds"] == pytest.approx(256 * plan["epoch_s"] / 2)
+    # Two workers: the rungs of one known network come one after the other, four full trainings in four times two.
+    assert plan["seconds"] == pytest.approx((10 + 26) * plan["epoch_s"] + 4 * 24 * plan["full_epoch_s"])
+    # Workers have a thread each; what is timed here has as many, for a rung and for a full training.
+    assert timed == [(1, 2), (1, 24)] and torch.get_num_threads() == 2
+    torch.set_num_threads(before)
     assert not (workspace / "runs" / "nas.db").exists() and not (workspace / "runs" / "checkpoints").exists()
     assert main(words) == 0
     assert "256 epochs in all" in capsys.readouterr().out
@@ -122,12 +141,40 @@ def test_a_table_is_built_first_and_a_budget_kept(
     assert again["best"]["digest"] == found["best"]["digest"] and runner.processes == processes
 
 
+def test_a_run_is_gone_on_with_as_it_was_asked(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(search: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.jobs.data_search.DataSearch.answer", interrupted)
+    draw_pictures(workspace / "photos", 60, damaged=0)
+    assert main([*ASK, "--baselines", "1"]) == 130
+    (first,) = RunStore().records()
+    resume = ["search", "--resume", first.id]
+    for words in (["--data", "photos", "--target-latency", "1ms"], ["--epochs", "3"], ["--device", "pixel3-cpu"]):
+        capsys.readouterr()
+        assert main([*resume, *words]) == 2
+        assert f"must be asked what {first.id} was asked, but came with --" in " ".join(capsys.readouterr().err.split())
+    assert main([*resume, "--budget", "3h", "--trials", "50"]) == 130
+    second = RunStore().get(RunStore().records()[0].id)
+    assert second.inputs["study"] == RunStore().get(first.id).inputs["study"] and second.id != first.id
+    assert (second.inputs["request"]["budget"], second.inputs["request"]["trials"]) == (10800.0, 50)
+    capsys.readouterr()
+    min((workspace / "photos" / "rings").glob("*.png")).unlink()
+    assert main(resume) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "but since then the images changed; leave --resume out" in said
+    assert len(RunStore().records()) == 2
+
+
 def test_what_does_not_go_together(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = {
         "--data says what networks are trained on": [*ASK, "--evaluate", "a:b"],
         "--verify belongs to a search by predicted accuracy": [*ASK, "--verify"],
         "a search with --data compares trainings": [*ASK, "--reward", "soft"],
         "a search with --data needs a target": [word for word in ASK if word not in ("--target-latency", "0.3ms")],
+        "--no-shrink belongs to a search by predicted accuracy": [*ASK, "--no-shrink"],
         "--epochs says how networks are trained": ["search", "--device", "iphone12", "--epochs", "3"],
         "photos is not there": ASK,
         "but has none; build it once": [word if word != "pixel3-cpu" else "local" for word in ASK],

@@ -20,6 +20,7 @@ from nas.cli.main import main
 from nas.jobs.trials_run import run_trials
 from nas.report.page import Page
 from nas.report.trials_text import trials_text
+from nas.runs import RunStore
 from nas.space.architecture import parse_architecture
 from tests.jobs.small import tiny_document
 from tests.trials.disk import no_waiting_for_the_disk  # noqa: F401
@@ -36,6 +37,11 @@ def score(networks):
 
 def broken(networks):
     raise ValueError("no data")
+
+def moody(networks):
+    if Path("full").exists():
+        raise OSError("no space left on device")
+    return score(networks)
 """
 COMMAND = [
     "search", "--target-latency", "1ms", "--device", "iphone12", "--space", "./tiny.yaml",
@@ -61,6 +67,16 @@ def document(capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
     assert main([*COMMAND, "--json", *more]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
+
+
+def test_the_answer_is_exported_whatever_the_space_is_called(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "tiny.yaml").write_text(yaml.safe_dump(tiny_document("my space/2")))
+    found = document(capsys, "--trials", "2", "--noiseless")
+    assert found["best"]["name"] == f"my space/2-{found['best']['digest'][:8]}"
+    folder = workspace / "runs" / "zoo" / f"my-space-2-{found['best']['digest'][:8]}-untrained"
+    assert Path(found["best"]["zoo"]) == folder and (folder / "model.onnx").is_file()
 
 
 def test_the_document_has_the_answer_and_every_trial(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +118,83 @@ def test_a_run_goes_on_and_shows_its_trials(capsys: pytest.CaptureFixture[str]) 
     assert again["trials"] == more["trials"] and len(calls()) == 7
 
 
+def test_what_failed_is_tried_again_by_the_same_command_and_by_its_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = [word if word != "my_scores:score" else "my_scores:moody" for word in COMMAND]
+    full = Path("full")
+    full.touch()
+    assert main([*ask, "--trials", "3", "--noiseless"]) == 1
+    assert "search again: what failed is tried again" in " ".join(capsys.readouterr().err.split())
+    full.unlink()
+    assert main([*ask, "--trials", "2", "--noiseless", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["failed"], found["evaluated"], len(calls())) == (0, 3, 3)
+    full.touch()
+    assert main(["search", "--resume", found["run"], "--trials", "5", "--json"]) == 0
+    torn = json.loads(capsys.readouterr().out)
+    assert (torn["failed"], torn["evaluated"]) == (2, 5)
+    full.unlink()
+    assert main(["search", "--resume", torn["run"], "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert (whole["failed"], whole["study"], len(calls())) == (0, found["study"], 5)
+
+
+def test_a_run_goes_on_with_an_evaluator_that_was_mended(capsys: pytest.CaptureFixture[str]) -> None:
+    ask = [word if word != "my_scores:score" else "./mended.py:score" for word in COMMAND]
+    Path("mended.py").write_text("def score(networks):\n    return [nets[0].params % 1000 / 1000]\n")
+    assert main([*ask, "--trials", "3"]) == 1
+    assert "all 3 failed; the first one: NameError: name 'nets' is not defined" in capsys.readouterr().err
+    (run,) = RunStore().records()
+    Path("mended.py").write_text("def score(networks):\n    return [networks[0].params % 1000 / 1000]\n")
+    assert main(["search", "--resume", run.id, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["failed"], found["evaluated"]) == (0, 3)
+
+
+def test_a_search_that_is_gone_on_with_is_asked_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--trials", "2")
+    resume, before = ["search", "--resume", found["run"]], len(calls())
+    asked = (
+        ["--data", "photos", "--target-latency", "1ms"],
+        ["--evaluate", "my_scores:score"],
+        ["--device", "pixel3-cpu"],
+        ["--target-latency", "2ms"],
+        ["--asker", "random"],
+        ["--set", "act=relu"],
+        ["--format", "onnx"],
+        ["--seed", "0"],
+        ["--budget", "3h"],  # of one with --data
+        ["--dry-run"],
+        ["--verify"],
+    )
+    for words in asked:
+        assert main([*resume, *words]) == 2
+        out, errors = capsys.readouterr()
+        said = " ".join(errors.split())
+        assert f"must be asked what {found['run']} was asked, but came with --" in said and "Traceback" not in said
+        assert words[0] in said or words[2] in said
+        assert not out
+    assert len(calls()) == before
+    # How far, how long and where it goes on may change; --wide and --json are of its output.
+    assert main([*resume, "--trials", "4", "--workers", "2", "--time-limit", "10m", "--json", "--wide"]) == 0
+    more = json.loads(capsys.readouterr().out)
+    assert (more["study"], more["evaluated"], len(calls())) == (found["study"], 4, 4)
+    assert main(["runs", "show", more["run"], "--json"]) == 0
+    request = json.loads(capsys.readouterr().out)["inputs"]["request"]
+    assert (request["trials"], request["workers"], request["time_limit"]) == (4, 2, 600.0)
+
+
+def test_a_search_whose_table_changed_meanwhile_says_how_to_begin_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = document(capsys, "--trials", "2")
+    monkeypatch.setattr("nas.jobs.trials._latency_digest", lambda domain: "another")
+    assert main(["search", "--resume", found["run"]]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "its latency was" in said and "leave its name out (study=, or --resume), and another search begins" in said
+
+
 def test_the_text_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = []
 
@@ -128,6 +221,12 @@ def test_the_text_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatc
         (["--evaluate", "my_scores:broken", "--trials", "3"], 1, "all 3 failed; the first one: ValueError: no data"),
         (["--evaluate", "my_scores"], 2, 'evaluate must be "module:function"'),
         (["--evaluate", "no_scores:score"], 2, "no_scores must be a module that can be imported"),
+        (["--evaluate", "torn.py:score"], 2, "torn.py must be a module that can be imported, but: KeyError: 'MY_DATA'"),
+        (["--evaluate", "over.py:score"], 2, "over.py must be a module that can be imported, but: SystemExit: usage"),
+        (["--max-novelty", "2"], 2, "--max-novelty belongs to a search by predicted accuracy"),
+        (["--no-shrink"], 2, "--no-shrink belongs to a search by predicted accuracy"),
+        (["--gpus", "1"], 2, "cpus and gpus are what a trial has on a Ray cluster, but got cpus=1 and gpus=1"),
+        (["--baselines", "0"], 2, "--baselines says how networks are trained on --data, but there is none"),
         (["--asker", "rndom"], 2, "asker must be a known name"),
         (["--also", "pixel3-cpu:30ms"], 2, "--also belongs to a search by predicted accuracy"),
         (["--strategy", "random"], 2, "--strategy belongs to a search by predicted accuracy"),
@@ -139,6 +238,8 @@ def test_the_text_fits_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatc
 def test_bad_questions_are_refused(
     words: Sequence[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("torn.py").write_text("import os\nHOME = os.environ['MY_DATA']\n")
+    Path("over.py").write_text("import sys\nsys.exit('usage: over.py DATA')\n")
     assert main([*COMMAND, *words]) == code
     out, errors = capsys.readouterr()
     assert text in " ".join(errors.split()) and not out and calls() == []
@@ -147,6 +248,12 @@ def test_bad_questions_are_refused(
 def test_what_belongs_to_trials_needs_an_evaluator(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--target-latency", "1ms", "--device", "iphone12", "--trials", "5"]) == 2
     assert "there is none; add it" in capsys.readouterr().err
+    free = ["search", "--targets", "1ms,1.2ms", "--device", "iphone12"]
+    for words in (["--workers", "8"], ["--asker", "surrogate"], ["--time-limit", "1s"], ["--ray", "local"],
+                  ["--gpus", "0"], ["--cpus", "1"], ["--noiseless"]):  # fmt: skip
+        assert main([*free, *words]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{words[0]} says how networks are tried by --evaluate or --data, but there is none; add it." in said
     assert main(["search", "--target-latency", "1ms"]) == 2
     assert "Missing option '--device'" in capsys.readouterr().err
     assert main([*COMMAND[:3], "--device", "iphone12", "--evaluate", "my_scores:score", "--space", "./codes.yaml"]) == 2

@@ -60,6 +60,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         (["threads", "--device", "iphone12"], "no latency model knows of threads"),
+        (["blocks", "--device", "iphone12", "--rounds", "5"], "leave --rounds out"),
         (["blocks", "--device", "iphone"], "nearest: iphone12"),
         (["blocks", "--device", "local", "--rounds", "0"], "'--rounds': 0 is not in the range"),
         (["blocs", "--device", "local"], "blocks"),

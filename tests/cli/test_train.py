@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 
 from nas.cli.main import main
+from nas.training.loop import Training
 from tests.jobs.test_train import write_images
 from tests.training.examples import data, network
 
@@ -70,6 +73,36 @@ def test_a_plan_and_a_text(capfd: pytest.CaptureFixture[str]) -> None:
     out, _ = run(capfd, "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "1")
     assert "of 60 held-out images right" in out and "runs/zoo/tiny-photos" in out
     assert "of the 60 held-out images" in Path(out.splitlines()[-1].removeprefix("Page: ")).read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped")]
+)
+def test_stopped_it_says_how_to_go_on(
+    number: signal.Signals, code: int, word: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    step = Training.train_step
+
+    def asked(self: Training) -> None:
+        step(self)
+        if self.steps_done == 4:
+            signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "train_step", asked)
+        _, err = run(capfd, "train", "tiny.yaml", "--data", "photos.npz", "--epochs", "3", "--pixels", code=code)
+    assert err.splitlines()[-1].startswith(f"error: {word}; a checkpoint is kept; go on with: nas train tiny.yaml ")
+    seen: list[int] = []
+
+    def counted(self: Training) -> None:
+        seen.append(self.steps_done)
+        step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "train_step", counted)
+        run(capfd, *shlex.split(err.splitlines()[-1].partition("go on with: nas ")[2]))
+    # Two steps of 64 of 180 images an epoch; the fourth was the last one before.
+    assert seen == [4, 5]
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,13 @@ def test_what_is_large_is_mapped(photos: Path, monkeypatch: pytest.MonkeyPatch) 
     assert same(first, second)
 
 
+def test_what_is_shared_is_mapped_however_small(photos: Path) -> None:
+    alone, one, other = (prepare(open_data(photos), size=(8, 8), shared=shared) for shared in (False, True, True))
+    for split in (one.train, one.val, other.test):
+        assert isinstance(split.images, np.memmap)
+    assert same(alone, one) and same(one, other)
+
+
 def test_no_room_is_told_before_anything_is_written(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

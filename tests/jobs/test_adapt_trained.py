@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,12 +20,13 @@ import torch
 
 import nas
 from nas.cli.main import main
+from nas.data import contents_digest, open_data
 from nas.errors import InputError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.adapt_rounds import SHORT_RATE, Tuning
 from nas.jobs.adapt_run import FOLDER
 from nas.jobs.adapt_trained import AdaptedWeights, adapt_trained
-from nas.jobs.inherit import Source
+from nas.jobs.inherit import Source, check_unseen, open_source
 from nas.jobs.train import train
 from nas.latency import LatencyModel
 from nas.nets import build
@@ -276,8 +278,8 @@ def test_what_cannot_be(tmp_path: Path, latency: LatencyModel, source: Source) -
             Tuning(recipe=SMALL, epochs=1, short_epochs=short)
 
 
-def write_images(path: Path) -> None:
-    images = data(120, test=60)
+def write_images(path: Path, seed: int = 5) -> None:
+    images = data(120, test=60, seed=seed)
     np.savez(
         path,
         x_train=images.train.images,
@@ -328,6 +330,11 @@ def test_the_command_from_a_trained_network_to_a_trained_one(trained: Path, caps
     text = capsys.readouterr().out
     assert f"{100 * accuracy['mean']:.2f} % of 60 held-out images right" in text
     assert "accuracies on the validation images" in text and "untrained" not in text
+    # And by the command that the run has recorded, which has no option that it would refuse.
+    assert main(["runs", "show", found["run"], "--json"]) == 0
+    recorded = json.loads(capsys.readouterr().out)["command"]
+    assert main([*shlex.split(recorded)[1:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["digest"] == found["best"]["digest"]
 
 
 def test_data_without_weights_and_weights_without_data(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,6 +343,42 @@ def test_data_without_weights_and_weights_without_data(trained: Path, capsys: py
         i = words.index(option)
         assert main([*words[:i], *words[i + 2 :]]) == 2
         assert f"but got {came}" in capsys.readouterr().err
+
+
+def test_weights_that_know_the_validation_images_are_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Trained on all images, at whatever size, or begun with weights that were."""
+    whole = train(
+        START.named("whole"), data=trained / "photos.npz", epochs=1, init="wide-photos", all_images=True
+    )  # fmt: skip
+    larger = train(network(layers=LAYERS, resolution=32), data=trained / "photos.npz", epochs=1, init=whole.zoo)
+    for weights in (whole, larger):
+        words = command(trained)
+        words[words.index("wide-photos")] = Path(weights.zoo).name
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert f"weights of {Path(weights.zoo).name} were trained on all images of these data" in said
+    assert not (trained / "runs" / FOLDER).exists() or not list((trained / "runs" / FOLDER).glob("*/*"))
+    # On other images they are as good as any.
+    write_images(trained / "others.npz", seed=6)
+    source = open_source(whole.zoo)
+    (contents,) = source.all_images_of
+    assert contents == contents_digest(open_data(trained / "photos.npz"))
+    check_unseen(source, contents_digest(open_data(trained / "others.npz")))
+
+
+def test_stopped_it_says_how_to_go_on(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Training.train_step
+
+    def asked(self: Training) -> None:
+        step(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Training, "train_step", asked)
+    assert main(command(trained)) == 143
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: stopped; all trainings are kept; the same command goes on"
 
 
 def test_killed_and_run_again_it_does_nothing_twice(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

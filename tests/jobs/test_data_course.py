@@ -8,7 +8,7 @@ import pytest
 from nas.errors import InputError
 from nas.jobs.data_answer import Cost
 from nas.jobs.data_course import Budget, Course, epoch_seconds
-from nas.jobs.data_plan import _in_rungs
+from nas.jobs.data_plan import _in_rungs, _rung_epochs
 from nas.trials.records import OwnRung, Trial
 
 
@@ -126,3 +126,10 @@ def test_epochs_in_rungs() -> None:
     assert _in_rungs(9, (2, 8), 1) == 18 + 24
     assert _in_rungs(9, (2, 8), 5) == 18 + 40
     assert _in_rungs(0, (2, 8), 0) == 0
+
+
+def test_rungs_of_one_network_come_one_after_the_other() -> None:
+    course = Course(epochs=24)  # rungs of 2 and 8
+    epochs = {"known": 12, "searched": 52, "final": 192}
+    assert [_rung_epochs(epochs, course, workers) for workers in (1, 2, 8)] == [64, 10 + 26, 10 + 10]
+    assert _rung_epochs({**epochs, "known": 0}, course, 8) == 10

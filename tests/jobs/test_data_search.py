@@ -13,14 +13,15 @@ import yaml
 
 import nas
 from nas.data import open_data
-from nas.errors import InputError, TargetError
+from nas.errors import InputError, NasError, TargetError
+from nas.jobs import trained
 from nas.jobs.data_answer import DataAnswer
 from nas.jobs.data_run import DataRequest, run_data_search
 from nas.jobs.data_space import default_space, kind_of, rivals, space_for, tried_note
 from nas.latency import Estimate, load_latency
 from nas.runs import Tables, database_url
 from nas.runs.models import EvaluationRow
-from nas.space import load_architecture
+from nas.space import Architecture, load_architecture
 from nas.space.reading import parse_search_space
 from tests.jobs.small import tiny_document
 from tests.jobs.test_train import write_images
@@ -116,6 +117,27 @@ def test_from_images_to_a_trained_network_and_a_second_search(workspace: Path) -
             paid = any(key[0] == trial.digest and key[2:] == (epochs, trial.repeat) for key in known)
             assert trial.reused == paid
     assert sum(cost.reused for cost in other.costs.values()) > 0
+
+
+def test_what_failed_is_trained_by_the_same_search_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(place: Path, network: Architecture, *more: Any, **options: Any) -> float:
+        if network.genes and not only_known:  # of the space
+            return train_to(place, network, *more, **options)
+        raise OSError("no space left on device")
+
+    small: dict[str, Any] = {"epochs": 1, "seeds": 1, "trials": 1, "baselines": 1}
+    train_to, only_known = trained.train_to, True
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.jobs.trained.train_to", full)
+        with pytest.raises(NasError, match="none did; the first one: OSError: no space left"):
+            search(workspace, **small)
+        only_known = False
+        found = search(workspace, **small)
+        assert found.known is None and [trial.state for trial in found.trials["known"]] == ["failed"]
+        assert any("No known network could be trained" in note and "no space left" in note for note in found.notes)
+    found = search(workspace, **small)
+    assert found.known is not None and [trial.state for trial in found.trials["known"]] == ["done"]
+    assert not any("No known network" in note for note in found.notes)
 
 
 def test_two_workers_say_what_one_says(workspace: Path) -> None:
@@ -234,5 +256,9 @@ def test_inherited_weights_and_the_parent_as_a_rival(workspace: Path) -> None:
     found = outcome.answer
     first, second = (found.names[trial.digest] for trial in found.trials["known"])
     assert first.startswith("parent@32") and second.startswith("parent-x")
+    # What has learned from the validation images begins none, at whatever size they are looked at.
+    whole = nas.train(parent, data=workspace / "photos.npz", epochs=1, all_images=True)
+    with pytest.raises(InputError, match="were trained on all images of these data; begin with weights"):
+        search(workspace, init=whole.zoo)
     shares = {one.architecture.family: one.trained[0].inherited for one in found.finalists}
     assert all(share is not None for share in shares.values()) and max(filter(None, shares.values())) > 0.2

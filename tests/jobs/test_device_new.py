@@ -55,3 +55,12 @@ def test_what_cannot_be_is_refused_and_writes_nothing(asked: dict[str, Any], wor
         new_device(NewDevice(**asked))
     assert words in str(caught.value)
     assert not (workspace / "latency_tables").exists()
+
+
+@pytest.mark.parametrize("reach", WAYS)
+def test_a_chip_that_nothing_finds_is_to_be_written_first(reach: str) -> None:
+    device, place = new_device(NewDevice(name="mine", reach=reach))
+    is_asked = reach in ("ios", "bundle")
+    note = place.read_text("utf-8").partition("\nchip: ")[0]
+    assert ("first, as times are of" in note) == is_asked == ("A build writes what it finds" not in note)
+    assert device.chip.endswith("it is written here") == is_asked

@@ -19,7 +19,7 @@ from nas.jobs.lut import (
 from nas.jobs.lut_networks import helped_by
 from nas.latency import device_home, load_latency
 from nas.latency.device import device_names
-from nas.latency.load import load_calibration, published_index
+from nas.latency.load import NETWORKS_FILE, load_calibration, published_index
 from nas.latency.published import validate
 from nas.latency.published.rows import COLUMNS
 from nas.latency.published.validate import LeftOut
@@ -141,6 +141,43 @@ def own_device(workspace: Path, latency_ms: dict[str, float]) -> None:
         for name, ms in latency_ms.items()
     ]
     (folder / "networks.csv").write_text("\n".join((",".join(COLUMNS), *rows, "")), encoding="utf-8")
+
+
+def test_a_row_that_does_not_calibrate_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a row is looked up where its name means something; a misspelt one that calibrates is an error."""
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    own_device(tmp_path, dict.fromkeys(SEVEN, 2.0))
+    home = device_home("phone")
+    table = home.folder / NETWORKS_FILE
+    rows = "".join(
+        f"{name},vit,224,yes,transformer,60,1,mine,here,2026\n" for name in ("vit-tiny", "vit.onnx", "mobilevit-xs")
+    )
+    table.write_text(table.read_text("utf-8") + rows, encoding="utf-8")
+    index = published_index(home)
+    for name, ms in {"fbnet-c": 2.0, "mobilevit-xs": 60.0}.items():
+        assert [row.latency_ms for row in index.find(known_network(name).graph().operators())] == [ms]
+    assert len(load_calibration(home).rows) == len(SEVEN)
+    table.write_text(table.read_text("utf-8").replace("vit,224,yes,transformer", "vit,224,yes,convolutional"))
+    for read in (published_index, load_calibration):
+        with pytest.raises(InputError, match=f"{table}: network must be a known name or a file, but got 'vit-tiny'"):
+            read(home)
+
+
+def test_a_row_may_name_a_network_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_WORKSPACE", str(tmp_path))
+    known, own = known_network("fbnet-c"), known_network("mobilenetv2-0.65@160").named("mine")
+    folder = tmp_path / "runs" / "zoo" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "architecture.yaml").write_text(own.to_yaml(), encoding="utf-8")
+    (folder.parent / "bad").mkdir()
+    (folder.parent / "bad" / "architecture.yaml").write_text("[", encoding="utf-8")
+    own_device(tmp_path, {known.digest: 2.0, own.digest: 3.0})
+    index = published_index(device_home("phone"))
+    for network, ms in ((known, 2.0), (own, 3.0)):
+        assert [row.latency_ms for row in index.find(network.graph().operators())] == [ms]
+    (folder / "architecture.yaml").unlink()
+    with pytest.raises(InputError, match=f"a digest must be that of a known network.* but got '{own.digest}'"):
+        published_index(device_home("phone"))
 
 
 def test_a_few_timed_networks_make_a_device_that_says_how_good_it_is(

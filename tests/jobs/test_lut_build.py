@@ -9,27 +9,31 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from nas.errors import InputError, NasError
+from nas.errors import InputError, NasError, UnreachableError
 from nas.jobs import lut_build
+from nas.jobs.device_record import device_record
 from nas.jobs.lut import describe, predict
-from nas.jobs.lut_build import TableRequest, build_table, measured_space, plan_table, refit_table
+from nas.jobs.lut_build import TableRequest, build_table, measured_space, plan_table, refit_table, table_space
 from nas.jobs.lut_verify import verify_table
 from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.day import LEVELS_FILE, Look, add_look, read_looks
 from nas.latency.table.rows import read_table
 from nas.measure.build import BATCH, BuildProgress
 from nas.measure.fit import BuiltTable
-from nas.measure.plan import space_keys
+from nas.measure.plan import Item, space_keys
 from nas.measure.stopwatch import files_folder, open_stopwatch, remove_dead_files
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
+from nas.progress import Step
+from nas.report.lut_text import built_text
 from nas.runners.find import find_runner
 from nas.runners.timing import Timing
 from tests.jobs.simulated import few_generic_items, simulate, write_space
@@ -87,7 +91,7 @@ def test_a_build_writes_the_files_of_a_device_that_serve_its_networks(runner: Si
     assert isinstance(built, BuiltTable)
     timings = stored()
     assert built.networks == len(digests(timings)) == told[-1].networks >= 5 * BATCH
-    assert files(tmp_path).keys() == {"device.yaml", "table.csv", "coefficients.json"}
+    assert files(tmp_path).keys() == {"device.yaml", "space.yaml", "table.csv", "coefficients.json"}
     assert local().device.chip == "numbers" and local().device.runtime == "Numbers 1"
     rows = read_table(tmp_path / "latency_tables" / "local" / "table.csv")
     assert rows.keys() == {segment.key for timing in timings for segment in timing.segments}
@@ -200,6 +204,26 @@ def test_a_fit_to_the_same_timings_gives_the_same_bytes(runner: SimulatedRunner,
     before = files(tmp_path)
     refit_table(local())
     assert files(tmp_path) == before
+
+
+def test_a_table_knows_its_space_where_no_name_leads_to_it(runner: SimulatedRunner, tmp_path: Path) -> None:
+    """The file of a space is anywhere, gone by the time of the next fit, and says a name that another space has."""
+    file, kept = tmp_path / "edge_file.yaml", tmp_path / "latency_tables" / "local" / "space.yaml"
+    file.write_text(yaml.safe_dump(tiny_document("small")), encoding="utf-8")
+    built = build_table(ask(space=str(file), budget_s=40.0), progress=ignore)
+    assert isinstance(built, BuiltTable)
+    assert f"--space {file}" in " ".join(built_text(built, reached=False).split())
+    before, sizes = files(tmp_path), built.space_segments
+    file.unlink()
+    again = refit_table(local())
+    assert isinstance(again, BuiltTable) and again.space_segments == sizes != len(space_keys(measured_space("small")))
+    assert files(tmp_path) == before
+    # Beside tables of older programs there is none: then it goes by the name, if there is one.
+    kept.unlink()
+    assert table_space(local()) == str(tmp_path / "search_spaces" / "small.yaml")
+    (tmp_path / "search_spaces" / "small.yaml").unlink()
+    with pytest.raises(InputError, match=f"must have the file of its space 'small' beside it, but {kept} is not there"):
+        refit_table(local())
 
 
 @pytest.mark.parametrize(
@@ -428,3 +452,38 @@ def test_a_real_build_is_killed_and_goes_on_and_its_table_predicts_what_is_measu
     checked = verify_table(local(), "wider", count=4).as_json()
     assert checked["count"] == 4 and checked["environment"]["runtime"].startswith("ONNX Runtime")
     assert all(network["measured_ms"] > 0.0 for network in checked["networks"])
+
+
+def test_a_plan_of_many_networks_shows_how_many_are_chosen_and_reckons_with_the_reference(
+    runner: SimulatedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counting:
+        def seconds(self, items: Sequence[Item]) -> float:
+            return float(len(items))
+
+    monkeypatch.setattr("nas.jobs.lut_build.look", lambda watch: Counting())
+    told: list[Step] = []
+    planned = plan_table(ask(networks=31), progress=told.append)
+    assert planned.seconds == 30 + 3 + lut_build.FIT_SECONDS  # in three batches
+    shown = [(step.done, step.of) for step in told if step.doing == "choosing networks"]
+    assert shown == [(0, 30), (10, 30), (20, 30)]
+
+
+def test_a_fit_and_a_record_need_no_device(
+    runner: SimulatedRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_table(ask(budget_s=40.0), progress=ignore)
+    before = files(tmp_path)
+
+    def away(home: DeviceHome) -> SimulatedRunner:
+        raise UnreachableError("it must be there, but is not; plug it in.")
+
+    monkeypatch.setattr("nas.measure.stopwatch.find_runner", away)
+    refit_table(local())
+    assert files(tmp_path) == before
+    record = device_record(local())
+    assert record["notes"] == [] and len(record["compared"]) > BATCH
+    place = tmp_path / "latency_tables" / "local" / "device.yaml"
+    place.write_text(place.read_text("utf-8").replace("threads: 1", "threads: 4"), encoding="utf-8")
+    with pytest.raises(InputError, match="timings of threads '1', but this is '4'"):
+        refit_table(local())

@@ -17,9 +17,10 @@ from nas.jobs.lut_verify import verify_times
 from nas.jobs.search import search
 from nas.latency import DeviceHome, device_home, load_latency
 from nas.latency.table.rows import read_table
-from nas.measure.bundle import MANIFEST_FILE, PAGE_FILE, SPACE_FILE, TIMINGS_FILE, read_bundle
+from nas.measure.bundle import MANIFEST_FILE, PAGE_FILE, TIMINGS_FILE, read_bundle
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
 from nas.runners.timing import Summary
+from nas.space.load import SPACE_FILE
 from nas.strategies import RandomSearch
 from tests.jobs.simulated import simulate, write_space
 from tests.jobs.small import small_document
@@ -157,6 +158,16 @@ def test_the_table_is_fitted_again_without_the_bundle(fitted: tuple[Path, Import
     assert has_timings(phone()) and not has_timings(device_home("iphone12"))
     assert refit_table(phone()).networks == 23
     assert (found.folder / "coefficients.json").read_bytes() == before
+
+
+def test_the_table_is_for_the_space_of_the_bundle_wherever_that_came_from(
+    fitted: tuple[Path, ImportedBundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, found = fitted
+    own = workspace / "search_spaces" / "small.yaml"
+    assert (found.folder / SPACE_FILE).read_bytes() == own.read_bytes()
+    monkeypatch.setattr("nas.resources.names", lambda room, pattern: {})  # as where the bundle was not written
+    assert refit_table(phone()).space == "small"
 
 
 def test_a_bundle_holds_what_whoever_times_it_needs(workspace: Path) -> None:
@@ -378,3 +389,26 @@ def test_the_space_travels_with_the_bundle(workspace: Path) -> None:
     (workspace / "search_spaces" / "small.yaml").unlink()
     found = import_bundle(phone(), out)
     assert found.table is not None and found.table.space == "small"
+
+
+UNTOLD_PHONE = PHONE.replace("a chip", "unknown until it is measured")
+
+
+def test_a_bundle_waits_for_the_chip(workspace: Path) -> None:
+    add_phone(workspace, UNTOLD_PHONE)
+    with pytest.raises(InputError, match="chip must be that of the device.*write it there first"):
+        make_bundle(ask(workspace / "out", networks=12))
+    assert not (workspace / "out").exists()
+    add_phone(workspace)
+    make_bundle(ask(workspace / "out", networks=12))
+
+
+def test_times_of_a_bundle_that_was_written_before_the_chip_was_told_are_of_it(workspace: Path) -> None:
+    out = workspace / "out"
+    make_bundle(ask(out, networks=12))
+    manifest = out / MANIFEST_FILE
+    manifest.write_text(manifest.read_text("utf-8").replace("a chip", "unknown until it is measured"), "utf-8")
+    time_all(out)
+    assert import_bundle(phone(), out).table is not None
+    with TimingStore(phone().timings, phone().device.environment) as store:
+        assert len(store.timings()) == 13

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,11 @@ def test_another_training_is_not_resumed(workspace: Path) -> None:
     for word, other in others.items():
         with pytest.raises(InputError, match=f"its {word} is"):
             run_train(other)
+    # What has a digest is known by it: the same images under another path, the same network under another name.
+    (workspace / "copies").mkdir()
+    shutil.copy(workspace / "photos.npz", workspace / "copies")
+    moved = replace(same, data=workspace / "copies" / "photos.npz", network=network().named("renamed"))
+    assert run_train(moved).architecture.name == "renamed"
     write_images(workspace / "photos.npz", seed=9)
     with pytest.raises(InputError, match="its data is"):
         train(network(), data=workspace / "photos.npz", epochs=1, resume=run)
@@ -266,7 +272,10 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on(number: signal.Signals, wor
     time.sleep(0.5)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "what was finished is kept" in err
+    code, word = (143, "stopped") if number == signal.SIGTERM else (130, "interrupted")
+    assert process.returncode == code
+    assert f"error: {word}; a checkpoint is kept; go on with: nas train tiny.yaml" in err
+    assert f"--resume {path.parent.name}" in err
     assert RunStore(workspace / "runs").get(path.parent.name).status == "interrupted"
     process = started(workspace, "--resume", path.parent.name)
     _, err = process.communicate(timeout=300)

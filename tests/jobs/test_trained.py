@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,13 @@ def test_a_training_leaves_its_accuracy_curve_and_weights(workspace: Path) -> No
     assert (said == data.val.labels).mean() == accuracy
     assert on_test_images(network(), found, data).count == 60
     assert not (workspace / "a.part").exists()
+
+
+def test_images_of_workers_are_in_memory_once(workspace: Path) -> None:
+    told = teaching(workspace)
+    for side in (8, 12):
+        data = images(told.path, told.contents, (side, side), 3)
+        assert all(isinstance(split.images, np.memmap) for split in (data.train, data.val, data.test))
 
 
 def test_a_checkpoint_beside_a_result_is_left_over(workspace: Path) -> None:

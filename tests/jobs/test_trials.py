@@ -188,6 +188,36 @@ def test_what_is_not_noisy_is_asked_once_and_what_is_is_confirmed(url: str) -> N
     assert len(result.best.trials) > 1 and result.best.low < result.best.accuracy < result.best.high
 
 
+@pytest.mark.parametrize("asker", ["random", "surrogate"])
+def test_a_small_space_is_confirmed_by_what_is_left_of_the_budget(url: str, asker: str) -> None:
+    """Six points meet the target; of 40 calls a fifth confirms."""
+    rng = np.random.default_rng(0)
+
+    def noisy(points: Sequence[Any]) -> list[float]:
+        return [accuracy_of(point) + float(rng.normal(0.0, 0.002)) for point in points]
+
+    result = search(url, evaluate=noisy, target_ms=1.5, budget=40, noisy=True, asker=asker)
+    assert len({trial.codes for trial in result.trials}) == 6 and sum(trial.repeat > 0 for trial in result.trials) == 8
+    assert len(result.best.trials) > 1
+
+
+def test_where_all_failed_the_same_call_tries_again(url: str, tmp_path: Path) -> None:
+    def when_it_is_there(points: Sequence[Any]) -> list[float]:
+        return [float((tmp_path / "accuracy").read_text())]
+
+    with pytest.raises(NasError, match="all 3 failed; .*FileNotFoundError.* search again: what failed is tried again"):
+        search(url, evaluate=when_it_is_there, budget=3)
+    (tmp_path / "accuracy").write_text("0.75")
+    result = search(url, evaluate=when_it_is_there, budget=3)
+    assert result.best.accuracy == 0.75 and result.failed == 0 and len(result.trials) == 3
+
+
+def test_what_a_trial_has_on_a_cluster_needs_one(url: str) -> None:
+    for options in ({"cpus": 2.0}, {"gpus": 1.0}):
+        with pytest.raises(InputError, match="on a Ray cluster, but got .* without one; name one by ray"):
+            search(url, **options)
+
+
 def test_workers_run_what_a_text_names_or_a_module_holds(url: str) -> None:
     by_name = search(url, evaluate="tests.trials.by_hand:evaluate", workers=2, study="by name")
     by_value = search(url, evaluate=evaluate, workers=2, study="by value")

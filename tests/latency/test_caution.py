@@ -63,6 +63,17 @@ def test_a_batch_takes_as_long_as_its_images_but_for_the_fixed_time() -> None:
     assert four.high_ms / four.mean_ms == pytest.approx(1.35 * one.high_ms / one.mean_ms)
     assert set(one.warnings) < set(four.warnings)
     assert "4 images at once" in four.warnings[-1]
+    assert "either end of the interval is moved by a factor of 1.35" in four.warnings[-1]
+
+
+@pytest.mark.parametrize("device", ["iphone12", "pixel3-cpu"])
+def test_a_batch_has_the_same_latency_wherever_it_is_asked_for(device: str) -> None:
+    model, graph = load_latency(device), known_network("mobilenetv2-1.0").graph()
+    networks = [graph, graph.batched(8), "mobilenetv2-1.0"]
+    assert model.latency_ms(networks) == pytest.approx([model.estimate(one).mean_ms for one in networks])
+    operators = model.operators_of(graph.batched(8))
+    assert len(operators) == 8 * len(model.operators_of(graph))
+    assert model.latency_ms([operators]) == pytest.approx(model.latency_ms([graph.batched(8)]))
 
 
 def test_a_file_of_integers_is_never_silently_another_speed(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from nas.measure.build import (
 from nas.measure.plan import Item, space_items
 from nas.measure.stopwatch import PATIENCE_S
 from nas.measure.store import REFERENCE, StoredTiming, TimingStore
-from nas.runners.protocol import RUNS_A_VISIT
+from nas.runners.protocol import RUNS_A_VISIT, TimingJob, TimingSession
 from nas.runners.timing import Timing
 from nas.runtimes import OWN
 from tests.jobs.small import small_space
@@ -224,3 +224,25 @@ def test_a_budget_in_which_nothing_can_be_built_is_refused() -> None:
     with pytest.raises(InputError, match="budget must be at least 10 s, but got 3 s"):
         check_budget(3.0)
     check_budget(1200.0)
+
+
+class ByCalls(SimulatedRunner):
+    """A device whose every round is a call of seven runs, and half a second beside them."""
+
+    abilities = replace(SimulatedRunner.abilities, runs_a_round=7, beside_a_round_s=0.5)
+
+    def time(self, job: TimingJob) -> TimingSession:
+        before = self.now
+        session = super().time(job)
+        runs_s = sum(sum(timing.wall_ms) for timing in session.timings()) / 1e3
+        self.now = before + 1.0 + 7 * runs_s + 0.5 * job.rounds * len(job.files)
+        return session
+
+
+@pytest.mark.parametrize("runner", [SimulatedRunner(), ByCalls()], ids=lambda runner: type(runner).__name__)
+def test_what_a_batch_is_expected_to_take_is_about_what_it_takes(
+    runner: SimulatedRunner, place: Place, items: list[Item]
+) -> None:
+    place.build(runner, items[:BATCH], 1e6)
+    expected = look(stopwatch(runner, place.folder / "look")).seconds([reference_item(), *items[:BATCH]])
+    assert place.seconds(runner) == pytest.approx(expected, rel=0.3)

@@ -134,3 +134,12 @@ def test_a_device_is_given_what_its_runtime_reads(runtime: str, expected: str, t
 def test_names_of_files_are_plain() -> None:
     item = replace(three_items()[1], name="my net/é..x@64")
     assert bundled(item, 7, ("coreml",)).files["coreml"].path == "coreml/007-my_net__..x@64.mlpackage"
+
+
+def test_times_that_left_their_folder_are_those_of_a_bundle_still(tmp_path: Path) -> None:
+    """So that whoever imports them is told to bring them back."""
+    file = tmp_path / "timings.csv"
+    file.write_text("network,format,file,latency_ms,sha256\n", encoding="utf-8")
+    assert is_bundle(file) and not is_bundle(tmp_path)
+    file.write_text("network,latency_ms\n", encoding="utf-8")  # that somebody called so
+    assert not is_bundle(file)

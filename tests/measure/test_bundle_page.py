@@ -61,3 +61,43 @@ def test_the_program_of_the_page_fills_in_the_file(phone: Device, tmp_path: Path
     assert [float(row["latency_ms"]) > 0 for row in after[:4]] == [True] * 4
     assert [row["latency_ms"] for row in after[4:]] == [""] * 4
     assert [{**row, "latency_ms": ""} for row in after] == before
+
+
+RUNTIME = """
+class InferenceSession:
+    def __init__(self, file, options, providers):
+        self.text = open(file).read()
+        if self.text == "bad":
+            raise RuntimeError("no network")
+    def get_inputs(self):
+        return []
+    def run(self, names, image):
+        if self.text == "stop":
+            raise KeyboardInterrupt
+class SessionOptions:
+    pass
+"""
+
+
+def test_the_program_of_the_page_keeps_each_time_and_goes_on_behind_a_network_that_fails(
+    phone: Device, tmp_path: Path
+) -> None:
+    bundle = small_bundle(("onnx",))
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnxruntime.py").write_text(RUNTIME, encoding="utf-8")
+    files = [tmp_path / network.files["onnx"].path for network in bundle.networks]
+    for file, text in zip(files, ("bad", "good", "stop"), strict=True):
+        file.write_text(text, encoding="utf-8")
+    (tmp_path / TIMINGS_FILE).write_text(timings_text(bundle), encoding="utf-8")
+    program = page_text(bundle, phone).partition("```python\n")[2].partition("```")[0]
+
+    def run() -> list[bool]:
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, timeout=120, capture_output=True)
+        assert not (tmp_path / f"{TIMINGS_FILE}-part").exists()
+        return [bool(row["latency_ms"]) for row in rows_of(tmp_path)]
+
+    assert run() == [False, True, False, False]  # the reference is first and last
+    before = rows_of(tmp_path)[1]
+    files[2].write_text("good", encoding="utf-8")
+    assert run() == [False, True, True, False]
+    assert rows_of(tmp_path)[1] == before

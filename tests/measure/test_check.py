@@ -119,3 +119,9 @@ def test_bands_of_equal_multiply_adds_are_ranked_by_themselves() -> None:
     assert found == {"bands": 2, "networks": 10, "predicted": pytest.approx(1.0), "macs": pytest.approx(0.0)}
     alone = equal_macs_spearman(macs[:3], predicted[:3], measured[:3])
     assert (alone["bands"], alone["predicted"], alone["macs"]) == (0, None, None)
+
+
+def test_networks_of_the_same_multiply_adds_have_no_rank_by_these() -> None:
+    measured = np.array([1.0, 2, 3, 4, 5])
+    found = equal_macs_spearman(np.array([100.0] * 5), measured, measured)
+    assert found == {"bands": 1, "networks": 5, "predicted": pytest.approx(1.0), "macs": None}

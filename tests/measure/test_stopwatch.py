@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nas.errors import InputError, NasError, UnreachableError
+from nas.errors import ConversionError, InputError, NasError, UnreachableError
 from nas.latency import DeviceHome, device_home
 from nas.measure.stopwatch import Stopwatch, open_stopwatch
 from nas.runners.find import find_runner
@@ -162,3 +162,16 @@ def test_a_bad_file_among_real_ones_is_told(tmp_path: Path) -> None:
 def test_a_device_that_says_what_nothing_here_does_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"device\.yaml: precision must be .* but got 'int8'"):
         open_stopwatch(local(precision="int8"))
+
+
+def test_a_network_that_a_converter_refuses_has_a_fault_in_its_place(
+    runner: SimulatedRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(graph: Any, path: Path, *, seed: int = 0) -> Path:
+        raise ConversionError("coremltools must convert the network, but does not; leave it out.")
+
+    monkeypatch.setattr("nas.nets.untrained.write_untrained", refuse)
+    own = tmp_path / "own.txt"
+    own.write_text("7.0 ms")
+    session = stopwatch(runner, tmp_path / "files").time([TINY.graph, own], rounds=1)
+    assert [type(result) for result in session.results] == [FileFault, Timing]

@@ -15,7 +15,16 @@ import pytest
 from nas.errors import InputError, NasError
 from nas.graph import OperatorTable
 from nas.graph.operators import NUMERIC_COLUMNS
-from nas.measure.store import REFERENCE, VERIFIED, NewTiming, StoredSegment, TimingStore, rows_of
+from nas.latency.device import UNTOLD
+from nas.measure.store import (
+    REFERENCE,
+    VERIFIED,
+    NewTiming,
+    StoredSegment,
+    TimingStore,
+    rows_of,
+    stored_environment,
+)
 from nas.runners.timing import Summary, Timing
 from nas.space import known_network
 from tests.latency.examples import KINDS, pointwise, row, table
@@ -362,3 +371,24 @@ def test_what_the_device_was_like_is_kept_with_its_batch(store: TimingStore) -> 
     store.add_batch(batch(0), seconds=1.0, state=HERE)
     store.add_batch(batch(1), seconds=1.0, state={**HERE, "battery": "87 %"})
     assert store.states() == {2: {"battery": "87 %"}}
+
+
+def test_a_file_tells_what_its_timings_are_of(path: Path) -> None:
+    former(path)
+    assert stored_environment(path) == {
+        "chip": "c", "runtime": "r 1", "system": "s", "threads": "1", "precision": "float32", "compute_unit": "CPU",
+    }  # fmt: skip
+    other = path.with_name("other.db")
+    with TimingStore(other, HERE):
+        pass
+    assert stored_environment(other) == HERE
+    assert stored_environment(path.with_name("absent.db")) == {}
+
+
+def test_timings_that_were_taken_before_the_chip_was_told_are_of_that_which_is(path: Path) -> None:
+    with TimingStore(path, {**HERE, "chip": f"{UNTOLD} it is measured"}) as store:
+        store.add_batch([timing("a")], seconds=1.0)
+    with TimingStore(path, HERE) as store:
+        assert len(store.timings()) == 1
+    with pytest.raises(InputError, match=f"timings of chip '{HERE['chip']}', but this is 'other'"):
+        TimingStore(path, {**HERE, "chip": "other"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,18 @@ def test_a_few_batches_tell_no_change() -> None:
     point = Point(at_s=1.0, runs_ms=(1.0, 2.0), state={})
     found = Course(environment={}, seconds=8.0, load_ms=None, first_ms=None, points=(point,) * 4)
     assert found.change is None and found.as_json()["curve"][0]["p90_ms"] == pytest.approx(1.9)
+
+
+class Hot(Warming):
+    """A device that has to cool for so many seconds before it begins where that is asked for."""
+
+    def time(self, job: TimingJob) -> TimingSession:
+        cooled_s = 600.0 if job.cool else 0.0
+        self.now += cooled_s
+        return replace(super().time(job), cooled_s=cooled_s)
+
+
+def test_a_device_that_cools_first_runs_as_long_as_one_that_is_cool(tmp_path: Path) -> None:
+    found = course(Hot(), tmp_path, seconds=60.0)
+    assert 60.0 <= found.seconds < 64.0 and len(found.points) > 10
+    assert found.points[0].at_s < 1.0

@@ -260,3 +260,23 @@ def test_the_runtime_says_which_program_it_is() -> None:
 def test_what_a_phone_cannot_do_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         find_runner(home(**changes))
+
+
+def test_a_session_tells_how_long_the_phone_cooled(
+    phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    phone.warm(421)
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        phone.warm(371)
+
+    monkeypatch.setattr(adb, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    runner = AdbRunner(LITERT, phone.way())
+    assert runner.time(TimingJob(files=(), rounds=1)).cooled_s == 10.0
+    assert runner.time(TimingJob(files=(), rounds=1)).cooled_s == 0.0
+
+
+def test_a_round_of_a_phone_has_the_runs_of_its_calls() -> None:
+    assert AdbRunner.abilities.runs_a_round == 7 and AdbRunner.abilities.beside_a_round_s > 0.0

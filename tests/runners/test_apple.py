@@ -160,3 +160,9 @@ def test_elsewhere_than_on_a_mac_the_way_out_is_told(mac: Path, monkeypatch: pyt
     other = home()
     with pytest.raises(InputError, match="runtime must be Core ML for reach: ios"):
         find_runner(replace(other, device=replace(other.device, runtime="LiteRT")))
+
+
+def test_a_chip_that_nobody_has_told_yet_is_asked_for(mac: Path) -> None:
+    found = home()
+    with pytest.raises(InputError, match="chip must be that of the device.*write it there first"):
+        find_runner(replace(found, device=replace(found.device, chip="unknown until it is measured"))).environment()

@@ -293,6 +293,13 @@ def _family(tmp_path: Path, **changes: object) -> Path:
     return path
 
 
+def test_a_figure_that_nobody_printed_is_absent_or_null(tmp_path: Path) -> None:
+    published = {"top1": 75.2, "params_M": None, "source": "our wiki"}
+    path = _family(tmp_path, variants={"a": {"layers": [{"block": "head"}], "published": published}})
+    found = instantiate(read_family(path), "a").published
+    assert found == {"top1": 75.2, "params_M": None, "macs_M": None, "source": "our wiki"}
+
+
 def test_an_ellipsis_repeats_the_last_value(tmp_path: Path) -> None:
     network = instantiate(read_family(_family(tmp_path)), "a").architecture
     assert [layer.arg("stride") for layer in network.layers[:3]] == [2, 1, 1]
@@ -330,6 +337,25 @@ def _stage(**stage: object) -> dict[str, object]:
         ({"variants": {"a": {"layers": [], "resolution": "224"}}}, ["variants.a: resolution must be an integer"]),
         ({"variants": {"a": {"published_at": [224]}}}, ["variants.a: published_at must map"]),
         ({"variants": {"a": {"published_at": {"192": {"top5": 90}}}}}, ["variants.a.published_at.192", "'top5'"]),
+        ({"variants": {"a": {"published_at": {"large": {}}}}}, ["variants.a: published_at must map"]),
+        *(
+            ({"variants": {"a": {"published": {"source": "our wiki", **figures}}}}, ["variants.a.published", *words])
+            for figures, words in (
+                ({"top1": "75.2 %"}, ["top1 must be in percent", "'75.2 %'"]),
+                ({"top1": 0.752}, ["top1 must be in percent, above 1, at most 100", "0.752"]),
+                ({"top1": True}, ["top1 must be in percent"]),
+                ({"top1": 101}, ["at most 100"]),
+                ({"params_M": "5.4M"}, ["params_M must be a number of millions above 0", "'5.4M'"]),
+                ({"macs_M": 0}, ["macs_M must be a number of millions above 0"]),
+                ({"top1": 75.2, "source": 3}, ["source must be a text"]),
+                ({"top1": 75.2, "source": None}, ["source must be a text"]),
+            )
+        ),
+        ({"variants": {"a": {"paper": 3}}}, ["variants.a: paper must be a text"]),
+        ({"width": ["0.5x", 2]}, ["width must be", "'0.5x'"]),
+        ({"width": [True, 2]}, ["width must be"]),
+        ({"separator": 1}, ["separator must be a text"]),
+        ({"rounding": [8]}, ["rounding", "[8]"]),
         ({"defaults": {"conv": 3}}, ["defaults must map blocks"]),
         ({"variants": {"a": {"layers": [{"block": ["conv"]}]}}}, ["stage 1 must be a mapping with the key block"]),
         (_stage(depth=0), ["a: stage 1", "depth"]),

@@ -38,4 +38,6 @@ def data(train: int = 96, *, val: int = 24, test: int = 24, side: int = 16, seed
 
     parts = {"train": split(train, "train"), "val": split(val, "val"), "test": split(test, "test")}
     digest = hashlib.sha256(b"".join(part.images.tobytes() for part in parts.values())).hexdigest()[:16]
-    return Prepared(classes=CLASSES, digest=digest, **parts)
+    return Prepared(
+        classes=CLASSES, digest=digest, train=parts["train"], val=parts["val"], test=parts["test"]
+    )  # fmt: skip

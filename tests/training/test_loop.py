@@ -245,6 +245,18 @@ def test_few_branches_first_and_all_of_them_at_last() -> None:
         assert relative_error(trained.fuse()(x), trained(x)) <= 1e-4
 
 
+def test_resumed_after_its_last_step_it_has_all_branches(tmp_path: Path) -> None:
+    """Norms taken anew see the images through all branches: with some of them resting they would see others."""
+    recipe = replace(SMALL, norm_images=32)
+    whole, one, last = (training(recipe, branches=1) for _ in range(3))
+    whole.run(keep_nothing)
+    path = tmp_path / "checkpoint"
+    with pytest.raises(StoppedError):
+        one.run(lambda t: write_checkpoint(path, t.state({})), stop=lambda: one.is_done)
+    last.restore(read_checkpoint(path))
+    assert last.is_done and same(weights(last), weights(whole))
+
+
 def test_waking_branches_changes_nothing_at_first() -> None:
     one = training(branches=1)
     one.train_step()

@@ -103,6 +103,33 @@ def test_a_file_that_begins_a_search_when_it_is_imported_is_told_how_not_to(tmp_
     check_not_loading()
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "import nas_has_no_such_name",
+            "No module named .*; start from the folder that holds it, or install",
+        ),
+        ("score = nowhere", r"NameError: name 'nowhere' is not defined \(broken_scores.py:1\); mend it"),
+        ("raise RuntimeError('CUDA driver too old')", "RuntimeError: CUDA driver too old"),
+        ("import os; os.environ['NAS_TEST_NOT_SET']", "KeyError: 'NAS_TEST_NOT_SET'.*; mend it, or set what it needs"),
+        ("raise AttributeError('score')", "AttributeError: score"),
+        ("import sys; sys.exit('usage: score.py DATA')", "SystemExit: usage: score.py DATA"),
+        ("def score(points:", r"\(broken_scores.py, line 1\)"),
+    ],
+)
+def test_a_module_that_fails_when_it_is_imported_is_told(
+    line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_scores.py").write_text(f"{line}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    for module in ("broken_scores", str(tmp_path / "broken_scores.py")):
+        with pytest.raises(InputError, match=f"broken_scores.* must be a module that can be imported, but: .*{words}"):
+            read_evaluator(f"{module}:score")
+    check_not_loading()
+
+
 def test_what_no_other_process_finds_says_what_to_do() -> None:
     def inside(points: Sequence[Any]) -> list[float]:
         return [0.5]
@@ -120,7 +147,7 @@ def test_what_no_other_process_finds_says_what_to_do() -> None:
             read_evaluator(function).required_reference()
 
 
-@pytest.mark.parametrize("rungs", [(3, 1), (1, 1), (0, 1), ("1",)])
+@pytest.mark.parametrize("rungs", [(3, 1), (1, 1), (0, 1), ("1",), 3, "39", None])
 def test_rungs_ascend(rungs: Any) -> None:
     def score(points: Sequence[Any], epochs: int) -> list[float]:
         return [0.5]

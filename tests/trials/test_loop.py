@@ -123,6 +123,57 @@ def test_a_trial_over_its_time_limit_fails(searches: Searches) -> None:
     assert trials[1].reason == "it must end within its time limit of 30 s, but did not" and executor.now == 30.0
 
 
+def test_what_failed_is_tried_again_when_the_search_is_begun_again(searches: Searches) -> None:
+    lost = Simulated(2, loses=lambda job, before: "worker" if job.number in (1, 3) else None)
+    trials = searches.run(question(6), lost)
+    assert [trial.number for trial in trials if trial.state == "failed"] == [1, 3]
+    again = searches.run(question(6), Simulated(1))
+    check(again, 6)
+    assert [trial.codes for trial in again] == [trial.codes for trial in trials]
+
+
+def test_what_took_as_long_as_it_may_is_tried_again_with_more_time(searches: Searches) -> None:
+    tried = list[int]()
+
+    def seconds(number: int) -> float:
+        tried.append(number)
+        return 45.0 if number == 1 else 1.0
+
+    executor = Simulated(1, seconds=lambda job: seconds(job.number))
+    states = [trial.state for trial in searches.run(question(4), executor, limit_s=30.0)]
+    assert states == ["done", "failed", "done", "done"]
+    tried.clear()
+    trials = searches.run(question(4), executor, limit_s=30.0)
+    assert (trials[1].state, tried) == ("failed", [])
+    check(searches.run(question(4), executor, limit_s=60.0), 4)
+    assert set(tried) == {1}
+
+
+@pytest.mark.parametrize("how", ["within one search", "once time is up"])
+def test_what_failed_stays_failed(searches: Searches, how: str) -> None:
+    calls = list[Any]()
+
+    def half(points: Sequence[Any]) -> list[float]:
+        calls.append(points[0])
+        if len(calls) == 2:
+            raise OSError("no space left on device")
+        return [0.5]
+
+    evaluator, asked = read_evaluator(half), question(3)
+    first = searches.study("half", evaluator)
+    for study, is_up in ((first, False), (first, False) if how == "within one search" else (None, True)):
+        loop = Loop(
+            asked,
+            asker=Drawn(asked),
+            evaluator=evaluator,
+            study=study or searches.study("half", evaluator),
+            executor=InProcess(),
+            settings=Settings(checkpoints=searches.folder, is_time_up=lambda is_up=is_up: is_up),  # type: ignore[misc]
+        )
+        assert [trial.state for trial in loop.run()] == ["done", "failed", "done"]
+    assert len(calls) == 3
+
+
 def test_the_same_search_again_asks_for_nothing_and_a_greater_budget_goes_on(searches: Searches) -> None:
     first = searches.run(question(5), Simulated(1))
     asked = list[int]()
@@ -156,6 +207,25 @@ def test_of_a_noisy_budget_one_in_five_confirms_the_best(searches: Searches) -> 
 def test_a_space_that_is_spent_ends_the_search(searches: Searches) -> None:
     asked = Question(domain=CodeDomain(SPACE, Sum()), goal=Goal(target_ms=1.5), budget=50, noisy=False)
     assert len(searches.run(asked, Simulated(3))) == 6  # no gene, or one of five, at 1
+
+
+def test_a_noisy_space_that_is_spent_is_confirmed_by_the_rest(searches: Searches) -> None:
+    """A fifth of the budget, where there are so many points, in whatever order trials end."""
+    asked = Question(domain=CodeDomain(SPACE, Sum()), goal=Goal(target_ms=1.5), budget=20, noisy=True)
+    trials = searches.run(asked, Simulated(1))
+    assert [trial.repeat for trial in trials] == [0] * 6 + [1] * 4
+    best = sorted(trials[:6], key=lambda trial: -(trial.accuracy or 0.0))[:4]
+    assert {trial.codes for trial in trials[6:]} == {trial.codes for trial in best}
+    assert searches.run(asked, Simulated(1)) == trials
+    several = searches.run(asked, Simulated(3, seconds=lambda job: 1.0 + job.number % 3), name="several")
+    assert sum(trial.repeat for trial in several) == 4 and len(several) == 10
+
+
+def test_of_a_space_that_is_spent_one_reaches_the_last_rung(searches: Searches) -> None:
+    asked = Question(domain=CodeDomain(SPACE, Sum()), goal=Goal(target_ms=1.5), budget=50, noisy=False)
+    trials = searches.run(asked, Simulated(2), function=climbs)
+    assert len(trials) == 6
+    assert [trial.codes for trial in trials if trial.state == "done"] == [max(trials, key=worth).codes]
 
 
 def test_what_another_search_works_on_is_waited_for(searches: Searches) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,24 +37,25 @@ class RayCluster:
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             self._connect(address)
-        self._task = self._ray.remote(perform).options(
+        self._task = self._ray.remote(_performed).options(
             num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
-        self._under_way: dict[Any, tuple[Job, float]] = {}
+        self._under_way: dict[Any, tuple[Job, float | None]] = {}
         self._stdout = contextlib.ExitStack()
 
     @property
     def slots(self) -> int:
         """How many jobs the machines that are there now have room for, one at the least: others may come."""
-        there: Mapping[str, float] = self._ray.cluster_resources()
-        rooms = [there.get("CPU", 0.0) / self._cpus] if self._cpus else []
-        rooms += [there.get("GPU", 0.0) / self._gpus] if self._gpus else []
-        room = max(1, int(min(rooms))) if rooms else sys.maxsize
+        wanted = {name: each for name, each in (("CPU", self._cpus), ("GPU", self._gpus)) if each}
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        # A job fits into one machine: what two of them have left over makes no room together.
+        rooms = [min(int(has.get(name, 0.0) / each) for name, each in wanted.items()) for has in machines if wanted]
+        room = max(1, sum(rooms)) if wanted else sys.maxsize
         return room if self._at_most is None else min(room, self._at_most)
 
     def submit(self, job: Job) -> None:
         """Hand a job to the cluster. `InputError` for an evaluator that no other process finds."""
-        self._under_way[self._task.remote(request_text(job))] = (job, time.monotonic())
+        self._under_way[self._task.remote(request_text(job))] = (job, None)
 
     def wait(self, timeout_s: float | None = None) -> Sequence[Outcome]:
         """What became of jobs (see `Executor.wait`)."""
@@ -65,7 +66,7 @@ class RayCluster:
             ready, _ = self._ray.wait(under_way, num_returns=1, timeout=left)
             if ready:  # all that are ready, not the first alone
                 ready, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
-            outcomes = [self._outcome(task) for task in ready] + self._late()
+            outcomes = [*filter(None, map(self._heard, ready)), *self._late()]
             if outcomes or (until is not None and time.monotonic() >= until):
                 return outcomes
         return []
@@ -85,10 +86,15 @@ class RayCluster:
             self._ray.shutdown()  # this process's connection, and what it started; never another's cluster
         self._stdout.close()
 
-    def _outcome(self, task: Any) -> Outcome:
+    def _heard(self, task: Any) -> Outcome | None:
+        """What became of a job that has said something; None where that was that it runs now."""
         job, _ = self._under_way.pop(task)
         try:
-            return Outcome(job=job, found=found_of(self._ray.get(task)))
+            answer = self._ray.get(next(task))
+            if answer is not None:
+                return Outcome(job=job, found=found_of(answer))
+            self._under_way[task] = (job, time.monotonic())
+            return None
         except (self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.OutOfMemoryError):
             return Outcome(job=job, lost="worker")
         except self._ray.exceptions.RayTaskError as error:
@@ -98,10 +104,10 @@ class RayCluster:
             return Outcome(job=job, lost="machine")
 
     def _late(self) -> list[Outcome]:
-        """End the jobs that are over their time limit."""
+        """End the jobs that are over their time limit; one that waits for a machine has not begun."""
         now, found = time.monotonic(), []
         for task, (job, began) in list(self._under_way.items()):
-            if job.limit_s is not None and now > began + job.limit_s:
+            if job.limit_s is not None and began is not None and now > began + job.limit_s:
                 self._ray.cancel(task, force=True)
                 del self._under_way[task]
                 reason = over_time(job.limit_s)
@@ -125,6 +131,12 @@ class RayCluster:
                 f"a Ray cluster must answer at {address}, but: {' '.join(str(error).split())[:300]}; start it (`ray"
                 " start --head`), or take --ray local."
             ) from error
+
+
+def _performed(request: str) -> Iterator[str | None]:
+    """None once it runs, which may be long after it was handed to the cluster; then what `perform` says."""
+    yield None
+    yield perform(request)
 
 
 def _ray() -> Any:

@@ -2,6 +2,7 @@ import csv
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,20 @@ def test_codes_and_points_get_the_same() -> None:
     codes = np.array([point.code for point in others])
     assert np.array_equal(model.codes_ms(codes), model.latency_ms(others))
     assert type(model.predict(others)[0:2]) is np.ndarray
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_latencies_are_numbers_of_any_type(kind: Any) -> None:
+    class Typed(Additive):
+        def latency_ms(self, points: Sequence[Point]) -> NDArray[Any]:
+            return np.rint(super().latency_ms(points)).astype(kind)
+
+    points = _points(6, 0)
+    found, plain = (
+        nas.fit_latency(SPACE, points, [number(ms) for ms in Typed(5.0, WORK).latency_ms(points)], [Typed(10.0, WORK)])
+        for number in (kind, float)
+    )
+    assert found.latency_ms(points).tolist() == plain.latency_ms(points).tolist()
 
 
 def test_bad_measurements_are_errors() -> None:

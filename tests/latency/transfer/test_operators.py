@@ -75,6 +75,13 @@ def test_columns_are_rows_and_the_same_rows_give_the_same() -> None:
     assert len(first.predict([])) == 0
 
 
+def test_times_are_numbers_of_any_type() -> None:
+    rows, timed = _rows(30, 0)
+    short: NDArray[Any] = timed.astype(np.float32)
+    found, plain = (nas.fit_operators(rows, times).predict(rows) for times in (short, short.astype(np.float64)))
+    assert found.tolist() == plain.tolist()
+
+
 def test_terms_of_a_roofline() -> None:
     """A 3x3 convolution of stride 2, 14 pixels, 16 to 32 channels, two images; a depthwise one."""
     table = read_rows([{**ROW, "stride": 2, "batch": 2}, {**ROW, "kind": "Depthwise", "stride": 1, "batch": 1}])

@@ -39,6 +39,23 @@ class TestRayCluster(ElsewhereConformance):
         assert RayCluster(cpus=2.0).slots == 1
         assert RayCluster(gpus=1.0).slots == 1  # none is there, but may come
 
+    def test_a_job_fits_into_one_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        machines = [(True, {"CPU": 3.0, "GPU": 1.0}), (True, {"CPU": 3.0}), (False, {"CPU": 64.0}), (True, {})]
+        nodes = [{"Alive": alive, "Resources": has} for alive, has in machines]
+        monkeypatch.setattr("ray.nodes", lambda: nodes)
+        assert [RayCluster(cpus=cpus).slots for cpus in (1.0, 2.0, 0.5, 4.0)] == [6, 2, 12, 1]
+        assert RayCluster(cpus=2.0, gpus=0.25).slots == 1 and RayCluster(cpus=0.0, gpus=0.25).slots == 4
+        assert RayCluster(cpus=1.0, at_most=4).slots == 4
+
+    def test_the_time_of_a_job_begins_when_it_runs(self) -> None:
+        """Four jobs of a second, for which the cluster has room one after another: the last one waits for three."""
+        with RayCluster(cpus=2.0, at_most=4) as executor:
+            jobs = [job(evaluators.rests, number, limit_s=2.5) for number in range(4)]
+            for one in jobs:
+                executor.submit(one)
+            found = [outcome for _ in jobs for outcome in executor.wait()]
+        assert [outcome.found and outcome.found.accuracy for outcome in found] == [0.5] * 4
+
     def test_what_is_said_meanwhile_goes_to_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
         with self.start(1):
             print("(raylet) A machine was lost.")  # noqa: T201
