@@ -34,7 +34,8 @@ SESSION_MS, MOST_ROUNDS, WORKED = 30_000.0, 3000, ("local", "ssh")
 what sixty rounds say."""
 
 CEILING = 1.02
-"""A measured latency may lie so far above the target: two sessions differ by as much."""
+"""A measured latency may lie so far above the target: two sessions differ by as much. A predicted one may lie so far
+above a known finalist's: nobody knows it as closely."""
 
 WELL_BELOW = 0.9
 """Known finalists that take less than this share of the target could be wider, and nothing need be as fast as they: of
@@ -106,9 +107,11 @@ class Times:
 
 def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Times, limit_ms: float) -> list[Finalist]:
     """The finalists: of each part, best first, the first `FINALISTS` that meet the limit; known ones of different
-    families, and searched ones none of which is slower than a known one that makes use of the limit: who wins has won
-    at the same latency. Where all are slower than that they may be. More are timed, of the part that lacks some, until
-    there are as many or none is left. Raises `TargetError` where no searched one meets the limit."""
+    families, and searched ones none of which is slower than a known one that makes use of the limit (as far as
+    latencies are known, `CEILING`): who wins has won at the same latency. Where all are slower than that they may be.
+    More are timed, of the part that lacks some, until there are as many or none is left. Raises `TargetError` where no
+    searched one meets the limit."""
+    ceiling, tolerance = (limit_ms * CEILING, 1.0) if times.are_measured else (limit_ms, CEILING)
     left = {"searched": list(searched), "known": list(known)}
     chosen: dict[str, list[Finalist]] = {"searched": [], "known": []}
     lacking = list(left)
@@ -116,7 +119,6 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
         turn = [one for part in lacking for one in left[part][:TIMED]]
         left |= {part: left[part][TIMED:] for part in lacking}
         latencies = times.of([one.network for one in turn]) if turn else []
-        ceiling = limit_ms * (CEILING if times.are_measured else 1.0)
         for one, latency in zip(turn, latencies, strict=True):
             own = chosen[one.part]
             is_another = one.part == "searched" or (
@@ -127,7 +129,7 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
         taken = [one.latency.mean_ms for one in chosen["known"]]
         used = min(limit_ms, max((one.latency.mean_ms for one in chosen["searched"]), default=limit_ms))
         fair = min((ms for ms in taken if ms >= WELL_BELOW * used), default=ceiling)
-        as_fast = [one for one in chosen["searched"] if one.latency.mean_ms <= fair]
+        as_fast = [one for one in chosen["searched"] if one.latency.mean_ms <= tolerance * fair]
         enough = {"searched": bool(as_fast), "known": len(chosen["known"]) == FINALISTS}
         lacking = [part for part, candidates in left.items() if candidates and not enough[part]]
     chosen["searched"] = (as_fast or chosen["searched"])[:FINALISTS]

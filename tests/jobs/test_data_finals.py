@@ -80,6 +80,9 @@ def test_so_it_is_where_the_device_is_faster_today_than_its_table() -> None:
 def test_a_predicted_latency_is_held_to_the_target_itself() -> None:
     searched = [candidate("s 1.01"), candidate("s 0.9")]
     assert names(choose(searched, [], Stopwatch(measures=False), 1.0)) == ["s 0.9"]
+    # It is known less closely than the two hundredths by which one of these is slower than a known one.
+    searched, known = [candidate("s 0.995"), candidate("s 0.97")], [candidate("v1 0.96", "known", "v1")]
+    assert names(choose(searched, known, Stopwatch(measures=False), 1.0)) == ["s 0.97", "v1 0.96"]
 
 
 def test_others_are_timed_where_none_of_the_first_meets_it() -> None:
