@@ -6,7 +6,7 @@ workspace, its stdout a terminal of 80 columns without colour; what it prints re
 A page that has `<!-- workspace: MODULE -->` gets one workspace for all its commands, which a module of benchmarks or
 tests fills first (`python -m MODULE FOLDER`), and in which they run one after the other. RUN in a command is the last
 run there. Two more marks show stderr as well: `<!-- refused: nas … -->` for a command that must end with 1 or 2, and
-`<!-- interrupted: nas … -->` for a training that gets Ctrl-C after two epochs.
+`<!-- interrupted: nas … -->` for a training that gets Ctrl-C after six epochs.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def _output(command: str, kind: str, workspace: Path, *, inside: bool) -> str:
 
 
 def _interrupt(process: subprocess.Popen[bytes], workspace: Path) -> None:
-    """Ctrl-C after two epochs: at the third checkpoint of a new run, since the first is of no step."""
+    """Ctrl-C after six epochs: at the seventh checkpoint of a new run, since the first is of no step."""
     before = set(_checkpoints(workspace))
     seen: set[int] = set()
-    while process.poll() is None and len(seen) < 3:
+    while process.poll() is None and len(seen) < 7:
         for path in set(_checkpoints(workspace)) - before:
             with contextlib.suppress(FileNotFoundError):
                 seen.add(path.stat().st_mtime_ns)

@@ -71,13 +71,16 @@ def lead(result: Document) -> Iterator[str]:
     gain = mapping(result.get("gain"))
     meets = "meets the limits" if number(result.get("target_ms")) is None else "meets the target"
     known = f"the known network with the best mean accuracy that {meets}"
-    if result.get("comparison"):
+    both_trained = bool(result.get("comparison"))
+    if both_trained:
         known = f"the best known network that was trained in the same way and {meets}"
     if _is_known(result):
         yield f"It is {known}."
     elif gain:
         interval = f"[{signed_points(gain.get('low'))}, {signed_points(gain.get('high'))}]"
-        apart = "The two cannot be told apart: take the known one, unless something else speaks for the answer."
+        apart = "The two cannot be told apart"
+        # Where both were trained the answer was the better one on validation images: that speaks for it.
+        apart += "." if both_trained else ": take the known one, unless something else speaks for the answer."
         if gain.get("told_apart") is True:
             is_worse = (number(gain.get("mean")) or 0.0) < 0
             apart = "The known one is better: take it." if is_worse else "The two can be told apart."

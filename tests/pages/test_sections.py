@@ -181,6 +181,13 @@ def test_a_search_on_images_shows_who_was_trained_fully_and_what_was_compared() 
     assert _section(page, "classes-section") and page.missing == []
 
 
+def test_of_two_trained_networks_that_cannot_be_told_apart_the_known_one_is_not_advised() -> None:
+    gain = {"over": "known-a", "mean": 0.02, "low": -0.005, "high": 0.045, "ms": 0.1, "told_apart": False}
+    for result, advised in ((documents.on_images(), False), (documents.search(), True)):
+        first = _page({**result, "gain": gain}).lead[0]
+        assert "cannot be told apart" in first and ("take the known one" in first) == advised
+
+
 def test_an_adaptation_shows_its_way() -> None:
     page = _page(documents.adapted())
     way = _figure(page, "way").series[0]
