@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -239,8 +238,7 @@ def run_search(
     except NasError as error:
         if outcome is None:
             raise
-        unmet = f"{outcome.fault} " if outcome.fault else ""
-        return replace(outcome, fault=NasError(f"{unmet}{error}"))
+        return replace(outcome, fault=NasError(f"{outcome.fault} {error}") if outcome.fault else error)
     return outcome
 
 
@@ -250,9 +248,11 @@ def _several(
     """The answers for all targets that can be met, exported; and what kept the first of them from that."""
     answers: list[SearchAnswer] = []
     unmet: list[str] = []
-    clock = [time.perf_counter()]
+    took: list[float] = []
     fault: NasError | None = None
+    began = time.perf_counter()
     for target_ms in request.targets_ms:
+        start = time.perf_counter()
         try:
             answer = searches.answer(target_ms)
         except TargetError as error:
@@ -266,15 +266,14 @@ def _several(
         except NasError as error:
             fault = fault or error
         answers.append(answer)
-        clock.append(time.perf_counter())
+        took.append(time.perf_counter() - start)
     if not answers:
         raise TargetError(" ".join(unmet))
-    took = tuple(end - start for start, end in pairwise(clock))
     return TargetsOutcome(
         run=run.id,
-        seconds=clock[-1] - clock[0],
+        seconds=time.perf_counter() - began,
         answers=tuple(answers),
-        answer_seconds=took,
+        answer_seconds=tuple(took),
         fault=TargetError(" ".join(unmet)) if unmet else None,
     ), fault
 

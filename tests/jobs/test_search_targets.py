@@ -9,6 +9,7 @@ import pytest
 
 import nas
 from nas.cli.main import main
+from nas.errors import InputError
 from nas.evaluate import Limits
 from nas.jobs.search import search
 from nas.jobs.search_answer import SearchAnswer
@@ -75,3 +76,17 @@ def test_answers_are_not_lost_where_none_can_be_exported(
     assert [answer["target_ms"] for answer in answers] == [0.6, 0.7]
     assert [answer["best"]["zoo"] for answer in answers] == [None, None]
     assert "must take at most 0.001 ms" in err and "zoo" in err
+
+
+def test_what_keeps_an_answer_from_being_exported_keeps_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> Path:
+        raise InputError("a network must be another, but is this one.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nas.jobs.search_run.export_answer", refuse)
+    (tmp_path / "tiny.yaml").write_text(json.dumps(tiny_document("tiny")), encoding="utf-8")
+    words = ["search", "--device", "iphone12", "--space", "./tiny.yaml", "--target-latency", "0.6ms", "--json"]
+    assert main(words) == 2
+    assert json.loads(capsys.readouterr().out)["target_ms"] == 0.6
