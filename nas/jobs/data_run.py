@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -36,7 +35,7 @@ from nas.latency import DeviceHome, LatencyModel, device_home, load_latency
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.build import BuildProgress
 from nas.progress import OnProgress, Step, silent
-from nas.runs import RunHandle, RunStore
+from nas.runs import RunHandle, RunStore, resume_words
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
@@ -212,12 +211,13 @@ def run_data_search(
                 training=training,
             )
             folder = _export(outcome, request, found, progress)
-            best, front, baselines = (
-                in_zoo(networks, outcome.best, str(folder))
-                for networks in ([outcome.best], outcome.front, outcome.baselines)
-            )
+            best, zoo = outcome.best, str(folder)
             outcome = replace(
-                outcome, best=best[0], front=front, baselines=baselines, seconds=time.perf_counter() - began
+                outcome,
+                best=replace(best, zoo=zoo),
+                front=in_zoo(outcome.front, best, zoo),
+                baselines=in_zoo(outcome.baselines, best, zoo),
+                seconds=time.perf_counter() - began,
             )
             run.add_artefact("zoo", folder)
             run.finish(outcome.as_json())
@@ -426,7 +426,5 @@ def _export(outcome: DataOutcome, request: DataRequest, found: HeldOut, progress
 
 
 def _goes_on(search: DataSearch, run: RunHandle, storage: str | None) -> str:
-    words = ["nas", "search", "--resume", run.id]
-    if storage is not None and storage != os.environ.get("NAS_STORAGE"):
-        words += ["--storage", storage]
+    words = ["nas", "search", *resume_words(run.id, storage)]
     return f"interrupted; {search.kept_text()}; go on with: {shlex.join(words)}"

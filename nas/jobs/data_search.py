@@ -417,17 +417,20 @@ def _state_digest(trials: Sequence[Trial]) -> str:
 
 
 def _nothing_trained(trials: Sequence[Trial]) -> NasError:
-    reasons = [trial.reason for trial in trials if trial.reason]
-    first = f"the first one: {reasons[0].rstrip('.')}" if reasons else "none was begun within the budget"
+    first = _first_reason(trials) or "none was begun within the budget"
     return NasError(f"a search needs one training that succeeds, but none did; {first}. Mend that, and search again.")
+
+
+def _first_reason(trials: Sequence[Trial]) -> str | None:
+    """Why the first of those that failed did; None where none has."""
+    return next((f"the first one: {trial.reason.rstrip('.')}" for trial in trials if trial.reason), None)
 
 
 def _no_rival(known: Sequence[Trial]) -> str:
     """Why no known network is a finalist."""
-    reasons = [trial.reason for trial in known if trial.reason]
-    if reasons and not any(trial.curve for trial in known):
-        first = reasons[0].rstrip(".")
-        return f"No known network could be trained, so there is none to compare with; the first one: {first}."
+    first = _first_reason(known)
+    if first and not any(trial.curve for trial in known):
+        return f"No known network could be trained, so there is none to compare with; {first}."
     return "No known network that was tried meets the target, so there is none to compare with."
 
 

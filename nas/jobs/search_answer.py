@@ -107,9 +107,13 @@ class SearchAnswer:
 
 def with_zoo(answer: SearchAnswer, folder: str) -> SearchAnswer:
     """The answer, its network exported to `folder`; the copies of it too."""
-    (best,) = in_zoo([answer.best], answer.best, folder)
-    front, baselines = (in_zoo(networks, best, folder) for networks in (answer.front, answer.baselines))
-    return replace(answer, best=best, front=front, baselines=baselines)
+    best = answer.best
+    return replace(
+        answer,
+        best=replace(best, zoo=folder),
+        front=in_zoo(answer.front, best, folder),
+        baselines=in_zoo(answer.baselines, best, folder),
+    )
 
 
 def in_zoo(networks: Iterable[Network], exported: Network, folder: str) -> tuple[Network, ...]:

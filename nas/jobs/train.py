@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ from nas.errors import InputError, unknown_name
 from nas.jobs.inherit import Source, check_source, inherit_from, open_source
 from nas.jobs.training import TrainOutcome, TrainPlan, TrainRequest
 from nas.progress import OnProgress, Step, silent
-from nas.runs import RunStore, is_run_id
+from nas.runs import RunStore, is_run_id, resume_words
 from nas.runs.handle import RunHandle
 from nas.space import Architecture, load_architecture
 from nas.space.resolution import height_width
@@ -388,10 +387,7 @@ def _goes_on(request: TrainRequest, run: RunHandle, storage: str | None, process
     kept = "interrupted; a checkpoint is kept; "
     if not request.is_named:
         return f"{kept}the same call with resume={run.id!r} goes on"
-    words = ["--resume", run.id]
-    if storage is not None and storage != os.environ.get("NAS_STORAGE"):
-        words += ["--storage", storage]
-    return f"{kept}go on with: {_command(request, processes)} {shlex.join(words)}"
+    return f"{kept}go on with: {_command(request, processes)} {shlex.join(resume_words(run.id, storage))}"
 
 
 def zoo_name(network: Architecture, data: str, record: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from nas.jobs.trials_json import trial_json
 from nas.latency import device_home, load_latency
 from nas.progress import OnProgress, silent
 from nas.resources import plain_name
-from nas.runs import RunHandle, RunStore
+from nas.runs import RunHandle, RunStore, resume_words
 from nas.space import load_space, space_paths
 from nas.space.narrow import narrow
 from nas.space.search_space import SearchSpace
@@ -247,7 +246,5 @@ def _absolute(evaluate: str) -> str:
 
 
 def _goes_on(asking: Asking, run: RunHandle, storage: str | None) -> str:
-    words = ["nas", "search", "--resume", run.id]
-    if storage is not None and storage != os.environ.get("NAS_STORAGE"):
-        words += ["--storage", storage]
+    words = ["nas", "search", *resume_words(run.id, storage)]
     return f"interrupted; {asking.kept_text()}; go on with: {shlex.join(words)}"

@@ -2,10 +2,10 @@
 
 from nas.runs.handle import RunHandle
 from nas.runs.records import Artefact, RunRecord, RunSummary, Status
-from nas.runs.store import RunStore, database_url, installed_versions, is_run_id
+from nas.runs.store import RunStore, database_url, installed_versions, is_run_id, resume_words
 from nas.runs.tables import Tables
 
 __all__ = [
     "Artefact", "RunHandle", "RunRecord", "RunStore", "RunSummary", "Status", "Tables", "database_url",
-    "installed_versions", "is_run_id",
+    "installed_versions", "is_run_id", "resume_words",
 ]  # fmt: skip

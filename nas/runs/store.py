@@ -209,6 +209,13 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+def resume_words(run: str, storage: str | None) -> list[str]:
+    """The options by which a command goes on with a run that is recorded in `storage`."""
+    if storage is None or storage == os.environ.get("NAS_STORAGE"):
+        return ["--resume", run]
+    return ["--resume", run, "--storage", storage]
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of Python, the platform, and the distributions that results depend on, as far as they are installed."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
