@@ -89,8 +89,8 @@ class FullTrainings:
         )
 
     def run(self) -> tuple[list[Trial], list[Finished]]:
-        """Train every finalist once, then by further seeds the best known one and the best of those as fast; the trials,
-        and what they left."""
+        """Train every finalist once, the best known one and the best of those as fast by further seeds; the trials, and
+        what they left."""
         finalists, seeds = self._final.finalists, self._final.course.seeds
         count = len(finalists)
         trials = self._trained(range(count), times=1, budget=count)
