@@ -28,7 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,6 +256,7 @@ def _proof_text(found: Mapping[str, Any]) -> str:
 
 Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {found["epochs"]}; target
 {found["target_ms"]:g} ms. {tried["known"]} known networks and {tried["searched"]} searched ones were tried.
+{_forms_text([one["name"] for one in found["trials"] if one["part"] == "known"])}
 {"" if comparison is None else comparison["sentence"]}
 
 {tabulate(rows, header, "pipe", disable_numparse=True)}
@@ -266,6 +267,19 @@ in a loop* each by itself for twenty milliseconds, in turns: a small network is 
 {notes}McNemar's test of one training each: {None if comparison is None else comparison["mcnemar"]}.
 
 {tabulate(costs, ("part", "trainings", "epochs", "seconds of one worker"), "pipe", ".0f")}"""
+
+
+def _forms_text(names: Sequence[str]) -> str:
+    """How many of the families have three widths in each of two placements of strides, by the names of their forms."""
+    forms: dict[str, dict[str, set[str]]] = {}
+    for name in names:
+        family, _, form = name.rpartition("-x")
+        width, _, strides = form.partition("-s")
+        forms.setdefault(family, {}).setdefault(strides, set()).add(width)
+    whole = [family for family, placed in forms.items() if sum(len(widths) >= 3 for widths in placed.values()) >= 2]
+    return (
+        f"Of {len(forms)} families that can be as fast {len(whole)} came in three widths and two placements of strides."
+    )
 
 
 def _scale_text(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,11 +108,11 @@ class Times:
 
 def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Times, limit_ms: float) -> list[Finalist]:
     """The finalists: of each part, best first, the first `FINALISTS` that meet the limit; known ones of different
-    families, and searched ones none of which is slower than a known one that makes use of the limit (as far as
-    latencies are known, `CEILING`): who wins has won at the same latency. Where all are slower than that they may be.
-    More are timed, of the part that lacks some, until there are as many or none is left. Raises `TargetError` where no
-    searched one meets the limit."""
-    ceiling, tolerance = (limit_ms * CEILING, 1.0) if times.are_measured else (limit_ms, CEILING)
+    families, and searched ones that are as fast as the best known one, one of them as fast as all known ones, since
+    another may turn out to be the best: who wins has won at the same latency. Where all are slower than that they may
+    be. More are timed, of the part that lacks some, until there are as many or none is left. Raises `TargetError` where
+    no searched one meets the limit."""
+    ceiling = limit_ms * CEILING if times.are_measured else limit_ms
     left = {"searched": list(searched), "known": list(known)}
     chosen: dict[str, list[Finalist]] = {"searched": [], "known": []}
     lacking = list(left)
@@ -126,20 +127,34 @@ def choose(searched: Sequence[Candidate], known: Sequence[Candidate], times: Tim
             )
             if latency is not None and latency.mean_ms <= ceiling and is_another:
                 own.append(Finalist(part=one.part, family=one.family, network=one.network, latency=latency))
-        taken = [one.latency.mean_ms for one in chosen["known"]]
         used = min(limit_ms, max((one.latency.mean_ms for one in chosen["searched"]), default=limit_ms))
-        fair = min((ms for ms in taken if ms >= WELL_BELOW * used), default=ceiling)
-        as_fast = [one for one in chosen["searched"] if one.latency.mean_ms <= tolerance * fair]
+        rivals = [one for one in chosen["known"] if one.latency.mean_ms >= WELL_BELOW * used]
+        as_fast = _as_fast(chosen["searched"], rivals, times.are_measured)
         enough = {"searched": bool(as_fast), "known": len(chosen["known"]) == FINALISTS}
         lacking = [part for part, candidates in left.items() if candidates and not enough[part]]
-    chosen["searched"] = (as_fast or chosen["searched"])[:FINALISTS]
     if not chosen["searched"]:
         raise TargetError(
             f"a network that was found must take at most {limit_ms:g} ms, but each of {len(searched)} takes longer on"
             " the device than was predicted; build its table for this space (`nas lut build --space`), or ask for a"
             " target that is lower by as much."
         )
-    return [*chosen["searched"], *chosen["known"]]
+    found = (_as_fast(chosen["searched"], rivals[:1], times.are_measured) or chosen["searched"])[:FINALISTS]
+    if as_fast and not any(one in as_fast for one in found):
+        found[FINALISTS - 1 :] = as_fast[:1]
+    return [*found, *chosen["known"]]
+
+
+def fair_to(rival: Finalist | None, searched: Sequence[Finalist], measured: bool) -> list[Finalist]:
+    """The `searched` that are as fast as a known one, as far as latencies are known: `measured` in one session, or not.
+    All where it leaves so much of what they take that nothing need be as fast, and where none is."""
+    used = max((one.latency.mean_ms for one in searched), default=0.0)
+    rivals = [] if rival is None or rival.latency.mean_ms < WELL_BELOW * used else [rival]
+    return _as_fast(searched, rivals, measured) or list(searched)
+
+
+def _as_fast(searched: Sequence[Finalist], rivals: Sequence[Finalist], measured: bool) -> list[Finalist]:
+    limit_ms = min((one.latency.mean_ms for one in rivals), default=math.inf)
+    return [one for one in searched if one.latency.mean_ms <= (1.0 if measured else CEILING) * limit_ms]
 
 
 def slack_note(finalists: Sequence[Finalist], limit_ms: float) -> str | None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nas.data import Prepared
 from nas.errors import InputError
-from nas.jobs.data_answer import PARTS, Finalist, Finished, Part
+from nas.jobs.data_answer import Finalist, Finished
 from nas.jobs.data_course import Course
-from nas.jobs.data_finals import read_finalist
+from nas.jobs.data_finals import fair_to, read_finalist
 from nas.jobs.trained import Teaching, Trained, images, on_test_images, read_trained, train_to
 from nas.jobs.trials import Where
 from nas.progress import OnProgress
@@ -30,17 +30,20 @@ from nas.trials.studies import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """The finalists, how far they are trained, and what is to be said of that."""
+    """The finalists, how far they are trained, what is to be said of that, and whether their latencies were `measured`
+    in one session."""
 
     finalists: tuple[Finalist, ...]
     course: Course
     notes: tuple[str, ...]
+    measured: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """What `read` reads."""
         course = {"epochs": self.course.epochs, "seeds": self.course.seeds, "finalists": self.course.finalists}
         return {
-            "finalists": [one.as_json() for one in self.finalists], "course": course, "notes": list(self.notes)
+            "finalists": [one.as_json() for one in self.finalists], "course": course, "notes": list(self.notes),
+            "measured": self.measured,
         }  # fmt: skip
 
     @classmethod
@@ -51,6 +54,7 @@ class Final:
                 finalists=tuple(map(read_finalist, document["finalists"])),
                 course=Course(**document["course"]),
                 notes=tuple(document["notes"]),
+                measured=bool(document.get("measured", True)),
             )
         except (KeyError, TypeError) as error:
             raise InputError(
@@ -85,12 +89,15 @@ class FullTrainings:
         )
 
     def run(self) -> tuple[list[Trial], list[Finished]]:
-        """Train every finalist once, then the best of each part by further seeds; the trials, and what they left."""
+        """Train every finalist once, the best known one and the best of those as fast by further seeds; the trials, and
+        what they left."""
         finalists, seeds = self._final.finalists, self._final.course.seeds
         count = len(finalists)
         trials = self._trained(range(count), times=1, budget=count)
-        best = [_best_place(trials, [i for i in range(count) if finalists[i].part == part]) for part in PARTS]
-        again = [place for place in best if place is not None]
+        known = _best_place(trials, [i for i in range(count) if finalists[i].part == "known"])
+        fair = self._fair(finalists, None if known is None else finalists[known])
+        searched = _best_place(trials, [i for i in range(count) if finalists[i] in fair])
+        again = [place for place in (known, searched) if place is not None]
         if seeds > 1 and again:
             trials = self._trained(again, times=seeds, budget=count + len(again) * (seeds - 1))
         finished = []
@@ -103,8 +110,17 @@ class FullTrainings:
 
     def tested(self, finished: Sequence[Finished]) -> list[Finished]:
         """`finished`, where the best of each part has been measured on the test images: nobody else sees them."""
-        compared = [best_of(finished, part) for part in PARTS]
+        compared = self.compared(finished)
         return [replace(one, right=self._right(one)) if one in compared else one for one in finished]
+
+    def compared(self, finished: Sequence[Finished]) -> tuple[Finished | None, Finished | None]:
+        """The best searched finalist of those as fast as the best known one, and that one."""
+        theirs = _best([one for one in finished if one.finalist.part == "known"])
+        fair = self._fair([one.finalist for one in finished], None if theirs is None else theirs.finalist)
+        return _best([one for one in finished if one.finalist in fair]), theirs
+
+    def _fair(self, finalists: Sequence[Finalist], rival: Finalist | None) -> list[Finalist]:
+        return fair_to(rival, [one for one in finalists if one.part == "searched"], self._final.measured)
 
     def _trained(self, places: Sequence[int], *, times: int, budget: int) -> list[Trial]:
         return Loop(
@@ -139,10 +155,9 @@ def images_for(teaching: Teaching, network: Architecture) -> Prepared:
     return images(teaching.path, teaching.contents, height_width(network.resolution), network.in_channels)
 
 
-def best_of(finished: Sequence[Finished], part: Part) -> Finished | None:
-    """The finalist of a part with the best mean validation accuracy, of those with the most seeds."""
-    own = [one for one in finished if one.finalist.part == part]
-    return max(own, key=lambda one: (len(one.trained), one.validation), default=None)
+def _best(finished: Sequence[Finished]) -> Finished | None:
+    """The finalist with the best mean validation accuracy, of those with the most seeds."""
+    return max(finished, key=lambda one: (len(one.trained), one.validation), default=None)
 
 
 def _best_place(trials: Sequence[Trial], places: Sequence[int]) -> int | None:

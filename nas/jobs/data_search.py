@@ -21,7 +21,7 @@ from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
 from nas.jobs.data_course import Budget, Course
 from nas.jobs.data_finals import TIMED, Candidate, Times, choose, level_note, slack_note
 from nas.jobs.data_fit import slower_placements
-from nas.jobs.data_full import Final, FullTrainings, best_of
+from nas.jobs.data_full import Final, FullTrainings
 from nas.jobs.data_proxies import Sheet
 from nas.jobs.data_ranks import ranked
 from nas.jobs.data_space import kind_of, rivals, space_for, tried_note
@@ -176,11 +176,11 @@ class DataSearch:
             asked=self._asked, where=self._where, progress=_as("training finalists", self._progress),
         )  # fmt: skip
         finals, finished = full.run()
-        if best_of(finished, "searched") is None:
+        if full.compared(finished)[0] is None:
             raise _nothing_trained(finals)
         self._progress(Step(doing="measuring on test images"))
         finished = full.tested(finished)
-        ours, theirs = best_of(finished, "searched"), best_of(finished, "known")
+        ours, theirs = full.compared(finished)
         assert ours is not None
         comparison = None if theirs is None else Comparison.of(ours, theirs)
         question = self.question
@@ -332,7 +332,9 @@ class DataSearch:
             notes.append("The device is not reached from here, so latencies are predicted.")
         if not any(one.part == "known" for one in kept):
             notes.append(_no_rival(known))
-        return Final(finalists=tuple(kept), course=course, notes=tuple(notes))
+        return Final(
+            finalists=tuple(kept), course=course, notes=tuple(notes), measured=self._times.are_measured
+        )  # fmt: skip
 
     def _described(self, codes: tuple[int, ...]) -> list[float] | None:
         """What the surrogate reads of an untrained network; None for one that is refused."""

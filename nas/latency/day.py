@@ -1,20 +1,21 @@
 """How far a device's speed strays from the one that its table is for, from process to process and from day to day.
 
 A table is of the device as it usually was while the table was built. A process that is started later finds it slower
-or faster: `LevelSpread.process` is what processes of the same hour are apart, `LevelSpread.day` what hours and days
+or faster: `LevelSpread.process` is what processes of the same minute are apart, `LevelSpread.day` what hours and days
 are apart beyond that. Both are deviations of the logarithm. The first comes of the batches of the build, the second of
-the looks at the device since then, which are kept beside the table; each is shrunk towards what is usual where there
-are few.
+how far these wandered and of the looks at the device since then, which are kept beside the table; each is shrunk
+towards what is usual where there are few.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -26,16 +27,20 @@ from nas.latency.published.cost_model import Floats
 
 LEVELS_FILE = "levels.csv"
 COLUMNS = ("time", "level", "reference_ms")
-BATCHES, BATCH_SPREAD, REFERENCE_MS = "batches", "batch_spread", "reference_ms"
-"""The keys of a table's manifest: how many batches, how far the reference strayed over them, its usual time in ms."""
+BATCHES, BATCH_SPREAD, PROCESS_SPREAD = "batches", "batch_spread", "process_spread"
+REFERENCE_MS = "reference_ms"
+"""The keys of a table's manifest: how many batches, how far the reference strayed over all of them, and within a
+minute; its usual time in ms."""
 HALF = 1.645
 """Half of a normal distribution's 90 % interval, in its deviations."""
-_PROCESS, _DAY_OVER_PROCESS = 0.02, 2.0
+PROCESS, _DAY_OVER_PROCESS = 0.02, 2.0
 """What is usual: tables of shared machines had batches 1.2 to 3.0 % apart, and the same machines were 0.4 to 6.3 % off
 on other days, or within the hour (benchmarks/repeatability.md, local-mobile.md, another_day.md)."""
 _BATCHES_WORTH, _LOOKS_WORTH = 4.0, 2.0
 """As how many batches, and how many looks, what is usual counts."""
 _PROCESSES_A_LOOK = 3.0
+_LATER = 16
+"""Processes from a look at a device to what is timed behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelSpread:
-    """Deviations of the logarithm of a device's speed: between processes of an hour, and between hours and days."""
+    """Deviations of the logarithm of a device's speed: between processes of a minute, and between hours and days."""
 
     process: float = 0.0
     day: float = 0.0
@@ -64,7 +69,20 @@ class LevelSpread:
 def batch_spread(slow: Floats) -> float:
     """How far batches (n,) stray from the usual speed (`nas.measure.drift.slowness`), as a deviation: half of what
     their central nine tenths span. A few that something disturbed do not count."""
-    low, high = np.quantile(np.log1p(slow), [0.05, 0.95])
+    return _spread(np.log1p(slow))
+
+
+def process_spread(slow: Floats) -> float:
+    """How far batches stray from those of a minute or so before, as a deviation: what is left of `batch_spread` where
+    the machine's speed wanders slowly. `slow` (n,) is in their order; a few batches do not tell the two apart."""
+    if len(slow) < 2 * _LATER:
+        return batch_spread(slow)
+    logs = np.log1p(slow)
+    return _spread(logs[_LATER:] - logs[:-_LATER]) / math.sqrt(2.0)
+
+
+def _spread(logs: Floats) -> float:
+    low, high = np.quantile(logs, [0.05, 0.95])
     return float(high - low) / (2.0 * HALF)
 
 
@@ -78,24 +96,30 @@ def level_spread(manifest: Mapping[str, Any], looks: Sequence[Look]) -> LevelSpr
     usual = manifest.get(REFERENCE_MS)
     if not isinstance(usual, float) or not usual > 0.0:
         return LevelSpread()
-    batches, spread = _batches(manifest)
-    process = np.sqrt((_BATCHES_WORTH * _PROCESS**2 + batches * spread**2) / (_BATCHES_WORTH + batches))
+    batches, spread, whole = _batches(manifest)
+    process = np.sqrt((_BATCHES_WORTH * PROCESS**2 + batches * spread**2) / (_BATCHES_WORTH + batches))
     hours: dict[str, list[float]] = {}
     for look in looks:
         hours.setdefault(look.time[:13], []).append(float(np.log(look.level * look.reference_ms / usual)) ** 2)
     own = process**2 / _PROCESSES_A_LOOK
     days = sum(max(float(np.mean(found)) - own, 0.0) for found in hours.values())
-    prior = (_DAY_OVER_PROCESS * process) ** 2
+    prior = max((_DAY_OVER_PROCESS * process) ** 2, whole**2 - spread**2)
     day = np.sqrt((_LOOKS_WORTH * prior + days) / (_LOOKS_WORTH + len(hours)))
     return LevelSpread(process=float(process), day=float(day))
 
 
-def _batches(manifest: Mapping[str, Any]) -> tuple[int, float]:
-    """How many batches a table was built of, and how far they strayed; none where it does not tell, or had one."""
-    count, spread = manifest.get(BATCHES), manifest.get(BATCH_SPREAD)
-    if isinstance(count, int) and isinstance(spread, float) and count > 1 and 0.0 <= spread < 10.0:
-        return count, spread
-    return 0, 0.0
+def _batches(manifest: Mapping[str, Any]) -> tuple[int, float, float]:
+    """How many batches a table was built of, how far they strayed within a minute, and all in all; none where it does
+    not tell, or had one."""
+    count, whole = manifest.get(BATCHES), manifest.get(BATCH_SPREAD)
+    spread = manifest.get(PROCESS_SPREAD, whole)
+    if isinstance(count, int) and count > 1 and _is_spread(whole) and _is_spread(spread):
+        return count, spread, whole
+    return 0, 0.0, 0.0
+
+
+def _is_spread(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and 0.0 <= value < 10.0
 
 
 def read_looks(path: Path) -> list[Look]:

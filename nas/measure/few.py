@@ -14,7 +14,7 @@ import numpy as np
 from nas.errors import InputError
 from nas.files import write_bytes
 from nas.graph.operators import OperatorTable
-from nas.latency.day import BATCH_SPREAD, BATCHES, REFERENCE_MS, batch_spread
+from nas.latency.day import BATCH_SPREAD, BATCHES, PROCESS_SPREAD, REFERENCE_MS, batch_spread, process_spread
 from nas.latency.device import DEVICE_FILE
 from nas.latency.home import DeviceHome
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE, HasSegments, LatencyModel
@@ -143,6 +143,7 @@ def fit_few(
         REFERENCE_MS: found.usual,
         BATCHES: len(found.slow),
         BATCH_SPREAD: batch_spread(found.slow),
+        PROCESS_SPREAD: process_spread(found.slow),
         "model": model_words(len(tables), names, timed=True),
         "left_out": left_out.as_json(),
         "inside_interval_left_out": left_out.inside,

@@ -15,7 +15,16 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from nas.files import write_bytes
-from nas.latency.day import BATCH_SPREAD, BATCHES, HALF, REFERENCE_MS, batch_spread, level_spread
+from nas.latency.day import (
+    BATCH_SPREAD,
+    BATCHES,
+    HALF,
+    PROCESS_SPREAD,
+    REFERENCE_MS,
+    batch_spread,
+    level_spread,
+    process_spread,
+)
 from nas.latency.device import DEVICE_FILE, Device
 from nas.latency.home import DeviceHome
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
@@ -180,6 +189,7 @@ def fit_table(
         REFERENCE_MS: found.usual,
         BATCHES: len(found.slow),
         BATCH_SPREAD: batch_spread(found.slow),
+        PROCESS_SPREAD: process_spread(found.slow),
         "calm_batches": f"{int((np.abs(found.slow) <= CALM).sum())} of {len(found.slow)}",
         "roles": {role: roles.count(role) for role in sorted(set(roles))},
         "split": "interval: networks left out one at a time",

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas.errors import InputError
 from nas.latency import DeviceHome, LatencyModel
-from nas.latency.day import HALF, Look, add_look
+from nas.latency.day import HALF, PROCESS, Look, add_look, level_spread
 from nas.latency.published.cost_model import Floats, Ints
 from nas.measure.build import reference_item
 from nas.measure.check import usual_reference_ms
@@ -28,7 +28,7 @@ OTHERS = (
     "mobileone-s0", "repvit-m0.9", "squeezenet-1.1", "shufflenetv2-1.0",
 )  # fmt: skip
 """Networks of other families, which are timed beside the reference: the table knows one better than another."""
-ROUNDS, LEAST_PROCESSES, MOST_PROCESSES, WANTED_ERROR, MOST_SECONDS = 5, 3, 12, 0.01, 60.0
+ROUNDS, LEAST_PROCESSES, MOST_PROCESSES, WANTED_ERROR, MOST_SECONDS = 5, 3, 12, 0.008, 60.0
 """Processes are begun until the level is known so well, or so much time has passed: where others share a machine, its
 speed changes by the second, and only time averages that."""
 _REFERENCE_WORTH = 5
@@ -36,6 +36,8 @@ _REFERENCE_WORTH = 5
 _APART, _APART_WORTH = 0.02, 2.0
 """What networks' ratios to their table are usually apart (a deviation of the logarithm), and as how many ratios that
 counts."""
+_STRAY_WORTH = 4.0
+"""As how many processes what a table says of them counts: three may agree by luck."""
 _MEDIAN = 1.25
 """The standard error of a median over that of a mean."""
 
@@ -58,10 +60,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """A device at this time: the reference's time in each process, in ms, and the networks that the table knows."""
+    """A device at this time: the reference's time in each process, in ms, and the networks that the table knows.
+    `usual_stray` is what processes are apart by the table, a deviation of the logarithm."""
 
     reference_ms: tuple[float, ...]
     compared: tuple[Compared, ...]
+    usual_stray: float = PROCESS
 
     @property
     def stray(self) -> float:
@@ -90,7 +94,9 @@ class Now:
     @property
     def processes_error(self) -> float:
         """The part of `error` that further processes lessen."""
-        return self.stray / math.sqrt(len(self.reference_ms))
+        known = len(self.reference_ms) - 1
+        squares = _STRAY_WORTH * self.usual_stray**2 + known * self.stray**2
+        return math.sqrt(squares / (_STRAY_WORTH + known) / len(self.reference_ms))
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -173,6 +179,8 @@ def look_now(
     items = [network_item(known_network(name), "check", watch.home.runtime) for name in OTHERS] if model else []
     references: list[float] = []
     times: list[list[float]] = [[] for _ in items]
+    manifest = model.operators.manifest if model and model.operators else {}
+    usual_stray = level_spread(manifest, ()).process or PROCESS
     began = watch.now()
     while True:
         turn = len(references)
@@ -183,7 +191,7 @@ def look_now(
             if not isinstance(result, FileFault):
                 own.append(result.typical_ms)
         compared = tuple(_compared(model, before or {}, references, items, times))
-        now = Now(reference_ms=tuple(references), compared=compared)
+        now = Now(reference_ms=tuple(references), compared=compared, usual_stray=usual_stray)
         enough = now.processes_error <= WANTED_ERROR or watch.now() - began > MOST_SECONDS
         if (enough and len(references) >= LEAST_PROCESSES) or len(references) == MOST_PROCESSES:
             progress(MOST_PROCESSES, MOST_PROCESSES)

@@ -6,7 +6,7 @@ import pytest
 
 from nas.errors import InputError, TargetError
 from nas.jobs.data_answer import Finalist, Part
-from nas.jobs.data_finals import Candidate, Times, choose, read_finalist, slack_note
+from nas.jobs.data_finals import Candidate, Times, choose, fair_to, read_finalist, slack_note
 from nas.latency import Estimate, device_home, load_latency
 from nas.progress import silent
 from nas.space import Architecture
@@ -63,6 +63,27 @@ def test_a_searched_finalist_is_no_slower_than_the_known_ones() -> None:
     times = Stopwatch()
     assert names(choose([*slower, candidate("s 0.9")], known, times, 1.0))[0] == "s 0.9" and times.sessions == [10, 2]
     assert names(choose(slower[:2], known, Stopwatch(), 1.0))[:2] == ["s 0.99", "s 0.99"]
+
+
+def test_one_that_is_as_fast_as_the_best_known_one_need_not_be_as_fast_as_all() -> None:
+    """Known ones come best first. The second may turn out to be better: so one is there that is as fast as both."""
+    known = [candidate("v1 0.97", "known", "v1"), candidate("v2 0.94", "known", "v2")]
+    searched = [candidate(f"s {ms}") for ms in (0.98, 0.96, 0.95, 0.94, 0.93)]
+    assert names(choose(searched, known, Stopwatch(), 1.0)) == ["s 0.96", "s 0.94", "v1 0.97", "v2 0.94"]
+    assert names(choose(searched, known[::-1], Stopwatch(), 1.0)) == ["s 0.94", "s 0.93", "v2 0.94", "v1 0.97"]
+
+
+def test_an_answer_is_as_fast_as_the_best_known_network_by_its_full_training() -> None:
+    searched = choose([candidate(f"s {ms}") for ms in (0.96, 0.94)], [], Stopwatch(), 1.0)
+
+    def fair(rival_ms: float, *, measured: bool = True) -> list[str]:
+        rivals = choose([candidate("s 0.1")], [candidate(f"v {rival_ms}", "known")], Stopwatch(), 1.0)
+        return names(fair_to(rivals[-1], searched, measured))
+
+    assert fair(0.97) == ["s 0.96", "s 0.94"] and fair(0.95) == ["s 0.94"]
+    assert fair(0.95, measured=False) == ["s 0.96", "s 0.94"]  # within two hundredths
+    assert fair(0.93) == ["s 0.96", "s 0.94"]  # none is as fast
+    assert fair(0.5) == ["s 0.96", "s 0.94"] == names(fair_to(None, searched, True))  # nothing need be
 
 
 def test_known_ones_are_timed_until_there_are_enough() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
-from nas.latency.day import LEVELS_FILE, Look, add_look, batch_spread, level_spread, read_looks
+from nas.latency.day import LEVELS_FILE, Look, add_look, batch_spread, level_spread, process_spread, read_looks
 
 BUILT = {"reference_ms": 10.0, "batches": 100, "batch_spread": 0.01}
 
@@ -21,6 +21,24 @@ def test_batches_of_a_normal_spread_are_so_far_apart_and_the_disturbed_do_not_co
     logs[:40] = 1.0
     assert batch_spread(np.expm1(logs)) == pytest.approx(0.02, rel=0.1)
     assert batch_spread(np.zeros(1)) == 0.0
+
+
+def test_where_the_speed_wanders_processes_of_a_minute_are_less_apart_than_all() -> None:
+    """A wave of 5 % over the whole build beside 1 % of each batch: its deviation is 5 % over the root of two."""
+    rng = np.random.default_rng(0)
+    own, wave = 0.01 * rng.standard_normal(4000), 0.05 * np.sin(np.linspace(0.0, 2.0 * np.pi, 4000))
+    assert process_spread(np.expm1(own)) == pytest.approx(batch_spread(np.expm1(own)), rel=0.05)
+    assert process_spread(np.expm1(own + wave)) == pytest.approx(0.01, rel=0.05)
+    few = np.expm1((own + wave)[:: 4000 // 20])
+    assert process_spread(few) == batch_spread(few)  # what they share cannot be told from their own
+
+
+def test_a_machine_that_wandered_while_its_table_was_built_will_be_as_far_off_on_other_days() -> None:
+    steady = level_spread({**BUILT, "process_spread": 0.01}, ())
+    assert steady == level_spread(BUILT, ())
+    wandered = level_spread({**BUILT, "process_spread": 0.01, "batch_spread": 0.05}, ())
+    assert wandered.process == steady.process
+    assert wandered.day == pytest.approx(np.sqrt(0.05**2 - 0.01**2))
 
 
 def test_a_table_that_was_not_built_here_has_none() -> None:

@@ -8,12 +8,24 @@ from pathlib import Path
 import pytest
 
 from nas.latency import load_latency
-from nas.measure.level import LEAST_PROCESSES, MOST_PROCESSES, OTHERS, Compared, Now, look_now, usual_times
+from nas.measure.level import (
+    LEAST_PROCESSES,
+    MOST_PROCESSES,
+    OTHERS,
+    WANTED_ERROR,
+    Compared,
+    Now,
+    look_now,
+    usual_times,
+)
 from nas.measure.plan import REFERENCE_NETWORK
 from nas.measure.store import StoredTiming
 from nas.runners.timing import Summary
 from nas.space import known_network
 from tests.measure.devices import SimulatedRunner, simulate_clock_and_files, stopwatch
+
+AGREEING = 4
+"""So many processes tell the level where they agree, and processes are usually 2 % apart: 2 % by sqrt(4 / 7 / 4)."""
 
 
 def test_the_level_is_the_median_over_the_networks() -> None:
@@ -48,14 +60,21 @@ def test_a_network_that_was_not_timed_for_the_table_counts_where_no_other_does()
 def test_the_levels_error_is_that_of_a_median_of_so_many_ratios() -> None:
     """Two ratios' worth of 2 % beside the own ones; with four that agree, sqrt(2 * 0.02² / 5 / 4) times 1.25."""
     compared = tuple(Compared(network=str(i), measured_ms=1.1, table_ms=1.0) for i in range(4))
-    now = Now(reference_ms=(1.0,), compared=compared)
+    now = Now(reference_ms=(1.0,), compared=compared, usual_stray=0.0)
     assert now.error == pytest.approx(1.25 * (2 * 0.02**2 / 5 / 4) ** 0.5)
     assert now.interval is not None and now.interval[1] == pytest.approx(1.1 * 2.718281828 ** (1.645 * now.error))
     apart = replace(now, compared=(*compared[:2], *(replace(one, measured_ms=1.3) for one in compared[2:])))
     assert apart.error > 4 * now.error
     straying = replace(now, reference_ms=(1.0, 1.1, 1.2))
-    assert straying.error == pytest.approx(math.hypot(now.error, straying.stray / 3**0.5))
+    assert straying.error == pytest.approx(math.hypot(now.error, straying.stray * (2 / 6 / 3) ** 0.5))
     assert Now(reference_ms=(1.0,), compared=()).interval is None
+
+
+def test_three_processes_that_agree_by_luck_do_not_make_a_level_sure() -> None:
+    """What the table says of processes counts as four: with three that agree its squares are four sixths of its own."""
+    agreeing = Now(reference_ms=(1.0, 1.0, 1.0), compared=(), usual_stray=0.03)
+    assert agreeing.processes_error == pytest.approx(0.03 * (4 / 6 / 3) ** 0.5)
+    assert Now(reference_ms=(1.0,) * 12, compared=(), usual_stray=0.03).processes_error < WANTED_ERROR
 
 
 def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,7 +82,7 @@ def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_
     simulate_clock_and_files(monkeypatch, runner)
     now = look_now(stopwatch(runner, tmp_path / "files"), None)
     assert now.level is None and now.compared == () and now.stray == 0.0
-    assert [len(job.files) for job in runner.jobs] == [1] * LEAST_PROCESSES
+    assert [len(job.files) for job in runner.jobs] == [1] * AGREEING
 
 
 def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,7 +93,7 @@ def test_each_network_is_held_against_the_table(monkeypatch: pytest.MonkeyPatch,
     now = look_now(stopwatch(runner, tmp_path / "files"), model)
     assert [one.network for one in now.compared] == list(OTHERS)
     assert [one.table_ms for one in now.compared] == pytest.approx([model.estimate(name).mean_ms for name in OTHERS])
-    assert len(now.reference_ms) == LEAST_PROCESSES
+    assert len(now.reference_ms) == AGREEING
 
 
 def test_processes_are_begun_until_the_level_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,7 +102,7 @@ def test_processes_are_begun_until_the_level_is_known(monkeypatch: pytest.Monkey
         simulate_clock_and_files(monkeypatch, runner)
         return len(look_now(stopwatch(runner, tmp_path / "files"), None).reference_ms)
 
-    assert processes(0.0) == LEAST_PROCESSES < processes(4.0) == MOST_PROCESSES
+    assert LEAST_PROCESSES < processes(0.0) == AGREEING < processes(4.0) == MOST_PROCESSES
     monkeypatch.setattr("nas.measure.level.MOST_SECONDS", 2.0)
     assert processes(4.0) == LEAST_PROCESSES
 

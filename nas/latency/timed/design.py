@@ -14,7 +14,7 @@ from nas.graph.operators import OperatorTable
 from nas.latency.published.cost_model import Floats, Ints
 from nas.latency.timed.operator_shapes import NUM_TERMS, distinct, groups, roofline_terms
 
-_PRIOR_TERMS = np.array([20.0, 0.2, 0.2, 0.3, 1.0])
+_PRIOR_TERMS = np.array([20.0, 0.2, 0.2, 0.3, 1.0, 20.0])
 """Relative sizes of the terms of an operator on a processor; the timed networks set their common scale."""
 _PRIOR_WEIGHT = 0.03
 
@@ -30,7 +30,8 @@ class TimedSegment(Protocol):
 
 
 class Design:
-    """The timed networks as matrices; what does not depend on the scales."""
+    """The timed networks as matrices; what does not depend on the scales. `free` (n, f) is what each coefficient of the
+    roofline that is not zero makes of each network's time."""
 
     def __init__(
         self,
@@ -73,12 +74,20 @@ class Design:
         pull = _PRIOR_WEIGHT * np.eye(scaled.shape[1])
         pulled = np.full(scaled.shape[1], _PRIOR_WEIGHT)
         found, _ = nnls(np.vstack([scaled, pull]), np.append(np.ones(len(scaled)), pulled))
+        self.free = scaled[:, found > 0.0]
         used = columns.any(axis=0)
         roofline = np.where(used, found[:-1] * prior, 0.0).reshape(-1, NUM_TERMS)
         common = prior[:NUM_TERMS]
         empty = roofline.sum(axis=1) <= 0.0
         roofline[empty] = _PRIOR_WEIGHT * common
         return float(found[-1] * fixed), np.vstack([roofline, common])
+
+    def influence(self) -> tuple[Floats, Floats]:
+        """Two matrices (n, f) whose product, the second transposed, says how far each network pulls the roofline's part
+        of each: the hat matrix of its least squares, of the coefficients that are not zero (Hastie et al., The Elements
+        of Statistical Learning, 7.10.1)."""
+        inner = self.free.T @ self.free + _PRIOR_WEIGHT**2 * np.eye(self.free.shape[1])
+        return np.asarray(np.linalg.solve(inner, self.free.T).T, dtype=np.float64), self.free
 
 
 def _counts(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Any:

@@ -7,6 +7,7 @@ readings know that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,18 @@ from nas.graph.operators import LAYOUTS, OperatorTable
 from nas.latency.published.cost_model import Floats
 from nas.runtimes.layouts import CHANNEL_BLOCK
 
-TERMS = ("macs", "input", "output", "weights", "operator")
+TERMS = ("macs", "input", "output", "weights", "operator", "stalls")
 """What a roofline charges for: 10⁹ multiply-adds, 10⁶ elements read, written and of weights (or pieces, where a value
-is worked piece by piece), 10³ calls: one an operator, or one a group."""
-NUM_TERMS = len(TERMS)
+is worked piece by piece), 10³ calls: one an operator, or one a group; 10⁹ multiply-adds for which there was time while
+others waited."""
+NUM_TERMS, STALLS = len(TERMS), TERMS.index("stalls")
 NUM_COORDINATES = 10
 _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
 
+_CONVOLUTIONS = ("dense", "dw", "grp", "pw")
+_PIXELS, _BLOCKS, _SUMS = 6.0, 4.0, 8.0
+"""Pixels and blocks of a whole pass, and how many sums keep two units busy whose products take four cycles."""
 _KERNEL_CLASSES = ("", " 3", " 5", " 7", " 9+")
 _RAGGED = " ragged"
 _BY_KERNEL = ("dense", "dw", "grp")
@@ -119,13 +124,45 @@ def roofline_terms(table: OperatorTable) -> Floats:
     inner = table.in_channels / np.maximum(table.groups, 1.0)
     blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
     ragged = _ragged(table)
-    product = ragged & (table.kind == "grp")
+    gathered = ragged & (table.kind == "grp")
     pixels = table.out_height * table.out_width
-    macs = table.macs * np.where(product, _filled(pixels), blocked * _filled(table.out_channels))
+    macs = table.macs * np.where(gathered, _filled(pixels), blocked * _filled(table.out_channels))
     calls = np.where(ragged & (table.in_channels > 0), np.maximum(table.groups, 1.0), 1.0)
     read = np.maximum(table.input_elements, _gathered(table, ragged))
     weights = table.weight_elements + _pieces(table)
-    return np.column_stack([macs / 1e9, read / 1e6, table.output_elements / 1e6, weights / 1e6, calls / 1e3])
+    stalls = np.where(ragged, 0.0, _stalls(table))
+    return np.column_stack([
+        macs / 1e9, read / 1e6, table.output_elements / 1e6, weights / 1e6, calls / 1e3, stalls / 1e9
+    ])  # fmt: skip
+
+
+def _stalls(table: OperatorTable) -> Floats:
+    """Multiply-adds that a convolution in blocks could have made while its sums waited for each other, shape (n,).
+
+    A pass makes some pixels of a row for some blocks of channels: six and four, or what is left of them. Each of its
+    sums takes a product for every place of the kernel and channel read, and each product waits for the one before: with
+    fewer than eight sums a vector unit idles. Pixels at the ends of a row, where the kernel reaches into the padding,
+    are passes of their own (MLAS, onnxruntime/core/mlas/lib/x86_64/SconvKernelAvx512F.S).
+    """
+    depthwise = (table.groups > 1) & (table.groups == table.in_channels)
+    pointwise = table.kind == "pw"
+    pixels = np.where(pointwise, table.out_height, 1.0) * table.out_width
+    rows = np.where(pointwise, 1.0, table.out_height)
+    reach, stride = np.floor((_kernel(table) - 1.0) / 2.0), np.maximum(table.stride, 1.0)
+    ends = np.minimum(np.ceil(reach / stride) + np.ceil(np.maximum(reach - stride + 1.0, 0.0) / stride), pixels)
+    sixes, left = np.divmod(pixels - ends, _PIXELS)
+    threes, left = np.divmod(left, 3.0)
+    twos, ones = np.divmod(left, 2.0)
+    groups = np.where(depthwise, 1.0, np.maximum(table.groups, 1.0))
+    blocks = np.ceil(table.out_channels / groups / CHANNEL_BLOCK)
+    fours, rest = np.divmod(np.where(depthwise, 0.0, blocks), _BLOCKS)
+    clusters = ((fours, _BLOCKS), (np.minimum(rest, 1.0), rest), (np.where(depthwise, blocks, 0.0), 1.0))
+    passes = ((sixes, _PIXELS), (threes, 3.0), (twos, 2.0), (ones + ends, 1.0))
+    idle = np.zeros(len(table))
+    for (often, high), (times, wide) in product(clusters, passes):
+        idle += often * times * np.maximum(_SUMS - high * wide, 0.0)
+    chain = table.macs / np.maximum(table.out_channels * table.out_height * table.out_width, 1.0)
+    return np.where(np.isin(table.kind, _CONVOLUTIONS), CHANNEL_BLOCK * groups * rows * chain * idle, 0.0)
 
 
 def _gathered(table: OperatorTable, ragged: NDArray[np.bool_]) -> Floats:

@@ -17,8 +17,6 @@ from nas.latency.timed.regressor import kernel
 _CENTRES, _JITTER = 160, 1e-8
 _SURE = 0.25
 """Noise of a sure time in squares, against that of a single process."""
-_CLOCK_MS = 0.005
-"""What a single time strays by whatever its length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +62,15 @@ def _spread_out(points: Floats, count: int) -> Ints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scales:
-    """Standard deviations, relative: of g, of e, of a time, of b; and the length over which g varies."""
+    """Standard deviations, relative: of g, of e, of a time, of b; and the length over which g varies. `small_ms` is
+    what a time strays by whatever its length: the clock, and what the operators of a small network say nothing of."""
 
     length: float
     scale: float
     segment_sd: float
     noise: float
     batch_sd: float
+    small_ms: float
 
 
 class Posterior:
@@ -104,7 +104,7 @@ class Posterior:
     def covariance(self, scales: Scales) -> Floats:
         """Covariance of the networks' relative times, (n, n), noise and batches included."""
         common = scales.noise**2 * np.where(self._design.sure, _SURE, 1.0)
-        noise = common + (_CLOCK_MS / self._design.latency_ms) ** 2 + self.disturbed
+        noise = common + (scales.small_ms / self._design.latency_ms) ** 2 + self.disturbed
         found = self.smooth(scales) + self.separate(scales) + scales.batch_sd**2 * self._together
         found[np.diag_indices_from(found)] += noise
         return np.asarray(found)
@@ -116,11 +116,16 @@ class Posterior:
         return float(-0.5 * white @ white - np.log(np.diag(root)).sum())
 
     def left_out(self, scales: Scales) -> tuple[Floats, Floats, Floats]:
-        """Relative errors of networks left out one at a time, as if timed on another day: with the rows of segments,
-        and by operators alone; and the errors within a batch over their deviations (Rasmussen & Williams, 5.4.2)."""
+        """Relative errors of networks left out one at a time, of the roofline too, as if timed on another day: with the
+        rows of segments, and by operators alone; and the errors within a batch over their deviations (Rasmussen &
+        Williams, 5.4.2)."""
         inverse = np.linalg.inv(self.covariance(scales))
         weights, own = inverse @ self.missing, np.diag(inverse)
-        without = weights[None, :] - inverse * (weights / own)[:, None]
+        left, right = self._design.influence()
+        missing = self.missing / (1.0 - (left * right).sum(axis=1))
+        # Row i is of all networks where nothing was fitted to network i: its roofline, then its residuals.
+        without = weights[None, :] + (left * missing[:, None]) @ (right.T @ inverse)
+        without -= inverse * (np.diag(without) / own)[:, None]
         smooth = (self.smooth(scales) * without).sum(axis=1)
         both = smooth + (self.separate(scales) * without).sum(axis=1)
-        return both - self.missing, smooth - self.missing, weights / np.sqrt(own)
+        return both - missing, smooth - missing, weights / np.sqrt(own)

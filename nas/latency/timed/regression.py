@@ -111,8 +111,8 @@ def _result(
         part = basis.slices[group]
         root = scales.scale * basis.roots[group]
         known = scales.scale * posterior.features[:, part]
-        taken = known.T @ cho_solve(factor, known)
-        values, vectors = np.linalg.eigh(taken)
+        white = solve_triangular(factor[0], known, lower=True)
+        values, vectors = np.linalg.eigh(white.T @ white)
         kept = slice(-_RANK, None)
         towards = vectors[:, kept] * np.sqrt(np.clip(values[kept], 0.0, 1.0))
         residuals[name] = GroupResidual(
@@ -163,7 +163,7 @@ def _segments(design: Design, posterior: Posterior, scales: Scales, pull: Floats
     with_networks += variance * design.segment_base[:, None] * np.asarray(posterior.own.T.todense())
     mean = np.maximum(design.segment_base + with_networks @ pull, 0.2 * design.segment_base)
     prior = scales.scale**2 * (posterior.segment_features**2).sum(axis=1) + variance * design.segment_base**2
-    taken = (with_networks * cho_solve(factor, with_networks.T).T).sum(axis=1)
+    taken = (solve_triangular(factor[0], with_networks.T, lower=True) ** 2).sum(axis=0)
     deviation = np.sqrt(np.maximum(prior - taken, 0.0))
     networks = np.asarray((design.uses > 0).sum(axis=0)).reshape(-1).astype(np.int64)
     works = np.flatnonzero(design.segment_base > 0.0)  # a segment of views has nothing to time

@@ -35,7 +35,7 @@ from nas.latency.timed.operator_shapes import (
     roofline_terms,
 )
 
-SCHEMA = 4
+SCHEMA, WITHOUT_STALLS = 5, 4
 FORM = "regression"
 _LEAST_SHARE = 0.2
 """No operator costs less than this part of its roofline."""
@@ -171,6 +171,7 @@ _MEANINGS = (
     "ms a 10^6 elements written",
     "ms a 10^6 weights",
     "ms a 10^3 operators",
+    "ms a 10^9 multiply-adds for which there was time while others waited",
 )
 
 
@@ -190,13 +191,16 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
     Raises `InputError` naming `path` for anything else.
     """
     try:
-        if record["schema"] != SCHEMA:
+        if record["schema"] not in (SCHEMA, WITHOUT_STALLS):
             raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; build it again.")
+        roofline = np.array(record["roofline"], dtype=np.float64)
+        if record["schema"] == WITHOUT_STALLS:
+            roofline = np.pad(roofline, ((0, 0), (0, NUM_TERMS - roofline.shape[1])))
         residual, interval = record["residual"], record["interval"]
         found = OperatorRegressor(
             fixed_ms=float(record["coefficients"]["fixed"]),
             groups=tuple(str(name) for name in record["groups"]),
-            roofline=np.array(record["roofline"], dtype=np.float64),
+            roofline=roofline,
             residuals={str(name): _residual(value) for name, value in residual["groups"].items()},
             scale=float(residual["scale"]),
             length=float(residual["length"]),

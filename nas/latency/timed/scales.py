@@ -18,8 +18,9 @@ _GRID: Mapping[str, tuple[float, ...]] = {
     "segment_sd": (0.005, 0.015, 0.03, 0.05, 0.08),
     "noise": (0.005, 0.008, 0.012, 0.018, 0.027, 0.04, 0.06),
     "batch_sd": (0.003, 0.006, 0.012, 0.024, 0.048, 0.1),
+    "small_ms": (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08),
 }
-START = Scales(length=1.5, scale=0.22, segment_sd=0.03, noise=0.012, batch_sd=0.006)
+START = Scales(length=1.5, scale=0.22, segment_sd=0.03, noise=0.012, batch_sd=0.006, small_ms=0.005)
 _OUTLIER, _ROUNDS, _ENOUGH = 3.5, 2, 1000
 
 

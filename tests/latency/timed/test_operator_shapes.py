@@ -20,7 +20,7 @@ from nas.runtimes.layouts import CHANNEL_BLOCK
 from tests.latency.examples import KINDS, classifier, pointwise, row, table
 from tests.latency.timed.networks import known
 
-MACS = TERMS.index("macs")
+MACS, STALLS = TERMS.index("macs"), TERMS.index("stalls")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_block_begun_counts_as_a_whole_one() -> None:
     )
     whole = table(pointwise(2 * CHANNEL_BLOCK, 3 * CHANNEL_BLOCK, 7))
     assert roofline_terms(begun)[:, MACS] == pytest.approx(np.repeat(roofline_terms(whole)[:, MACS], 2))
-    assert roofline_terms(begun)[:, 1:] == pytest.approx(
+    assert roofline_terms(begun)[:, 1:STALLS] == pytest.approx(
         np.column_stack(
             [begun.input_elements / 1e6, begun.output_elements / 1e6, begun.weight_elements / 1e6, [1e-3, 1e-3]]
         )
@@ -85,6 +85,42 @@ def test_an_operator_without_weights_counts_its_pieces() -> None:
     norm = ("norm:layer", 1, 1, 1, 16, 16, 1, 10, 0, 160, 160, 0)  # ten tokens
     other = ("add", 1, 1, 1, 0, 16, 1, 10, 0, 160, 160, 0)
     assert roofline_terms(table(norm, other))[:, TERMS.index("weights")] * 1e6 == pytest.approx([10.0, 0.0])
+
+
+def convolution(kernel: int, channels: int, *, groups: int = 1, stride: int = 1) -> tuple[str | float, ...]:
+    """One that makes a map of 7 x 7, as many channels as it reads."""
+    kind = "dense" if groups == 1 else "dw" if groups == channels else "grp"
+    weights = kernel**2 * channels * channels // groups
+    size = 49 * channels
+    return (kind, kernel, stride, groups, channels, channels, 7, 7, 49 * weights, stride**2 * size, size, weights)
+
+
+@pytest.mark.parametrize(
+    ("operator", "chain", "idle"),
+    [
+        # 49 pixels are eight passes of six and one of one; a block of channels by six pixels leaves two of eight sums.
+        (pointwise(16, 16, 7), 16, 8 * 2 + 7),
+        (pointwise(16, 64, 7), 16, 4),  # four blocks at once: 24 sums are enough, four are not
+        (pointwise(16, 80, 7), 16, 4 + 8 * 2 + 7),  # four blocks, then one
+        # A row of seven: an end, three pixels, two, an end.
+        (convolution(3, 16), 9 * 16, 7 * (7 + 5 + 6 + 7)),
+        (convolution(3, 32), 9 * 32, 7 * (6 + 2 + 4 + 6)),
+        (convolution(3, 64, groups=4), 9 * 16, 4 * 7 * (7 + 5 + 6 + 7)),
+        (convolution(3, 32, groups=32), 9, 2 * 7 * (7 + 5 + 6 + 7)),  # a block at a time
+        (convolution(3, 16, stride=2), 9 * 16, 7 * (7 + 2)),  # the padding on the right is not reached
+        (convolution(5, 16), 25 * 16, 7 * (2 * 7 + 5 + 2 * 7)),
+        (convolution(5, 16, stride=2), 25 * 16, 7 * (7 + 5 + 6 + 7)),
+    ],
+)
+def test_products_that_wait_for_the_one_before_leave_a_unit_idle(
+    operator: tuple[str | float, ...], chain: int, idle: int
+) -> None:
+    assert roofline_terms(table(operator))[0, STALLS] * 1e9 == pytest.approx(CHANNEL_BLOCK * chain * idle)
+
+
+def test_what_is_not_computed_in_blocks_does_not_stall() -> None:
+    ragged = ("grp", 3, 1, 3, 24, 24, 7, 7, 9 * 24 * 8 * 49, 24 * 49, 24 * 49, 1728)
+    assert roofline_terms(table(ragged, classifier(64), row("add")))[:, STALLS].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_like_operators_lie_nearer_than_unlike_ones() -> None:

@@ -87,10 +87,11 @@ def test_fresh_networks_are_predicted_within_a_few_per_cent(rows: bool) -> None:
 
 @pytest.mark.parametrize("rows", [True, False])
 def test_about_nine_tenths_of_fresh_timings_lie_in_their_intervals(rows: bool) -> None:
-    # Were the intervals exact, 82 to 97 % of 160 would lie inside but for one seed in 600 (binomial).
+    # Were the intervals exact, 82 to 97 % of 160 would lie inside but for one seed in 600 (binomial); four fits to as
+    # many other draws had 84 to 90 %. Each network is timed three times.
     estimates = predicted(fitted(), fresh(), rows=rows)
-    measured = timed(fresh(), 77, together=1).latency_ms
-    inside = [e.low_ms <= ms <= e.high_ms for e, ms in zip(estimates, measured, strict=True)]
+    measured = [timed(fresh(), seed, together=1).latency_ms for seed in (77, 78, 79)]
+    inside = [e.low_ms <= ms <= e.high_ms for times in measured for e, ms in zip(estimates, times, strict=True)]
     assert 0.82 <= np.mean(inside) <= 0.97
     width = np.log([e.high_ms / e.low_ms for e in estimates]) / 2.0
     assert width.max() < 0.15

@@ -21,7 +21,9 @@ from nas.testing.operator_models import OperatorModelConformance
 from tests.latency.examples import classifier, pointwise, row, table
 
 PATH = Path("somewhere/coefficients.json")
-ROOFLINE = np.array([[20.0, 0.1, 0.2, 0.3, 1.0], [10.0, 0.4, 0.2, 0.5, 2.0], [15.0, 0.3, 0.3, 0.3, 3.0]])
+ROOFLINE = np.array([
+    [20.0, 0.1, 0.2, 0.3, 1.0, 5.0], [10.0, 0.4, 0.2, 0.5, 2.0, 0.0], [15.0, 0.3, 0.3, 0.3, 3.0, 2.0]
+])  # fmt: skip
 DEVICE = Device(
     name="mine", chip="c", runtime="r", compute_unit="u", precision="p", protocol="p", date="2026", source="me"
 )
@@ -178,10 +180,17 @@ def test_every_part_of_the_document_must_be_there(path: tuple[str, ...]) -> None
 
 
 def test_another_schema_and_rooflines_of_another_form_are_refused() -> None:
-    with pytest.raises(InputError, match="schema must be 4, but got 2; build it again"):
+    with pytest.raises(InputError, match="schema must be 5, but got 2; build it again"):
         regressor_of_json({**DOCUMENT, "schema": 2}, PATH)
     with pytest.raises(InputError, match="fit together"):
         regressor_of_json({**DOCUMENT, "roofline": [[0.0] * (NUM_TERMS + 1)] * 3}, PATH)
+
+
+def test_a_table_from_before_stalls_were_known_says_what_it_said() -> None:
+    """Its operators cost as much for them as none."""
+    known = [terms[:-1] for terms in DOCUMENT["roofline"]]
+    found = regressor_of_json({**DOCUMENT, "schema": 4, "roofline": known}, PATH)
+    assert found.roofline.tolist() == [[*terms, 0.0] for terms in known]
 
 
 def test_a_file_cut_off_is_refused_by_name(tmp_path: Path) -> None:
