@@ -24,13 +24,12 @@ NUM_TERMS, STALLS = len(TERMS), TERMS.index("stalls")
 NUM_COORDINATES = 10
 _SPATIAL_WEIGHT, _FILL_WEIGHT, _RAGGED_WEIGHT = 2.0, 2.0, 1.5
 
-
-_CONVOLUTIONS = ("dense", "dw", "grp", "pw")
 _PIXELS, _BLOCKS, _SUMS = 6.0, 4.0, 8.0
 """Pixels and blocks of a whole pass, and how many sums keep two units busy whose products take four cycles."""
 _KERNEL_CLASSES = ("", " 3", " 5", " 7", " 9+")
 _RAGGED = " ragged"
 _BY_KERNEL = ("dense", "dw", "grp")
+_CONVOLUTIONS = (*_BY_KERNEL, "pw")
 _POOLS = ("pool", "avgpool", "avgpool:ceil")
 _ALIGNED: Mapping[str, int] = {"dw": 4, "grp": CHANNEL_BLOCK, "pool": CHANNEL_BLOCK, "avgpool": CHANNEL_BLOCK}
 """Kinds that ONNX Runtime computes in blocks only where the channels of a group are a multiple of this number
@@ -101,6 +100,11 @@ def _in_a_group(channels: Floats, table: OperatorTable) -> Floats:
     return np.where(depthwise, channels, channels / np.maximum(table.groups, 1.0))
 
 
+def _is_depthwise(table: OperatorTable) -> NDArray[np.bool_]:
+    """Which operators have a group for each channel that they read, shape (n,)."""
+    return np.asarray((table.groups > 1) & (table.groups == table.in_channels))
+
+
 def _ragged(table: OperatorTable) -> NDArray[np.bool_]:
     """Whether the channels of each operator's groups are not aligned as its kind wants, shape (n,)."""
     kind, read, made = table.kind, _in_a_group(table.in_channels, table), _in_a_group(table.out_channels, table)
@@ -120,7 +124,7 @@ def roofline_terms(table: OperatorTable) -> Floats:
     groups do not fit the blocks is a product for each group, of what is gathered for it where the kernel is larger than
     1; a pool gathers as well.
     """
-    depthwise = (table.groups > 1) & (table.groups == table.in_channels)
+    depthwise = _is_depthwise(table)
     inner = table.in_channels / np.maximum(table.groups, 1.0)
     blocked = np.where(depthwise | (table.in_channels <= 3), 1.0, _filled(inner))
     ragged = _ragged(table)
@@ -144,7 +148,7 @@ def _stalls(table: OperatorTable) -> Floats:
     fewer than eight sums a vector unit idles. Pixels at the ends of a row, where the kernel reaches into the padding,
     are passes of their own (MLAS, onnxruntime/core/mlas/lib/x86_64/SconvKernelAvx512F.S).
     """
-    depthwise = (table.groups > 1) & (table.groups == table.in_channels)
+    depthwise = _is_depthwise(table)
     pointwise = table.kind == "pw"
     pixels = np.where(pointwise, table.out_height, 1.0) * table.out_width
     rows = np.where(pointwise, 1.0, table.out_height)

@@ -35,7 +35,7 @@ from nas.latency.timed.operator_shapes import (
     roofline_terms,
 )
 
-SCHEMA, WITHOUT_STALLS = 5, 4
+SCHEMA, _WITHOUT_STALLS = 5, 4
 FORM = "regression"
 _LEAST_SHARE = 0.2
 """No operator costs less than this part of its roofline."""
@@ -191,10 +191,10 @@ def regressor_of_json(record: Mapping[str, Any], path: Path) -> OperatorRegresso
     Raises `InputError` naming `path` for anything else.
     """
     try:
-        if record["schema"] not in (SCHEMA, WITHOUT_STALLS):
+        if record["schema"] not in (SCHEMA, _WITHOUT_STALLS):
             raise InputError(f"{path}: schema must be {SCHEMA}, but got {record['schema']!r}; build it again.")
         roofline = np.array(record["roofline"], dtype=np.float64)
-        if record["schema"] == WITHOUT_STALLS:
+        if record["schema"] == _WITHOUT_STALLS:
             roofline = np.pad(roofline, ((0, 0), (0, NUM_TERMS - roofline.shape[1])))
         residual, interval = record["residual"], record["interval"]
         found = OperatorRegressor(
