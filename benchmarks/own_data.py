@@ -128,7 +128,8 @@ def looked_at(found: DataOutcome) -> dict[str, Any]:
     networks = [one.architecture for one in found.answer.finalists]
     looks = measured([*networks, scaled(load_architecture(SCALE[0]), *SCALE[1:])], most=MOST_LOOKS)
     own = {network.digest: list(look) for network, look in zip(networks, looks[:-1], strict=True)}
-    return found.as_json() | {"looks": own, "scale": list(looks[-1])}
+    protocol = load_latency(found.device).device.protocol
+    return found.as_json() | {"looks": own, "scale": list(looks[-1]), "protocol": protocol}
 
 
 def alone(bench: Bench) -> Bench:
@@ -261,8 +262,9 @@ Recipe {found["recipe"]}, rungs of {found["rungs"]} epochs, full trainings of {f
 
 {tabulate(rows, header, "pipe", disable_numparse=True)}
 
-*ms* is what the search measured by the program's protocol, all finalists and those that were not chosen in turns; *ms
-in a loop* each by itself for twenty milliseconds, in turns: a small network is faster then (`visits.md`).
+*ms* is what the search measured, all finalists and those that were not chosen in turns{_protocol_text(found)}; *ms in a
+loop* each by itself for twenty milliseconds, in turns: a small network is faster there than between others
+(`visits.md`).
 {_scale_text(found)}
 {notes}McNemar's test of one training each: {None if comparison is None else comparison["mcnemar"]}.
 
@@ -280,6 +282,10 @@ def _forms_text(names: Sequence[str]) -> str:
     return (
         f"Of {len(forms)} families that can be as fast {len(whole)} came in three widths and two placements of strides."
     )
+
+
+def _protocol_text(found: Mapping[str, Any]) -> str:
+    return f" (*{found['protocol']}*)" if "protocol" in found else ""
 
 
 def _scale_text(found: Mapping[str, Any]) -> str:

@@ -299,7 +299,7 @@ def predict(
         record = {
             "network": network, "device": home.name, **found.facts.as_json(), "latency": estimate.as_json(),
             "published": published, "segments": segments, **({"model": found.model} if found.model else {}),
-            **({"level": now.level} if now else {}),
+            **({"level": now.likely[0]} if now else {}),
         }  # fmt: skip
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
@@ -309,6 +309,7 @@ def predict(
     if now is not None:
         from nas.report.device_text import level_note
 
-        click.echo(page().filled(level_note(now)))
+        level = 100.0 * (now.likely[0] - 1.0)
+        click.echo(page().filled(f"{level_note(now)}; the latency is at {level:+.1f} %"))
     for text in estimate.warnings:
         tell("warning", text)

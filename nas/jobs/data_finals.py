@@ -102,7 +102,8 @@ class Times:
     def _rounds(self, networks: Sequence[Architecture]) -> int:
         if not self.are_cheap:
             return ROUNDS
-        round_ms = 2 * (float(self._model.latency_ms(networks).sum()) + (self._usual_ms or 0.0))
+        settling_ms = self._home.device.settle_ms * (1 + len(networks)) if self._home else 0.0
+        round_ms = settling_ms + 2 * (float(self._model.latency_ms(networks).sum()) + (self._usual_ms or 0.0))
         return int(np.clip(SESSION_MS / round_ms, ROUNDS, MOST_ROUNDS))
 
 

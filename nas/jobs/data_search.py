@@ -18,6 +18,8 @@ from nas.data.listing import SPLITS
 from nas.errors import NasError, TargetError
 from nas.evaluate import Limits
 from nas.jobs.data_answer import PARTS, Comparison, Cost, DataAnswer, Part
+from nas.jobs.data_before import WHY as TRAINED_BEFORE
+from nas.jobs.data_before import Beginning, trained_before
 from nas.jobs.data_course import Budget, Course
 from nas.jobs.data_finals import TIMED, Candidate, Times, choose, level_note, slack_note
 from nas.jobs.data_fit import slower_placements
@@ -210,7 +212,7 @@ class DataSearch:
             proxies=said,
             ranked=ranked([*known, *searched], finals, networks, question.course.rungs, self._accuracy, said),
             seconds=time.perf_counter() - began,
-            notes=(*final.notes, *filter(None, [tried_note(self.forms), self._sheet.note()])),
+            notes=(*final.notes, *filter(None, [_before_note(searched), tried_note(self.forms), self._sheet.note()])),
             costs={"known": Cost.of(known), "searched": Cost.of(searched), "final": Cost.of(finals)},
         )
 
@@ -254,13 +256,28 @@ class DataSearch:
         )
         return trials, domain
 
+    def _begins_with(self) -> list[tuple[int, ...]]:
+        """Candidates that earlier searches have trained, by their codes: found once, and kept as what the search is
+        asked."""
+        before = study_question(self._where.tables(), self.study)
+        if before is not None:
+            return [tuple(map(int, codes)) for codes in before.get("before", [])]
+        return trained_before(
+            self._where.tables(), self._domain, self._meets, most=self.question.trials,
+            evaluator=self._teaching.evaluator(self.question.course.rungs).key, recipe=self._teaching.recipe_key,
+        )  # fmt: skip
+
     def _train_searched(self) -> list[Trial]:
+        before = self._begins_with()
         trials = self._run(
             self.study,
-            self._asked,
-            self._asker,
+            replace(self._asked, budget=self._asked.budget + len(before)),
+            Beginning(self._asker, before),
             doing="training candidates",
-            document={"space": self.question.space.name},
+            document={
+                "space": self.question.space.name,
+                **({"before": [list(codes) for codes in before]} if before else {}),
+            },
             kind_of=lambda codes: kind_of(self._domain.point(codes)),
             known=False,
         )
@@ -410,6 +427,14 @@ def _candidates(
 
     points = [domain.point(codes) for codes in sorted(by_point, key=worth, reverse=True)]
     return [Candidate(part=part, family=family(network), network=network) for network in points]
+
+
+def _before_note(trials: Sequence[Trial]) -> str | None:
+    """What is said of candidates that an earlier search had trained; nothing where there are none."""
+    count = sum(trial.why == TRAINED_BEFORE for trial in trials)
+    if not count:
+        return None
+    return f"Of the candidates {count} had been trained by earlier searches on these images; they cost nothing here."
 
 
 def _state_digest(trials: Sequence[Trial]) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 
 from nas.errors import InputError, NasError
 from nas.latency import DeviceHome, LatencyModel, load_latency
-from nas.latency.day import level_spread
 from nas.latency.level import at_level
 from nas.latency.model import COEFFICIENTS_FILE, TABLE_FILE
 from nas.measure.level import STEADY, Now, keep_level, look_now, usual_times
@@ -67,8 +66,8 @@ def check_device(home: DeviceHome, *, progress: OnProgress = silent) -> DeviceCh
 
 
 def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[LatencyModel, Now]:
-    """The latency model of a device at the speed that it has now, and what says so. Its intervals hold the look's error
-    and what processes are apart, in the place of what days are.
+    """The latency model of a device at the speed that it most likely has now (`Now.likely`), and what says so. Its
+    intervals hold what that may be wrong by and what processes are apart, in the place of what days are.
 
     Raises as `check_device` does, and `InputError` where the table has nothing to compare the speed with.
     """
@@ -84,8 +83,8 @@ def model_now(home: DeviceHome, *, progress: OnProgress = silent) -> tuple[Laten
         )
     if not _other_conditions(home, environment):
         keep_level(home, model, now.level, stray=now.stray)
-    spread = level_spread(model.operators.manifest if model.operators else {}, ())
-    return at_level(model, now.level, float(np.hypot(now.error, spread.process))), now
+    level, deviation = now.likely
+    return at_level(model, level, float(np.hypot(deviation, now.usual.process))), now
 
 
 def has_table(home: DeviceHome) -> bool:
@@ -108,10 +107,10 @@ def _other_conditions(home: DeviceHome, environment: Mapping[str, str]) -> list[
         return []
     before = stored_environment(home.timings)
     return [
-        f"the timings of {home.name} are of {name} {before[name]!r}, but now it is {environment.get(name)!r}: the table"
-        " is of another device than this one; `nas lut build --restart` takes new ones."
+        f"the timings of {home.name} are of {name} {before.get(name)!r}, but now it is {environment.get(name)!r}: the"
+        " table is of another device than this one; `nas lut build --restart` takes new ones."
         for name in MUST_AGREE
-        if name in before and before[name] != environment.get(name)
+        if before and before.get(name) != environment.get(name)
     ]
 
 

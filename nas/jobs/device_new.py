@@ -79,7 +79,7 @@ runtime: {title}
 compute_unit: {unit}       # {units}
 precision: {precision}
 threads: {threads}             # 0: as many as the runtime likes
-
+{_SETTLE if asked.reach in (LOCAL, SSH) else ""}
 # What is printed beside every latency.
 protocol: {_PROTOCOL[asked.reach]}
 source: measured by `nas`
@@ -87,6 +87,10 @@ date: when its table was built
 """
 
 
+_SETTLE = """\
+# settle_ms: 10        # for so long a network runs before each run that counts: where your application runs it back to
+#                      # back, rather than other work between two runs; say so in protocol
+"""
 _FOUND_HERE = "A build writes what it finds: the chip, the runtime with its version, the date."
 _FOUND = (_FOUND_HERE, f"{UNTOLD} it is measured")
 _CHIP: Mapping[str, tuple[str, str]] = {

@@ -238,6 +238,9 @@ def table_space(home: DeviceHome) -> str:
 
     Raises `InputError` where the table was not built here, and where there is no such file.
     """
+    path = home.folder / SPACE_FILE
+    if path.exists():
+        return str(path)
     model = load_latency(home).operators
     name = model.manifest.get("space") if model else None
     if not isinstance(name, str):
@@ -245,15 +248,12 @@ def table_space(home: DeviceHome) -> str:
             f"{home.name} must have a table that was built here, but has none; build one:"
             f" `nas lut build --device {home.name}`."
         )
-    path = home.folder / SPACE_FILE
-    if not path.exists():
-        if name not in space_paths():
-            raise InputError(
-                f"the table of {home.name} must have the file of its space {name!r} beside it, but {path} is not there;"
-                " copy it there."
-            )
-        path = space_paths()[name]
-    return str(path)
+    if name not in space_paths():
+        raise InputError(
+            f"the table of {home.name} must have the file of its space {name!r} beside it, but {path} is not there;"
+            " copy it there."
+        )
+    return str(space_paths()[name])
 
 
 def check_table(home: DeviceHome) -> None:

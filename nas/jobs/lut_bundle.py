@@ -110,7 +110,7 @@ def make_bundle(request: BundleRequest, *, progress: OnProgress = silent) -> Mad
     environment = measured_environment(home)
     bundle = Bundle(
         device=home.name,
-        environment={name: environment[name] for name in MUST_AGREE},
+        environment={name: environment[name] for name in MUST_AGREE if name in environment},
         space=space.name,
         seed=request.seed,
         formats=formats,
@@ -289,10 +289,10 @@ def _check_device(home: DeviceHome, bundle: Bundle, environment: Mapping[str, st
         )
     for name in MUST_AGREE:
         before = bundle.environment.get(name)
-        if before != environment[name] and not (name == "chip" and str(before).startswith(UNTOLD)):
+        if before != environment.get(name) and not (name == "chip" and str(before).startswith(UNTOLD)):
             raise InputError(
                 f"{where}: the bundle was written for {name} {before!r}, but {home.file} says"
-                f" {environment[name]!r}; put it back, or write the bundle anew and time that."
+                f" {environment.get(name)!r}; put it back, or write the bundle anew and time that."
             )
 
 

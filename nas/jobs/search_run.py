@@ -184,7 +184,7 @@ def run_search(
 
         latency, now = model_now(home, progress=progress)
         notes = (
-            f"Latencies are at the speed that {home.name} has now: {now.level:.3f} times as long as by its table.",
+            f"Latencies are at the speed that {home.name} has now: {now.likely[0]:.3f} times as long as by its table.",
         )  # fmt: skip
     try:
         with RunStore(url=storage).start("search", command=request.command(), inputs=inputs, seed=request.seed) as run:

@@ -108,6 +108,21 @@ def level_spread(manifest: Mapping[str, Any], looks: Sequence[Look]) -> LevelSpr
     return LevelSpread(process=float(process), day=float(day))
 
 
+def likely_level(level: float, error: float, spread: LevelSpread) -> tuple[float, float]:
+    """The level that a device most likely has after a look that found `level`, with a standard `error` of its
+    logarithm; and the deviation of that logarithm.
+
+    A look takes a minute, and the next one is another: it strays from the level of the hour by its error and by what
+    minutes are apart (`process`), and is drawn towards 1 by as much as that is against what days are apart. A level
+    farther off than days usually are says that this is no usual day, and is drawn less. (A normal mean with a normal
+    prior, the prior's deviation no less than what was found.)
+    """
+    noise = error**2 + spread.process**2
+    day = max(spread.day**2, math.log(level) ** 2)
+    kept = day / (day + noise) if noise > 0.0 else 1.0
+    return level**kept, math.sqrt(kept * noise)
+
+
 def _batches(manifest: Mapping[str, Any]) -> tuple[int, float, float]:
     """How many batches a table was built of, how far they strayed within a minute, and all in all; none where it does
     not tell, or had one."""

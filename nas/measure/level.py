@@ -12,7 +12,17 @@ import numpy as np
 
 from nas.errors import InputError
 from nas.latency import DeviceHome, LatencyModel
-from nas.latency.day import HALF, PROCESS, Look, add_look, level_spread
+from nas.latency.day import (
+    HALF,
+    LEVELS_FILE,
+    PROCESS,
+    LevelSpread,
+    Look,
+    add_look,
+    level_spread,
+    likely_level,
+    read_looks,
+)  # fmt: skip
 from nas.latency.published.cost_model import Floats, Ints
 from nas.measure.build import reference_item
 from nas.measure.check import usual_reference_ms
@@ -38,6 +48,8 @@ _APART, _APART_WORTH = 0.02, 2.0
 counts."""
 _STRAY_WORTH = 4.0
 """As how many processes what a table says of them counts: three may agree by luck."""
+_UNKNOWN = LevelSpread(process=PROCESS)
+"""The spread of a table that says nothing of its own."""
 _MEDIAN = 1.25
 """The standard error of a median over that of a mean."""
 
@@ -61,11 +73,11 @@ class Compared:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
     """A device at this time: the reference's time in each process, in ms, and the networks that the table knows.
-    `usual_stray` is what processes are apart by the table, a deviation of the logarithm."""
+    `usual` is what processes and days are apart by the table and the looks at the device before."""
 
     reference_ms: tuple[float, ...]
     compared: tuple[Compared, ...]
-    usual_stray: float = PROCESS
+    usual: LevelSpread = _UNKNOWN
 
     @property
     def stray(self) -> float:
@@ -95,7 +107,7 @@ class Now:
     def processes_error(self) -> float:
         """The part of `error` that further processes lessen."""
         known = len(self.reference_ms) - 1
-        squares = _STRAY_WORTH * self.usual_stray**2 + known * self.stray**2
+        squares = _STRAY_WORTH * self.usual.process**2 + known * self.stray**2
         return math.sqrt(squares / (_STRAY_WORTH + known) / len(self.reference_ms))
 
     @property
@@ -103,6 +115,13 @@ class Now:
         """The 90 % interval of `level`; None where there is none."""
         level, spread = self.level, float(np.exp(HALF * self.error))
         return None if level is None else (level / spread, level * spread)
+
+    @property
+    def likely(self) -> tuple[float, float]:
+        """The level that the device most likely has, and the deviation of its logarithm (`likely_level`): `level`, and
+        its `error`, where nothing is known of days. Only where there is a level."""
+        assert self.level is not None
+        return likely_level(self.level, self.error, self.usual) if self.usual.day else (self.level, self.error)
 
     @property
     def _ratios(self) -> tuple[Floats, Ints]:
@@ -122,6 +141,7 @@ class Now:
                 "stray": self.stray,
             },
             "level": self.level,
+            "likely_level": None if self.level is None else self.likely[0],
             "level_interval": self.interval,
             "networks": [
                 {
@@ -180,7 +200,8 @@ def look_now(
     references: list[float] = []
     times: list[list[float]] = [[] for _ in items]
     manifest = model.operators.manifest if model and model.operators else {}
-    usual_stray = level_spread(manifest, ()).process or PROCESS
+    usual = level_spread(manifest, read_looks(watch.home.folder / LEVELS_FILE))
+    usual = usual if usual.process else _UNKNOWN
     began = watch.now()
     while True:
         turn = len(references)
@@ -191,7 +212,7 @@ def look_now(
             if not isinstance(result, FileFault):
                 own.append(result.typical_ms)
         compared = tuple(_compared(model, before or {}, references, items, times))
-        now = Now(reference_ms=tuple(references), compared=compared, usual_stray=usual_stray)
+        now = Now(reference_ms=tuple(references), compared=compared, usual=usual)
         enough = now.processes_error <= WANTED_ERROR or watch.now() - began > MOST_SECONDS
         if (enough and len(references) >= LEAST_PROCESSES) or len(references) == MOST_PROCESSES:
             progress(MOST_PROCESSES, MOST_PROCESSES)

@@ -46,7 +46,7 @@ class Beside:
 
 
 class Stopwatch:
-    """Times networks with `runner` on the device of `home`: its threads, its precision, its compute unit.
+    """Times networks with `runner` on the device of `home`: its threads, its precision, its compute unit, as settled.
 
     Files are written to `scratch`, or to the system's folder for such, and removed once they are timed. A device that
     was there before and is not there now is waited for, `patience_s`. A context manager, which enters and leaves the
@@ -107,6 +107,7 @@ class Stopwatch:
             job = TimingJob(
                 files=tuple(one for one in written if isinstance(one, Path)),
                 rounds=rounds,
+                settle_ms=device.settle_ms,
                 threads=device.threads if threads is None else threads,
                 precision=device.precision,
                 compute_unit=device.compute_unit,

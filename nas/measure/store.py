@@ -30,8 +30,8 @@ from nas.runtimes import OWN, find_runtime, usual_key
 SCHEMA = 5
 REFERENCE, VERIFIED = "reference", "verified"
 """The roles of the network that is timed in every batch, and of those that a search verified in several processes."""
-MUST_AGREE = ("chip", "runtime", "threads", "precision", "compute_unit")
-"""What of an environment all timings of a file have in common."""
+MUST_AGREE = ("chip", "runtime", "threads", "precision", "compute_unit", "settle_ms")
+"""What of an environment all timings of a file have in common; the last is there where networks settle alone."""
 _TIMING = """
 CREATE TABLE timing (
     id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), name TEXT NOT NULL, digest TEXT NOT NULL,

@@ -19,7 +19,8 @@ RUNS_A_VISIT, WARM_UP = 1, 2
 class TimingJob:
     """What is to be timed, and how: `rounds` interleaved rounds over `files`, all images of a file's inputs a run.
 
-    `warm_up` is how often each file is run before the rounds. `threads` is 0 where the runtime decides. `precision` and
+    `warm_up` is how often each file is run before the rounds, `settle_ms` for how long in each visit before the run
+    that counts (one run where that is 0). `threads` is 0 where the runtime decides. `precision` and
     `compute_unit` are what the runtime computes in and on. `input_shapes` are sizes of inputs, by name, that a file may
     leave open. `cool` says whether a device that tells how warm it is is given time to cool down first. Raises
     `InputError` for numbers that no runner takes.
@@ -28,6 +29,7 @@ class TimingJob:
     files: tuple[Path, ...]
     rounds: int
     warm_up: int = WARM_UP
+    settle_ms: float = 0.0
     threads: int = 1
     precision: str = "float32"
     compute_unit: str = "CPU"
@@ -126,7 +128,7 @@ class Runner(Protocol):
 
     def time(self, job: TimingJob) -> TimingSession:
         """Do the job in one fresh process: each file `warm_up` times, then rounds that visit every file, with one run
-        that does not count and `RUNS_A_VISIT` that do.
+        that does not count, or `settle_ms` of them, and `RUNS_A_VISIT` that do.
 
         A file that the runtime cannot load or run has a fault, its reason in the text, and costs no other file its
         timing. Raises `InputError` for what is not among `abilities`, `UnreachableError` where the device is not there

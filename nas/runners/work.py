@@ -50,6 +50,7 @@ def do_job(job: TimingJob, engine: Engine, environment: Mapping[str, str], work:
         "rounds": job.rounds,
         "runs_a_visit": RUNS_A_VISIT,
         "warm_up": job.warm_up,
+        "settle_ms": job.settle_ms,
         "threads": job.threads,
         "compute_unit": job.compute_unit,
         "input_shapes": {name: list(shape) for name, shape in job.input_shapes.items()},

@@ -1,7 +1,7 @@
 """The process that times networks: a request as JSON on stdin, lines of JSON on stdout, nothing else there.
 
-    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "threads": 1,
-     "compute_unit": "CPU", "input_shapes": {"x": [1, 3, 224, 224]}}
+    {"engine": "onnxruntime", "files": [...], "rounds": 10, "runs_a_visit": 1, "warm_up": 2, "settle_ms": 0,
+     "threads": 1, "compute_unit": "CPU", "input_shapes": {"x": [1, 3, 224, 224]}}
 
     {"loading": 0}      before each file is loaded and warmed up: whoever reads knows of which one the process died
     {"loading": null}   all are loaded
@@ -142,9 +142,13 @@ def answer(request: dict[str, Any], say: Say) -> None:
             runs[position] = run
             results[position] |= {"load_ms": (loaded - begun) / 1e6, "first_ms": (first - loaded) / 1e6}
     say({"loading": None})
+    settle_ns = int(1e6 * request.get("settle_ms", 0))
     for _ in range(int(request["rounds"])):
         for position, run in runs.items():
+            visited = time.perf_counter_ns()
             run()
+            while time.perf_counter_ns() - visited < settle_ns:
+                run()
             for _ in range(int(request["runs_a_visit"])):
                 cpu_start, wall_start = time.thread_time_ns(), time.perf_counter_ns()
                 run()

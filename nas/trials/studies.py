@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from nas.errors import InputError, NasError
 from nas.runs import Tables
-from nas.runs.models import StudyRow, TrialRow
+from nas.runs.models import EvaluationRow, StudyRow, TrialRow
 from nas.trials.evaluations import Claim, EvaluationKey, Evaluations, Measured, StoredEvaluation
 from nas.trials.records import OwnRung, State, Trial
 
@@ -223,6 +223,22 @@ def study_question(tables: Tables, name: str) -> Mapping[str, Any] | None:
     with tables.reading() as session:
         row = None if session is None else session.get(StudyRow, name)
         return None if row is None else dict(row.question)
+
+
+def evaluated_points(tables: Tables, evaluator: str, recipe: str) -> list[tuple[tuple[int, ...], str]]:
+    """Codes and digests of what any search has tried and `evaluator` has judged with `recipe` and the first seed: those
+    judged at the highest rung first, of equals the most accurate. Codes are of the space of whichever search it was.
+    """
+    query = (
+        select(TrialRow.codes, TrialRow.digest, EvaluationRow.epochs, EvaluationRow.accuracy)
+        .join(EvaluationRow, EvaluationRow.digest == TrialRow.digest)
+        .where(EvaluationRow.evaluator == evaluator, EvaluationRow.recipe == recipe)
+        .where(EvaluationRow.seed == 0, EvaluationRow.state == "done")
+    )
+    with tables.reading() as session:
+        rows = [] if session is None else session.execute(query).all()
+    order = sorted(rows, key=lambda row: (-row.epochs, -row.accuracy, row.digest))
+    return list(dict.fromkeys((tuple(row.codes), row.digest) for row in order))
 
 
 def _open(session: Session, name: str, question: Mapping[str, Any]) -> None:

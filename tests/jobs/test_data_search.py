@@ -117,6 +117,15 @@ def test_from_images_to_a_trained_network_and_a_second_search(workspace: Path) -
             paid = any(key[0] == trial.digest and key[2:] == (epochs, trial.repeat) for key in known)
             assert trial.reused == paid
     assert sum(cost.reused for cost in other.costs.values()) > 0
+    # It begins with what the first has found, as far as that meets its target, best first, and tries as many more.
+    begun = [trial for trial in other.trials["searched"] if trial.why == "trained before"]
+    meeting = {t.digest: t.accuracy for t in found.trials["searched"] if t.repeat == 0 and t.latency_ms <= 0.28}
+    assert {trial.digest: trial.accuracy for trial in begun} == meeting != {}
+    assert [trial.number for trial in begun] == list(range(len(begun))) and all(trial.reused for trial in begun)
+    accuracies = [trial.accuracy for trial in begun if trial.accuracy is not None]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert len(other.trials["searched"]) == 4 + len(begun)
+    assert any("earlier search" in note for note in other.notes) and not any("earlier" in note for note in found.notes)
 
 
 def test_what_failed_is_trained_by_the_same_search_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,9 @@ def test_the_level_is_told_and_applied(built: Path, runner: Slowed) -> None:
     model, now = model_now(home)
     assert now.level is not None and now.level == pytest.approx(1.2, rel=0.01)
     before = load_latency(home).estimate("mobilenetv2-1.0").mean_ms
-    assert model.estimate("mobilenetv2-1.0").mean_ms == pytest.approx(now.level * before)
+    likely, _ = now.likely
+    assert 1.15 < likely < now.level  # a look like another before it: drawn towards the table's level by its error
+    assert model.estimate("mobilenetv2-1.0").mean_ms == pytest.approx(likely * before)
     assert len(read_looks(home.folder / LEVELS_FILE)) == 2
     assert 0.0 < model.level_sd < load_latency(home).level_sd
     record = found.as_json()

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from nas.errors import InputError
-from nas.latency.day import LEVELS_FILE, Look, add_look, batch_spread, level_spread, process_spread, read_looks
+from nas.latency.day import (
+    LEVELS_FILE,
+    LevelSpread,
+    Look,
+    add_look,
+    batch_spread,
+    level_spread,
+    likely_level,
+    process_spread,
+    read_looks,
+)  # fmt: skip
 
 BUILT = {"reference_ms": 10.0, "batches": 100, "batch_spread": 0.01}
 
@@ -116,3 +126,28 @@ def test_after_ten_looks_nine_tenths_of_other_days_are_inside(process: float, da
         then = day * rng.standard_normal(8) + process * rng.standard_normal(8)
         inside.append(np.mean(np.abs(then) <= 1.645 * spread.any_day))
     assert 0.85 <= np.mean(inside) <= 0.95
+
+
+def test_a_look_is_drawn_to_the_tables_level_by_what_it_may_be_wrong_by() -> None:
+    """Days 4 % apart, minutes 1.2 %, a look's error 1.6 %: noise of 2 %, so 16 of 20 parts of the logarithm stay."""
+    usual = LevelSpread(process=0.012, day=0.04)
+    level, deviation = likely_level(np.exp(0.03), 0.016, usual)
+    assert np.log(level) == pytest.approx(0.8 * 0.03) and deviation == pytest.approx(0.8**0.5 * 0.02)
+    throttled, _ = likely_level(1.4, 0.016, usual)  # no usual day
+    assert 1.39 < throttled < 1.4
+    sure, deviation = likely_level(1.1, 0.0, LevelSpread(day=0.04))
+    assert sure == pytest.approx(1.1) and deviation == 0.0
+
+
+@pytest.mark.parametrize(("process", "day", "error"), [(0.02, 0.04, 0.01), (0.03, 0.03, 0.01), (0.01, 0.04, 0.02)])
+def test_the_minute_after_a_look_is_nearer_to_its_likely_level(process: float, day: float, error: float) -> None:
+    """20,000 made-up days, whose looks stray by what minutes are apart and by their own error: the next process lies
+    in nine tenths of the intervals, and nearer than to what the look said."""
+    rng = np.random.default_rng(0)
+    days = day * rng.standard_normal(20_000)
+    looks = days + process * rng.standard_normal(20_000) + error * rng.standard_normal(20_000)
+    then = days + process * rng.standard_normal(20_000)
+    likely = [likely_level(float(np.exp(one)), error, LevelSpread(process=process, day=day)) for one in looks]
+    logs, deviations = np.log([level for level, _ in likely]), np.array([deviation for _, deviation in likely])
+    assert np.mean((then - logs) ** 2) < np.mean((then - looks) ** 2)
+    assert 0.87 <= np.mean(np.abs(then - logs) <= 1.645 * np.hypot(deviations, process)) <= 0.93

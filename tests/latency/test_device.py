@@ -38,6 +38,10 @@ def test_a_device_is_read_with_defaults(tmp_path: Path) -> None:
         (TEXT.replace("chip: a chip\n", ""), "the key 'chip' must be given"),
         (TEXT + "threads: -1\n", "threads must be a whole number"),
         (TEXT + "threads: many\n", "threads must be a whole number"),
+        (TEXT + "reach: local\nsettle_ms: -1\n", "settle_ms must be a number of 0 to 1000, but got -1"),
+        (TEXT + "reach: local\nsettle_ms: long\n", "settle_ms must be a number"),
+        (TEXT + "reach: local\nsettle_ms: .nan\n", "must be finite"),
+        (TEXT + "reach: bundle\nsettle_ms: 10\n", "left out but for reach: local and ssh"),
         (TEXT.replace("a chip", "[a, b]"), "chip must be a text"),
         (TEXT.replace("name: mine", "name: ../mine"), "name must be a plain name"),
         (TEXT + "notes: !!python/object:os.system x\n", "tags are not allowed"),
@@ -54,6 +58,9 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str | bytes, words: str) ->
 def test_the_conditions_of_a_latency_are_told_as_text(tmp_path: Path) -> None:
     device = read_device(write(tmp_path, TEXT + "threads: 4\n"))
     assert device.conditions == {"threads": "4", "precision": "float32", "compute_unit": "CPU"}
+    assert "settle_ms" not in device.conditions and "settle_ms" not in device.as_json()
+    settled = read_device(write(tmp_path / "settled", TEXT + "reach: local\nsettle_ms: 10\n"))
+    assert settled.conditions["settle_ms"] == "10" and settled.as_json()["settle_ms"] == 10.0
     open_device = read_device(write(tmp_path / "open", TEXT))
     assert open_device.conditions["threads"] == "as the runtime decides"
 

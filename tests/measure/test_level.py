@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.latency import load_latency
+from nas.latency.day import LevelSpread
 from nas.measure.level import (
     LEAST_PROCESSES,
     MOST_PROCESSES,
@@ -60,7 +61,7 @@ def test_a_network_that_was_not_timed_for_the_table_counts_where_no_other_does()
 def test_the_levels_error_is_that_of_a_median_of_so_many_ratios() -> None:
     """Two ratios' worth of 2 % beside the own ones; with four that agree, sqrt(2 * 0.02² / 5 / 4) times 1.25."""
     compared = tuple(Compared(network=str(i), measured_ms=1.1, table_ms=1.0) for i in range(4))
-    now = Now(reference_ms=(1.0,), compared=compared, usual_stray=0.0)
+    now = Now(reference_ms=(1.0,), compared=compared, usual=LevelSpread())
     assert now.error == pytest.approx(1.25 * (2 * 0.02**2 / 5 / 4) ** 0.5)
     assert now.interval is not None and now.interval[1] == pytest.approx(1.1 * 2.718281828 ** (1.645 * now.error))
     apart = replace(now, compared=(*compared[:2], *(replace(one, measured_ms=1.3) for one in compared[2:])))
@@ -72,9 +73,9 @@ def test_the_levels_error_is_that_of_a_median_of_so_many_ratios() -> None:
 
 def test_three_processes_that_agree_by_luck_do_not_make_a_level_sure() -> None:
     """What the table says of processes counts as four: with three that agree its squares are four sixths of its own."""
-    agreeing = Now(reference_ms=(1.0, 1.0, 1.0), compared=(), usual_stray=0.03)
+    agreeing = Now(reference_ms=(1.0, 1.0, 1.0), compared=(), usual=LevelSpread(process=0.03))
     assert agreeing.processes_error == pytest.approx(0.03 * (4 / 6 / 3) ** 0.5)
-    assert Now(reference_ms=(1.0,) * 12, compared=(), usual_stray=0.03).processes_error < WANTED_ERROR
+    assert Now(reference_ms=(1.0,) * 12, compared=(), usual=LevelSpread(process=0.03)).processes_error < WANTED_ERROR
 
 
 def test_without_a_table_there_is_no_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas.runners.worker import answer
+import pytest
+
+from nas.runners.worker import _ENGINES, answer
 from tests.measure.devices import tiny_onnx
 
 
@@ -26,6 +28,23 @@ def test_it_says_what_it_loads_and_then_the_results(tmp_path: Path) -> None:
     assert [len(found[clock]) for found in (first, third) for clock in ("wall_ms", "cpu_ms")] == [6] * 4
     assert all(found[name] > 0.0 for found in (first, third) for name in ("load_ms", "first_ms"))
     assert second.keys() == {"error"}
+
+
+@pytest.mark.parametrize(("settle_ms", "before"), [(0.0, 1), (50.0, 50)])
+def test_a_network_settles_before_the_runs_that_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settle_ms: float, before: int
+) -> None:
+    runs = 0
+
+    def run() -> None:  # takes a millisecond
+        nonlocal runs
+        runs += 1
+
+    monkeypatch.setitem(_ENGINES, "onnxruntime", lambda *asked: run)
+    monkeypatch.setattr("nas.runners.worker.time.perf_counter_ns", lambda: 1_000_000 * runs)
+    said: list[dict[str, Any]] = []
+    answer(request(tmp_path / "any.onnx", settle_ms=settle_ms), said.append)
+    assert runs == 1 + 3 * (before + 2) and said[-1]["results"][0]["wall_ms"] == [1.0] * 6
 
 
 def test_several_threads_have_the_wall_clock_alone(tmp_path: Path) -> None:
