@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nas.runs import Tables
-from nas.strategies.problem import Codes
-from nas.trials.asker import Asker, Belief
+from nas.trials.asker import Asker, Deferring
 from nas.trials.question import Domain
 from nas.trials.records import Proposal, Trial
 from nas.trials.studies import evaluated_points
@@ -34,31 +33,15 @@ def trained_before(
     return found
 
 
-class Beginning:
-    """Asks for the points `first`, in their order, then what `inner` asks for; all else is as `inner` says."""
+class Beginning(Deferring):
+    """Asks for the points `first`, in their order, then what `inner` asks for."""
 
     def __init__(self, inner: Asker, first: Sequence[tuple[int, ...]]) -> None:
-        self._inner, self._first = inner, tuple(first)
-
-    @property
-    def name(self) -> str:
-        """That of `inner`."""
-        return self._inner.name
+        super().__init__(inner)
+        self._first = tuple(first)
 
     def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """Up to `count` points to try next; `inner` is asked once all of the first are there."""
         tried = {trial.codes for trial in trials}
         left = [codes for codes in self._first if codes not in tried]
         return [Proposal(codes=codes, why=WHY) for codes in left[:count]] or self._inner.ask(trials, count)
-
-    def confirm(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
-        """As `inner` does."""
-        return self._inner.confirm(trials, count)
-
-    def believe(self, trials: Sequence[Trial], codes: Codes) -> Belief:
-        """As `inner` does."""
-        return self._inner.believe(trials, codes)
-
-    def chance_of_better(self, trials: Sequence[Trial], code: Sequence[int], margin: float) -> float | None:
-        """As `inner` says."""
-        return self._inner.chance_of_better(trials, code, margin)

@@ -54,3 +54,27 @@ class Asker(Protocol):
         """The chance that some untried point that meets the target beats the point `code` by more than `margin` (a
         fraction of accuracy, in the goal's value); None where the asker has no model that could say."""
         ...
+
+
+class Deferring:
+    """What an asker has that asks otherwise than `inner`, and in all else does as that."""
+
+    def __init__(self, inner: Asker) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        """That of `inner`."""
+        return self._inner.name
+
+    def confirm(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
+        """As `inner` does."""
+        return self._inner.confirm(trials, count)
+
+    def believe(self, trials: Sequence[Trial], codes: Codes) -> Belief:
+        """What `inner` believes."""
+        return self._inner.believe(trials, codes)
+
+    def chance_of_better(self, trials: Sequence[Trial], code: Sequence[int], margin: float) -> float | None:
+        """As `inner` says."""
+        return self._inner.chance_of_better(trials, code, margin)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nas.strategies.problem import Codes
-from nas.trials.asker import Asker, Belief
+from nas.trials.asker import Asker, Deferring
 from nas.trials.question import Question
 from nas.trials.records import Proposal, Trial
 from nas.trials.surrogate.acquisition import Improvement
@@ -34,7 +34,7 @@ _REACH = 3.0
 """Columns further from their middle, in standard deviations, count as this far."""
 
 
-class Proxied:
+class Proxied(Deferring):
     """What `inner` would ask for, chosen among several by the published prior conditioned on trials, with columns that
     cost too much to know them of every point.
 
@@ -43,12 +43,8 @@ class Proxied:
     """
 
     def __init__(self, question: Question, inner: Asker, describe: Describe, model: NetworkModel) -> None:
-        self._question, self._inner, self._describe, self._model = question, inner, describe, model
-
-    @property
-    def name(self) -> str:
-        """That of `inner`."""
-        return self._inner.name
+        super().__init__(inner)
+        self._question, self._describe, self._model = question, describe, model
 
     def ask(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """Up to `count` points to try next, none of them broken."""
@@ -62,18 +58,6 @@ class Proxied:
         with threadpool_limits(limits=1, user_api="blas"):
             chosen = self._improving(trials, known, able, count) if able else []
         return [*chosen, *(one for one in whole if one.why != ACQUISITION)][:count]
-
-    def confirm(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
-        """As `inner` does."""
-        return self._inner.confirm(trials, count)
-
-    def believe(self, trials: Sequence[Trial], codes: Codes) -> Belief:
-        """What `inner` believes, by what is free of all points."""
-        return self._inner.believe(trials, codes)
-
-    def chance_of_better(self, trials: Sequence[Trial], code: Sequence[int], margin: float) -> float | None:
-        """As `inner` says."""
-        return self._inner.chance_of_better(trials, code, margin)
 
     def _whole(self, trials: Sequence[Trial], count: int) -> list[Proposal]:
         """The first `count` choices of `inner` that are not broken; fewer where too many are."""
